@@ -1,0 +1,1 @@
+"""Datasets: reading, converting, subsetting, drawing and counting them."""
