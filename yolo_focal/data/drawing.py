@@ -39,7 +39,7 @@ def draw_image(classes: list[int], random: np.random.Generator) -> DrawnImage:
         owner[visible] = number
         full_areas.append(int(visible.sum()))
         _paint(image, mask, random)
-    noise = random.normal(0, random.uniform(2, 9), image.shape)
+    noise = random.uniform(2, 9) * random.standard_normal(image.shape, np.float32)
     boxes, areas = [], []
     for number in range(len(classes)):
         visible = (owner == number).astype(np.uint8)
@@ -113,14 +113,16 @@ def _paint(image: np.ndarray, mask: np.ndarray, random: np.random.Generator) -> 
     """Blend one object of random colour and shading into `image`, in place; some are nearly as dark as their ground."""
     colour = random.uniform(20, 235, 3)
     direction = random.uniform(-1, 1, 2)
-    rows, columns = np.mgrid[0:IMAGE_SIZE, 0:IMAGE_SIZE] / IMAGE_SIZE
+    left, top, width, height = cv2.boundingRect(mask)
+    window = slice(top, top + height), slice(left, left + width)
+    rows, columns = np.mgrid[window] / IMAGE_SIZE
     shading = 1 + 0.35 * (direction[0] * rows + direction[1] * columns)
-    opacity = random.uniform(0.7, 1.0) * (mask / 255.0)[..., None]
-    image += opacity * (colour * shading[..., None] - image)
+    opacity = random.uniform(0.7, 1.0) * (mask[window] / 255.0)[..., None]
+    image[window] += opacity * (colour * shading[..., None] - image[window])
 
 
 def _background(random: np.random.Generator) -> np.ndarray:
-    """Soft blotches, strokes, specks and irregular patches: (IMAGE_SIZE, IMAGE_SIZE, 3) float64, BGR."""
+    """Soft blotches, strokes, specks and irregular patches: (IMAGE_SIZE, IMAGE_SIZE, 3) float32, BGR."""
     cells = int(random.integers(2, 12))
     blotches = random.uniform(50, 205, 3) + random.uniform(-45, 45, (cells, cells, 3))
     canvas = cv2.resize(blotches, (IMAGE_SIZE, IMAGE_SIZE), interpolation=cv2.INTER_CUBIC)
@@ -135,4 +137,4 @@ def _background(random: np.random.Generator) -> np.ndarray:
         reach = random.uniform(0.2, 1.0, len(angles)) * random.uniform(4, 16)
         patch = np.stack([np.cos(angles), np.sin(angles)], 1) * reach[:, None] + random.uniform(0, IMAGE_SIZE, 2)
         cv2.fillPoly(canvas, [np.round(patch * 16).astype(np.int32)], colour, cv2.LINE_AA, shift=4)
-    return cv2.GaussianBlur(canvas, (0, 0), random.uniform(0.3, 1.0)).astype(np.float64)
+    return cv2.GaussianBlur(canvas, (0, 0), random.uniform(0.3, 1.0)).astype(np.float32)
