@@ -1,0 +1,159 @@
+"""YOLO-format datasets: the data YAML, the image lists of its splits, and the label files, by Ultralytics' own rules.
+
+Nothing is executed or downloaded: a `download:` entry is never run, and YAML tags are refused.
+"""
+
+import glob
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from yolo_focal.errors import DataError
+
+__all__ = ["SPLITS", "YoloDataset", "label_file", "read_data_yaml"]
+
+SPLITS = ("train", "val", "test")
+# the formats Ultralytics reads
+IMAGE_SUFFIXES = frozenset(
+    [".avif", ".bmp", ".dng", ".heic", ".heif", ".jp2", ".jpeg", ".jpg", ".mpo", ".png", ".tif", ".tiff", ".webp"]
+)
+MOST_YAML_BYTES = 16 * 2**20  # the largest published data YAML (ImageNet-21k's names) is below 1 MiB
+
+
+@dataclass(frozen=True)
+class YoloDataset:
+    """A data YAML, read and resolved.
+
+    Attributes:
+        yaml_file: the file it was read from.
+        names: class names; the index is the class number in the label files.
+        sources: for each split of the YAML, its folders and list files as absolute paths.
+    """
+
+    yaml_file: Path
+    names: tuple[str, ...]
+    sources: dict[str, tuple[Path, ...]]
+
+    def image_files(self, split: str) -> list[Path]:
+        """Images of `split`, sorted: everything below a folder, or the lines of a text file.
+
+        Raises:
+            DataError: the YAML has no such split, a source does not exist, or there is no image at all.
+        """
+        if split not in self.sources:
+            present = ", ".join(self.sources)
+            raise DataError(f"{self.yaml_file} has no split '{split}'; it has {present or 'none'}")
+        files: list[str] = []
+        for source in self.sources[split]:
+            if source.is_dir():
+                files += glob.glob(f"{glob.escape(str(source))}/**/*.*", recursive=True)  # noqa: PTH207 (skips hidden files)
+            elif source.is_file():
+                files += _listed_files(source)
+            else:
+                raise DataError(f"{self.yaml_file}: {split} names {source}, which does not exist; correct the path")
+        images = [Path(file) for file in sorted(files) if Path(file).suffix.lower() in IMAGE_SUFFIXES]
+        if not images:
+            where = ", ".join(str(source) for source in self.sources[split])
+            raise DataError(f"{self.yaml_file}: no images for {split} in {where}; expected jpg, png, ... files there")
+        return images
+
+
+def read_data_yaml(path: Path, datasets_dir: Path | None = None) -> YoloDataset:
+    """Read a data YAML without running anything in it.
+
+    The root of relative paths is `path:` of the YAML, else the YAML's own folder; a relative root that does not exist
+    from the working directory is looked up below `datasets_dir`, as Ultralytics does with its setting of that name.
+
+    Raises:
+        DataError: the file is missing, not a plain YAML mapping, or lacks usable `names` and at least one split.
+    """
+    content = _load_mapping(path)
+    if "validation" in content:
+        content.setdefault("val", content["validation"])
+    names = _class_names(path, content)
+    given_root = content.get("path")
+    if given_root is not None and not isinstance(given_root, str):
+        raise DataError(f"{path}: path must be a folder name, got {given_root!r}")
+    root = Path(given_root) if given_root else path.parent
+    if not root.is_absolute() and not root.exists() and datasets_dir is not None:
+        root = datasets_dir / root
+    sources = {split: _sources(path, root, split, content[split]) for split in SPLITS if content.get(split)}
+    if not sources:
+        raise DataError(f"{path} names no images; it needs train: and val: (folders or list files)")
+    return YoloDataset(path, names, sources)
+
+
+def label_file(image: Path) -> Path:
+    """The label file of an image: the last folder `images` of its path becomes `labels`, the suffix .txt."""
+    parts = list(image.parts)
+    for position in range(len(parts) - 2, 0, -1):
+        if parts[position] == "images":
+            parts[position] = "labels"
+            break
+    return Path(*parts).with_suffix(".txt")
+
+
+def _listed_files(source: Path) -> list[str]:
+    """Lines of a list file; those that begin with `./` are relative to the file."""
+    try:
+        lines = source.read_text(encoding="utf-8-sig").strip().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"cannot read the image list {source} ({error}); it must be text, one path a line") from error
+    return [str(source.parent / line[2:]) if line.startswith("./") else line for line in lines]
+
+
+def _load_mapping(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > MOST_YAML_BYTES:
+            raise DataError(f"{path} is larger than {MOST_YAML_BYTES // 2**20} MiB; a data YAML is a short text")
+        content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise DataError(f"the data file {path} does not exist; give the path of a data YAML") from None
+    except OSError as error:
+        raise DataError(f"cannot read the data file {path} ({error.strerror})") from error
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        if isinstance(error, DataError):
+            raise
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(f"{path} is not a plain YAML file: {reason}") from error
+    if not isinstance(content, dict):
+        raise DataError(f"{path} must map train:, val: and names:, got {type(content).__name__}")
+    return content
+
+
+def _class_names(path: Path, content: dict[str, Any]) -> tuple[str, ...]:
+    names, number = content.get("names"), content.get("nc")
+    if names is None:
+        if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= 100_000:
+            raise DataError(
+                f"{path} needs names: (a list, or index: name) or an nc: from 1 to 100000, got nc {number!r}"
+            )
+        return tuple(f"class_{index}" for index in range(number))
+    if isinstance(names, list):
+        names = dict(enumerate(names))
+    if not isinstance(names, dict) or not names:
+        raise DataError(f"{path}: names must be a list or a mapping from index to name, got {names!r}")
+    try:
+        indexed = {int(index): str(name) for index, name in names.items()}
+    except (TypeError, ValueError):
+        raise DataError(f"{path}: the keys of names must be class indices, got {list(names)[:5]}") from None
+    if sorted(indexed) != list(range(len(names))):
+        raise DataError(f"{path}: names must have the indices 0 to {len(names) - 1}, got {sorted(indexed)[:5]} ...")
+    if number is not None and number != len(indexed):
+        raise DataError(f"{path}: nc is {number}, but names has {len(indexed)} classes; correct one of them")
+    return tuple(indexed[index] for index in range(len(indexed)))
+
+
+def _sources(path: Path, root: Path, split: str, value: Any) -> tuple[Path, ...]:
+    entries = value if isinstance(value, list) else [value]
+    if not all(isinstance(entry, str) for entry in entries):
+        raise DataError(f"{path}: {split} must be a folder, a list file or a list of them, got {value!r}")
+    resolved = []
+    for entry in entries:
+        source = root / entry
+        if not isinstance(value, list) and not source.exists() and entry.startswith("../"):
+            source = root / entry[3:]  # Ultralytics forgives this prefix of old exports
+        resolved.append(source.resolve())
+    return tuple(resolved)
