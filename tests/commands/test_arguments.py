@@ -1,0 +1,86 @@
+"""Arguments of commands: parsed, checked together, and explained."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from yolo_focal.commands.arguments import (
+    Argument,
+    choice,
+    help_table,
+    number,
+    parse_arguments,
+    switch,
+    text_list,
+)
+from yolo_focal.errors import ConfigError
+
+TABLE = (
+    Argument("data", None, "a data YAML", required=True),
+    Argument("epochs", 12, "length", number(int, 1)),
+    Argument("share", 0.5, "a share", number(float, 0, 1)),
+    Argument("mode", "copy", "how", choice("copy", "link")),
+    Argument("plots", True, "pictures", switch),
+    Argument("names", [], "a list", text_list),
+)
+
+
+def test_values_are_typed_and_complete():
+    """What is given is parsed; what is not has its default."""
+    values = parse_arguments("try", TABLE, ["data=a.yaml", "epochs=3", "plots=False", "names=[a, b]"])
+    assert values == {
+        "data": "a.yaml",
+        "epochs": 3,
+        "share": 0.5,
+        "mode": "copy",
+        "plots": False,
+        "names": ["a", "b"],
+    }
+
+
+@given(st.integers(1, 10**9))
+def test_every_integer_in_range_survives(value):
+    """Parsing inverts printing."""
+    assert parse_arguments("try", TABLE, ["data=a", f"epochs={value}"])["epochs"] == value
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("epochs=0", "epochs must be an integer >= 1, got '0'"),
+        ("epochs=3.5", "epochs must be an integer >= 1, got '3.5'"),
+        ("share=2", "share must be a number >= 0 and <= 1, got '2'"),
+        ("share=nan", "share must be a number >= 0 and <= 1, got 'nan'"),
+        ("mode=move", "mode must be one of copy, link, got 'move'"),
+        ("plots=maybe", "plots must be True or False, got 'maybe'"),
+        ("epoch=3", "'epoch' is not an argument of try; did you mean 'epochs'?"),
+        ("zzz=3", "'zzz' is not an argument of try; known keys: data, epochs"),
+        ("epochs", "'epochs' has no value; write epochs=VALUE"),
+        ("epochs=", "'epochs=' has no value; write epochs=VALUE"),
+    ],
+)
+def test_a_bad_word_is_named_with_what_was_expected(word, message):
+    """Each kind of mistake has its sentence."""
+    with pytest.raises(ConfigError) as caught:
+        parse_arguments("try", TABLE, ["data=a", word])
+    assert message in str(caught.value)
+
+
+def test_all_problems_are_reported_together():
+    """A missing key, a bad value and an unknown key come in one error."""
+    with pytest.raises(ConfigError) as caught:
+        parse_arguments("try", TABLE, ["epochs=0", "moed=copy"])
+    assert len(caught.value.problems) == 3
+    assert "data= is required: a data YAML" in caught.value.problems
+
+
+def test_keys_of_another_library_are_passed_through_as_literals():
+    """They become Python values and keep their names."""
+    assert parse_arguments("try", TABLE, ["data=a", "lr0=0.1", "cos_lr=true"], extra=["lr0", "cos_lr"])["lr0"] == 0.1
+
+
+def test_help_names_every_argument():
+    """One line each, with its default or that it is required."""
+    table = help_table("try", "tries", TABLE)
+    assert all(argument.name in table for argument in TABLE)
+    assert "(required)" in table and "(default 12)" in table

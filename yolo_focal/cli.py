@@ -1,0 +1,75 @@
+"""The command line: the plugin's own commands, and everything else as the `yolo` command would do it.
+
+Exit codes: 0 success, 1 something failed on the way, 2 bad input (one line on stderr, nothing written).
+"""
+
+import importlib
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+
+from yolo_focal import __version__
+from yolo_focal.commands.arguments import help_table, parse_arguments
+from yolo_focal.config import KEYS
+from yolo_focal.errors import YoloFocalError
+from yolo_focal.resources import cfg_names
+
+__all__ = ["COMMANDS", "help_text", "main"]
+
+COMMANDS: dict[str, str] = {
+    "demo": "yolo_focal.commands.demo",
+}
+
+
+def main(words: Sequence[str]) -> int:
+    """Run `yolo-focal` with `words` and return the exit code."""
+    try:
+        return _dispatch(list(words))
+    except YoloFocalError as error:
+        print(f"yolo-focal: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("yolo-focal: interrupted", file=sys.stderr)
+        return 130
+
+
+def _dispatch(words: list[str]) -> int:
+    first = words[0].lstrip("-") if words else "help"
+    if first in ("help", "h"):
+        print(help_text())
+        return 0
+    if first in COMMANDS:
+        return _run_command(first, importlib.import_module(COMMANDS[first]), words[1:])
+    from yolo_focal.ultra.command_line import run_yolo
+
+    return run_yolo(words)
+
+
+def _run_command(name: str, command: ModuleType, words: list[str]) -> int:
+    if any(word.lstrip("-") in ("help", "h") for word in words):
+        print(help_table(name, command.SUMMARY, command.ARGUMENTS))
+        return 0
+    passed_through = getattr(command, "passed_through", tuple)()
+    code: int = command.run(parse_arguments(name, command.ARGUMENTS, words, passed_through))
+    return code
+
+
+def help_text() -> str:
+    """What `yolo-focal help` prints: commands, training arguments, presets."""
+    commands = {name: importlib.import_module(path).SUMMARY for name, path in COMMANDS.items()}
+    width = max(len(name) for name in [*KEYS, *commands])
+    lines = [
+        f"yolo-focal {__version__}: focal-family losses for Ultralytics YOLO",
+        "",
+        "Everything the yolo command does (train, val, predict, export, track, benchmark, settings, checks, ...):",
+        "  yolo-focal train model=yolo11n.pt data=coco8.yaml focal=True fl_gamma=1.5 fl_alpha=0.25",
+        "",
+        "and, each with 'yolo-focal COMMAND help':",
+        *(f"  {name:<{width}}  {summary}" for name, summary in commands.items()),
+        "",
+        "Training arguments:",
+        *(f"  {key.name:<{width}}  {key.help} (default {key.default})" for key in KEYS.values()),
+        "",
+        f"Presets for cfg=: {', '.join(cfg_names('hyp'))}",
+    ]
+    return "\n".join(lines)

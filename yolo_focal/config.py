@@ -1,0 +1,179 @@
+"""What the user asked for: the training arguments of this plugin, checked once, as one frozen value.
+
+`KEYS` is the single table of training arguments: name, default, what it accepts, one line of help. Everything that
+lists, registers, checks or documents arguments reads it.
+"""
+
+import difflib
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any, Literal
+
+from yolo_focal.errors import ConfigError
+from yolo_focal.losses import LOSSES
+
+__all__ = ["KEYS", "Branch", "FocalConfig", "Key", "Scope", "closest_key", "focal_keys", "read_config"]
+
+Branch = Literal["both", "one2many", "one2one"]
+Scope = Literal["both", "cls", "obj"]
+
+
+@dataclass(frozen=True)
+class Key:
+    """One training argument.
+
+    Attributes:
+        name: as typed in `name=value`.
+        default: the value when the argument is absent.
+        help: one line.
+        problem: says what was expected where a value is not acceptable, else None.
+    """
+
+    name: str
+    default: Any
+    help: str
+    problem: Callable[[Any], str | None]
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _number(minimum: float, maximum: float = math.inf, remedy: str = "") -> Callable[[Any], str | None]:
+    bounds = f"between {minimum:g} and {maximum:g}" if math.isfinite(maximum) else f">= {minimum:g}"
+
+    def problem(value: Any) -> str | None:
+        return None if _is_number(value) and minimum <= value <= maximum else f"a number {bounds}{remedy}"
+
+    return problem
+
+
+def _one_of(options: Iterable[str]) -> Callable[[Any], str | None]:
+    names = tuple(options)
+
+    def problem(value: Any) -> str | None:
+        if value in names:
+            return None
+        close = difflib.get_close_matches(str(value), names, n=1)
+        return f"one of {', '.join(names)}" + (f" (did you mean '{close[0]}'?)" if close else "")
+
+    return problem
+
+
+def _switch(value: Any) -> str | None:
+    return None if isinstance(value, bool) else "True or False"
+
+
+def _alpha(value: Any) -> str | None:
+    expected = "a number between 0 and 1, -1 (off), or a list with one such number per class"
+    if isinstance(value, list | tuple):
+        return None if value and all(_is_number(item) and 0 <= item <= 1 for item in value) else expected
+    return None if _is_number(value) and (value == -1 or 0 <= value <= 1) else expected
+
+
+_FOCAL_KEYS = (
+    Key("focal", False, "wrap the class criterion in the loss fl_loss; giving any fl_* switches it on", _switch),
+    Key("fl_loss", "focal", "the loss: " + ", ".join(LOSSES), _one_of(LOSSES)),
+    Key("fl_gamma", 1.5, "focusing exponent; 0 keeps every example's full weight", _number(0, remedy=" (0 is plain BCE)")),
+    Key("fl_alpha", 0.25, "balance of positives in [0, 1]; -1 is off; a list has one number per class", _alpha),
+    Key("fl_gain", 1.0, "factor on the class loss", _number(0)),
+    Key("fl_branch", "both", "branch of an end-to-end head: both, one2many, one2one", _one_of(Branch.__args__)),  # type: ignore[attr-defined]
+)
+
+KEYS: dict[str, Key] = {key.name: key for key in _FOCAL_KEYS}
+
+
+def focal_keys(arguments: Iterable[str]) -> list[str]:
+    """Those of `arguments` that set the loss, `focal` itself left out."""
+    return [name for name in arguments if name in KEYS and name != "focal"]
+
+
+def closest_key(name: str, others: Iterable[str] = ()) -> str | None:
+    """The known argument most like the unknown `name`, among this plugin's and `others`; None where none is near."""
+    close = difflib.get_close_matches(name, [*KEYS, *others], n=1)
+    return close[0] if close else None
+
+
+@dataclass(frozen=True)
+class FocalConfig:
+    """The checked settings of one training.
+
+    Attributes:
+        loss: a name of `yolo_focal.losses.LOSSES`.
+        gamma: focusing exponent, >= 0.
+        alpha: weight of positives in [0, 1], one per class, or None for no balancing.
+        gain: factor on the class loss, >= 0.
+        branch: the branches of an end-to-end head that get the loss.
+    """
+
+    loss: str = "focal"
+    gamma: float = 1.5
+    alpha: float | tuple[float, ...] | None = 0.25
+    gain: float = 1.0
+    branch: Branch = "both"
+
+    def check_classes(self, number_of_classes: int) -> None:
+        """Raise ConfigError where alpha is a list of another length than the dataset's number of classes."""
+        if isinstance(self.alpha, tuple) and len(self.alpha) != number_of_classes:
+            raise ConfigError(
+                f"fl_alpha has {len(self.alpha)} numbers, but the dataset has {number_of_classes} classes; "
+                "give one number per class, or a single number for all"
+            )
+
+    def __str__(self) -> str:
+        """As in the start line of a training: `focal(gamma=1.5, alpha=0.25)`."""
+        row = LOSSES[self.loss]
+        shown = {
+            "gamma": f"{self.gamma:g}" if row.uses_gamma else None,
+            "alpha": _alpha_text(self.alpha) if row.uses_alpha else None,
+            "gain": f"{self.gain:g}" if self.gain != 1 else None,
+        }
+        return f"{self.loss}({', '.join(f'{name}={text}' for name, text in shown.items() if text is not None)})"
+
+
+def _alpha_text(alpha: float | tuple[float, ...] | None) -> str:
+    if alpha is None:
+        return "off"
+    return f"[{', '.join(f'{item:g}' for item in alpha)}]" if isinstance(alpha, tuple) else f"{alpha:g}"
+
+
+def read_config(arguments: Mapping[str, Any]) -> FocalConfig | None:
+    """The settings in `arguments`, or None where the plugin is off.
+
+    `arguments` are those of a call (only what the user gave) or complete ones; keys of other owners are passed over.
+    The plugin is on with `focal=True`, and, where `focal` is not given at all, with any other key of `KEYS`.
+
+    Raises:
+        ConfigError: every bad value at once; or `focal=False` beside a key that only acts with `focal=True`.
+    """
+    problems = [
+        f"{name} must be {expected}, got {arguments[name]!r}"
+        for name, key in KEYS.items()
+        if name in arguments and (expected := key.problem(arguments[name])) is not None
+    ]
+    if problems:
+        raise ConfigError(problems)
+    given = focal_keys(arguments)
+    if not arguments.get("focal", bool(given)):
+        complete = arguments.keys() >= KEYS.keys()  # then a key may merely stand at its default
+        acting = [name for name in given if not complete or arguments[name] != KEYS[name].default]
+        if acting:
+            raise ConfigError(
+                f"focal=False switches the plugin off, but {', '.join(f'{name}={arguments[name]}' for name in acting)} "
+                "needs it on; give focal=True or leave these out"
+            )
+        return None
+    return _checked({name: arguments.get(name, key.default) for name, key in KEYS.items()})
+
+
+def _checked(values: Mapping[str, Any]) -> FocalConfig:
+    alpha = values["fl_alpha"]
+    return FocalConfig(
+        loss=values["fl_loss"],
+        gamma=float(values["fl_gamma"]),
+        alpha=tuple(map(float, alpha)) if isinstance(alpha, list | tuple) else None if alpha == -1 else float(alpha),
+        gain=float(values["fl_gain"]),
+        branch=values["fl_branch"],
+    )

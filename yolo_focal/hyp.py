@@ -1,0 +1,44 @@
+"""Hyperparameter files given as `cfg=`: found by path or bare name, read without executing anything."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from yolo_focal.errors import ConfigError
+from yolo_focal.resources import cfg_file, cfg_names
+
+__all__ = ["find_hyp", "read_hyp"]
+
+_LARGEST_FILE = 1_000_000  # bytes; a hyperparameter file has a few thousand
+
+
+def find_hyp(name: str | Path) -> Path:
+    """The hyperparameter file at a path, or the one of `cfg/hyp` with this bare name.
+
+    Raises:
+        ConfigError: there is neither; the message lists the bare names.
+    """
+    if Path(name).is_file():
+        return Path(name)
+    found = cfg_file("hyp", str(name))
+    if found is None:
+        raise ConfigError(f"cfg={name} does not exist; give a YAML file or one of {', '.join(cfg_names('hyp'))}")
+    return found
+
+
+def read_hyp(path: Path) -> dict[str, Any]:
+    """The arguments in a hyperparameter file.
+
+    Raises:
+        ConfigError: the file is too large, no YAML, or not a list of `key: value`.
+    """
+    if path.stat().st_size > _LARGEST_FILE:
+        raise ConfigError(f"cfg={path} has {path.stat().st_size:,} bytes; a hyperparameter file has a few thousand")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cfg={path} is not YAML ({' '.join(str(error).split())})") from error
+    if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
+        raise ConfigError(f"cfg={path} must hold lines of 'key: value', got {type(content).__name__}")
+    return content

@@ -1,0 +1,82 @@
+"""The `yolo` command with the plugin on: arguments checked first, all at once, then handed to Ultralytics' entry point."""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import yolo_focal
+from yolo_focal.errors import ConfigError, DataError
+from yolo_focal.hyp import find_hyp, read_hyp
+from yolo_focal.ultra.builtin_data import check_data_exists, resolve_data
+from yolo_focal.ultra.keys import check_call, misspelt
+from yolo_focal.ultra.patching import resolve
+
+__all__ = ["run_yolo"]
+
+_SPECIAL = frozenset({"checks", "version", "settings", "cfg", "login", "logout", "copy-cfg", "solutions"})
+_BARE_SWITCHES = frozenset({"half", "int8", "end2end", "nms"})  # upstream takes these words alone as True
+
+
+def run_yolo(words: Sequence[str]) -> int:
+    """Do what `yolo WORDS` does, with the plugin enabled.
+
+    Raises:
+        YoloFocalError: an argument is unknown or wrong, or a file is missing; nothing was started.
+    """
+    sys.argv[:] = ["yolo", *words]  # Ultralytics keeps this very list and behaves as a command line when it starts so
+    from ultralytics.cfg import entrypoint
+
+    yolo_focal.enable()
+    if words[0].lstrip("-") not in _SPECIAL:
+        sys.argv[1:] = _checked(words)
+    try:
+        entrypoint()
+    except FileNotFoundError as error:
+        raise DataError(" ".join(str(error).split())) from error
+    return 0
+
+
+def _checked(words: Sequence[str]) -> list[str]:
+    """`words` with `cfg=` as a path, after checking all they say."""
+    cfg = resolve("ultralytics.cfg")
+    known = resolve("ultralytics.utils:DEFAULT_CFG_DICT")
+    verbs = {*cfg.MODES, *cfg.TASKS}
+    given: dict[str, Any] = {}
+    from_file: dict[str, Any] = {}
+    checked: list[str] = []
+    try:
+        merged = cfg.merge_equals_args(list(words))
+    except SyntaxError as error:
+        raise ConfigError(str(error)) from error
+    for word in (merged_word.lstrip("-").rstrip(",") for merged_word in merged):
+        name, separator, value = word.partition("=")
+        if separator and not value.strip():
+            raise ConfigError(f"'{word}' has no value; write {name}=VALUE")
+        if name == "cfg" and separator:
+            path = find_hyp(value.strip())
+            from_file = read_hyp(path)
+            word = f"cfg={path}"
+        elif separator:
+            given.update([cfg.parse_key_value_pair(word)])
+        elif word in verbs:
+            given["mode" if word in cfg.MODES else "task"] = word
+        elif word in known and not isinstance(known[word], bool) and word not in _BARE_SWITCHES:
+            raise ConfigError(f"'{word}' has no value; write {word}=VALUE")
+        else:
+            given[word] = True
+        checked.append(word)
+    _check({**from_file, **given}, known, verbs)
+    return checked
+
+
+def _check(given: dict[str, Any], known: dict[str, Any], verbs: set[str]) -> None:
+    ours = {**known, **dict.fromkeys(verbs), **dict.fromkeys(_BARE_SWITCHES)}
+    check_call(given, ours)
+    if problems := misspelt(given, ours):
+        raise ConfigError(problems)
+    try:
+        resolve("ultralytics.cfg:get_cfg")(overrides={n: v for n, v in given.items() if n in known})
+    except (TypeError, ValueError) as error:
+        raise ConfigError(str(error)) from error
+    if given.get("data") is not None:
+        check_data_exists(resolve_data(given["data"]))

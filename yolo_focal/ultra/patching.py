@@ -1,0 +1,79 @@
+"""How a patch is put in, recognised and taken back; what is patched stands in the other modules of this folder."""
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+__all__ = ["MARK", "Patch", "Seam", "resolve"]
+
+MARK = "__yolo_focal_original__"
+
+
+class Patch(Protocol):
+    """Something that `enable()` puts in and `disable()` takes back."""
+
+    def missing(self) -> str | None:
+        """The upstream fact that does not hold in the installed Ultralytics, or None where all is there."""
+
+    def install(self) -> None:
+        """Put the patch in; a second call changes nothing."""
+
+    def uninstall(self) -> None:
+        """Take the patch back; without a patch this changes nothing."""
+
+
+def resolve(path: str) -> Any:
+    """The module, class or function at a dotted path; ImportError or AttributeError where there is none."""
+    module, *names = path.split(":")
+    found: Any = importlib.import_module(module)
+    for name in names[0].split(".") if names else ():
+        found = getattr(found, name)
+    return found
+
+
+def _always(_: Any) -> bool:
+    return True
+
+
+@dataclass(frozen=True)
+class Seam:
+    """A function of Ultralytics that is replaced by a wrapper around itself.
+
+    Attributes:
+        owner: `module` or `module:Class` that holds the function under `name`, and through which upstream looks it up.
+        name: the function's name there.
+        fact: the upstream fact relied on, as a sentence; it is what the user reads when it does not hold.
+        wrap: makes the replacement from the original.
+        holds: whether the fact holds for the original.
+    """
+
+    owner: str
+    name: str
+    fact: str
+    wrap: Callable[[Any], Any]
+    holds: Callable[[Any], bool] = _always
+
+    def missing(self) -> str | None:
+        try:
+            current = getattr(resolve(self.owner), self.name)
+            return None if self.holds(getattr(current, MARK, current)) else self._sentence()
+        except (ImportError, AttributeError):
+            return self._sentence()
+
+    def install(self) -> None:
+        owner = resolve(self.owner)
+        original = getattr(owner, self.name)
+        if not hasattr(original, MARK):
+            replacement = self.wrap(original)
+            setattr(replacement, MARK, original)
+            setattr(owner, self.name, replacement)
+
+    def uninstall(self) -> None:
+        owner = resolve(self.owner)
+        current = getattr(owner, self.name)
+        if hasattr(current, MARK):
+            setattr(owner, self.name, getattr(current, MARK))
+
+    def _sentence(self) -> str:
+        return f"{self.owner.replace(':', '.')}.{self.name}: {self.fact}"

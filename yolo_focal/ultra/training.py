@@ -1,0 +1,120 @@
+"""The two moments at which a training is checked: before anything is written, and before the first batch."""
+
+import functools
+import inspect
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from yolo_focal.config import FocalConfig, read_config
+from yolo_focal.errors import UnsupportedModelError
+from yolo_focal.hyp import find_hyp, read_hyp
+from yolo_focal.ultra.builtin_data import check_data_exists, class_count, resolve_data
+from yolo_focal.ultra.criterion import check_branch, settings_of, start_line
+from yolo_focal.ultra.keys import check_call
+from yolo_focal.ultra.patching import Seam, resolve
+from yolo_focal.ultra.validation import watch_for_flood
+
+__all__ = ["SEAMS", "check_model", "check_training"]
+
+_WITHOUT_CLASS_BCE = ("RTDETRDetectionModel", "DepthModel")  # subclasses of DetectionModel with criteria of their own
+
+
+def check_training(model: nn.Module, given: Mapping[str, Any]) -> None:
+    """Check the arguments of one training against its model and dataset, before a run folder exists.
+
+    Raises:
+        YoloFocalError: an argument is wrong, the dataset is missing, or the model has no loss that focal could act on.
+    """
+    check_call(given, resolve("ultralytics.utils:DEFAULT_CFG_DICT"))
+    config = None if given.get("resume") else read_config(given)
+    if config is None:
+        return
+    check_model(model, config)
+    if "data" in given:
+        data = resolve_data(given["data"])
+        check_data_exists(data)
+        if isinstance(config.alpha, tuple):
+            config.check_classes(1 if given.get("single_cls") else class_count(data))
+
+
+def check_model(model: nn.Module, config: FocalConfig) -> None:
+    """Raise UnsupportedModelError or ConfigError where `config` cannot act on `model`."""
+    tasks = resolve("ultralytics.nn.tasks")
+    without_class_bce = tuple(getattr(tasks, name) for name in _WITHOUT_CLASS_BCE if hasattr(tasks, name))
+    if not isinstance(model, tasks.DetectionModel) or isinstance(model, without_class_bce):
+        raise UnsupportedModelError(
+            f"focal cannot act on a {type(model).__name__}: it has no class BCE that the plugin knows; "
+            "train it with focal=False and without fl_* arguments"
+        )
+    check_branch(config, model)
+
+
+def _wrap_train(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def train(self: Any, trainer: Any = None, **kwargs: Any) -> Any:
+        watch_for_flood()
+        from_file = {}
+        if kwargs.get("cfg"):
+            kwargs["cfg"] = str(find_hyp(kwargs["cfg"]))
+            from_file = read_hyp(Path(kwargs["cfg"]))
+        if isinstance(self.model, nn.Module):  # an exported model is refused upstream
+            check_training(self.model, {**from_file, **kwargs})
+        return original(self, trainer=trainer, **kwargs)
+
+    return train
+
+
+def _wrap_setup_train(original: Callable[[Any], None]) -> Callable[[Any], None]:
+    @functools.wraps(original)
+    def _setup_train(self: Any) -> None:
+        original(self)
+        model = resolve("ultralytics.utils.torch_utils:unwrap_model")(self.model)
+        if settings_of(model) is None:
+            return
+        line = start_line(model.init_criterion())  # as the first batch will build it
+        if line is None:
+            raise UnsupportedModelError(
+                f"focal cannot act: the criterion of {type(model).__name__} has no class BCE that the plugin knows; "
+                "train it with focal=False and without fl_* arguments"
+            )
+        if resolve("ultralytics.utils:RANK") in {-1, 0}:
+            logging.getLogger("ultralytics").info(line)
+
+    return _setup_train
+
+
+def _wrap_val(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def val(self: Any, *args: Any, **kwargs: Any) -> Any:
+        watch_for_flood()
+        return original(self, *args, **kwargs)
+
+    return val
+
+
+SEAMS = (
+    Seam(
+        owner="ultralytics.engine.model:Model",
+        name="train",
+        fact="takes (trainer, **arguments), the arguments of the call and, as cfg=, a file with more",
+        wrap=_wrap_train,
+        holds=lambda function: list(inspect.signature(function).parameters) == ["self", "trainer", "kwargs"],
+    ),
+    Seam(
+        owner="ultralytics.engine.model:Model",
+        name="val",
+        fact="starts a validation outside training",
+        wrap=_wrap_val,
+    ),
+    Seam(
+        owner="ultralytics.engine.trainer:BaseTrainer",
+        name="_setup_train",
+        fact="prepares the model, its arguments and the data, before the first batch",
+        wrap=_wrap_setup_train,
+        holds=lambda function: list(inspect.signature(function).parameters) == ["self"],
+    ),
+)
