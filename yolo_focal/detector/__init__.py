@@ -1,1 +1,1 @@
-"""The YOLOv5-style anchor detector in plain torch: anchors, decoding, assignment, objective, head, checkpoints."""
+"""The YOLOv5-style anchor detector in plain torch: anchors, decoding, assignment, objective, original checkpoints."""

@@ -1,6 +1,7 @@
 """How a patch is put in, recognised and taken back; what is patched stands in the other modules of this folder."""
 
 import importlib
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -67,13 +68,17 @@ class Seam:
         if not hasattr(original, MARK):
             replacement = self.wrap(original)
             setattr(replacement, MARK, original)
-            setattr(owner, self.name, replacement)
+            self._set(owner, replacement)
 
     def uninstall(self) -> None:
         owner = resolve(self.owner)
         current = getattr(owner, self.name)
         if hasattr(current, MARK):
-            setattr(owner, self.name, getattr(current, MARK))
+            self._set(owner, getattr(current, MARK))
+
+    def _set(self, owner: Any, function: Any) -> None:
+        static = isinstance(inspect.getattr_static(owner, self.name), staticmethod)
+        setattr(owner, self.name, staticmethod(function) if static else function)
 
     def _sentence(self) -> str:
         return f"{self.owner.replace(':', '.')}.{self.name}: {self.fact}"
