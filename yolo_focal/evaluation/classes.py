@@ -1,0 +1,84 @@
+"""Which class of a dataset each class of a model is: decided by name, since equal indices do not mean equal classes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from yolo_focal.errors import DataError
+from yolo_focal.evaluation.boxes import Ints
+
+__all__ = ["ClassMatch", "ClassRule", "match_classes"]
+
+ClassRule = Literal["names", "index"]
+
+
+@dataclass(frozen=True, eq=False)
+class ClassMatch:
+    """How the classes of a model map to those of a dataset.
+
+    Attributes:
+        index: (model classes,) the dataset's class index, -1 where the dataset has no such class.
+        same_order: whether every class has the same index on both sides.
+        not_predicted: classes of the dataset that the model does not know; all their objects count as missed.
+        not_in_dataset: classes of the model that the dataset does not have; their detections are left out.
+    """
+
+    index: Ints
+    same_order: bool
+    not_predicted: tuple[str, ...]
+    not_in_dataset: tuple[str, ...]
+
+
+def match_classes(model_names: Sequence[str], dataset_names: Sequence[str], rule: ClassRule = "names") -> ClassMatch:
+    """Map the classes of a model to those of a dataset.
+
+    Names are compared without regard to case, and with spaces, hyphens and underscores taken for one another.
+
+    Args:
+        model_names: by class index of the model.
+        dataset_names: by class index of the dataset.
+        rule: `names`, or `index` where the names differ on purpose.
+
+    Raises:
+        DataError: no class in common by name, a name that several classes share, or numbers of classes that differ
+            under `index`.
+    """
+    ours, theirs = [_plain(name) for name in model_names], [_plain(name) for name in dataset_names]
+    if ours == theirs:
+        return ClassMatch(np.arange(len(ours)), True, (), ())
+    if rule == "index":
+        if len(ours) != len(theirs):
+            raise DataError(
+                f"classes=index needs as many classes on both sides, got {len(ours)} in the model and {len(theirs)} in "
+                "the dataset; use classes=names"
+            )
+        return ClassMatch(np.arange(len(ours)), True, (), ())
+    for names, side in ((ours, "model"), (theirs, "dataset")):
+        if repeated := sorted({name for name in names if names.count(name) > 1}):
+            raise DataError(
+                f"several classes of the {side} are called '{repeated[0]}'; rename them or use classes=index"
+            )
+    place = {name: index for index, name in enumerate(theirs)}
+    index = np.array([place.get(name, -1) for name in ours], dtype=np.int64)
+    if (index < 0).all():
+        raise DataError(
+            f"the model's classes ({_some(model_names)}) and the dataset's ({_some(dataset_names)}) have no name in "
+            "common; evaluate on the dataset the model was trained for, or use classes=index if only the names differ"
+        )
+    known = set(ours)
+    return ClassMatch(
+        index=index,
+        same_order=False,
+        not_predicted=tuple(name for name, plain in zip(dataset_names, theirs, strict=True) if plain not in known),
+        not_in_dataset=tuple(name for name, found in zip(model_names, index, strict=True) if found < 0),
+    )
+
+
+def _plain(name: str) -> str:
+    return " ".join(name.casefold().replace("_", " ").replace("-", " ").split())
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")

@@ -1,0 +1,72 @@
+"""Ground truth and class frequencies from the label files of a YOLO dataset."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from yolo_focal.data.labels import LabelProblem, read_labels
+from yolo_focal.data.progress import progress_bar
+from yolo_focal.data.yolo import YoloDataset, label_file
+from yolo_focal.errors import DataError
+from yolo_focal.evaluation.boxes import Category, GroundTruth
+from yolo_focal.evaluation.evaluation import TrainingCounts
+
+__all__ = ["ground_truth_from_yolo", "training_counts_from_yolo"]
+
+
+def ground_truth_from_yolo(dataset: YoloDataset, split: str, image_sizes: Mapping[str, tuple[int, int]]) -> GroundTruth:
+    """The objects of a split in pixels; image ids count from 1 in file order, category ids are the class numbers.
+
+    Args:
+        dataset: a data YAML, read.
+        split: `train`, `val` or `test`.
+        image_sizes: (width, height) by absolute path of every image that could be read.
+
+    Raises:
+        DataError: an image that could not be read, or a label for which Ultralytics leaves the whole image out.
+    """
+    files = dataset.image_files(split)
+    labels = [read_labels(label_file(file), len(dataset.names)) for file in files]
+    _refuse([problem for each in labels for problem in each.problems if problem.drops_image])
+    unread = [file for file in files if str(file.absolute()) not in image_sizes]
+    if unread:
+        raise DataError(
+            f"{len(unread)} of {len(files)} images of {dataset.yaml_file} ({split}) could not be read, the first is "
+            f"{unread[0]}; repair or remove them, their objects would count as missed"
+        )
+    sizes = np.array([image_sizes[str(file.absolute())] for file in files], dtype=np.float64)
+    counts = [len(each.classes) for each in labels]
+    image = np.repeat(np.arange(len(files)), counts)
+    boxes = np.concatenate([each.boxes_xywh for each in labels])
+    boxes = np.c_[boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, 2:]] * np.tile(sizes, 2)[image]
+    return GroundTruth(
+        image_ids=tuple(range(1, len(files) + 1)),
+        image_files=tuple(str(file.absolute()) for file in files),
+        categories=tuple(Category(index, name) for index, name in enumerate(dataset.names)),
+        image=image,
+        category=np.concatenate([each.classes for each in labels]),
+        boxes_xywh=boxes,
+        areas=boxes[:, 2] * boxes[:, 3],
+        crowd=np.zeros(len(boxes), dtype=bool),
+    )
+
+
+def training_counts_from_yolo(dataset: YoloDataset, *, progress: bool = True) -> TrainingCounts | None:
+    """How often each class occurs in the training split; None where the dataset has none."""
+    if "train" not in dataset.sources:
+        return None
+    classes = len(dataset.names)
+    instances, images = np.zeros(classes, np.int64), np.zeros(classes, np.int64)
+    for file in progress_bar(dataset.image_files("train"), "Counting training labels", show=progress):
+        counts = np.bincount(read_labels(label_file(file), classes).classes, minlength=classes)
+        instances += counts
+        images += counts > 0
+    return TrainingCounts(instances.tolist(), images.tolist())
+
+
+def _refuse(problems: Sequence[LabelProblem]) -> None:
+    if problems:
+        raise DataError(
+            f"{problems[0]}; {len(problems)} labels are like this and Ultralytics would leave their images out: "
+            "correct them"
+        )
