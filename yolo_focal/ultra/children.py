@@ -9,7 +9,7 @@ from typing import Any
 import yolo_focal
 from yolo_focal.ultra.patching import Seam, resolve
 
-__all__ = ["PATCHES", "EnableWhenUnpickled"]
+__all__ = ["EnableWhenUnpickled", "PATCHES"]
 
 _COMMAND = "ultralytics.cfg:_YOLO_CLI_COMMAND"
 _ORIGINAL = [sys.executable, "-m", "ultralytics.cfg.__init__"]

@@ -17,7 +17,7 @@ from yolo_focal.errors import ConfigError, UnsupportedModelError
 from yolo_focal.losses import LOSSES
 from yolo_focal.ultra.patching import Seam
 
-__all__ = ["SEAMS", "ClassCriterion", "box_criteria", "branch_of", "settings_of", "start_line"]
+__all__ = ["ClassCriterion", "SEAMS", "box_criteria", "branch_of", "settings_of", "start_line"]
 
 
 class ClassCriterion(nn.Module):

@@ -135,7 +135,7 @@ PATCHES = (
         fact="takes the merged arguments as a dictionary, and get_cfg calls it for every trainer and validator",
         wrap=_wrap_check_cfg,
         holds=lambda function: (
-            next(iter(inspect.signature(function).parameters)) == "cfg"
+            list(inspect.signature(function).parameters)[:1] == ["cfg"]
             and "check_cfg" in resolve("ultralytics.cfg:get_cfg").__code__.co_names
         ),
     ),

@@ -13,13 +13,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from yolo_focal.errors import CheckpointError, UnsupportedModelError
 from yolo_focal.ultra import validation
 from yolo_focal.ultra.builtin_data import check_data_exists, resolve_data
 from yolo_focal.ultra.patching import MARK, Seam, resolve
 
-__all__ = ["Predictions", "collect_predictions"]
+__all__ = ["Predictions", "collect_predictions", "ultralytics_average_precision"]
 
 TASKS_WITH_BOXES = ("detect", "segment", "pose")
 
@@ -34,7 +35,7 @@ class Predictions:
         image_sizes: (width, height) in pixels of each original image.
         image: (D,) index into `image_files` of each detection.
         category: (D,) class index of the model.
-        boxes_xyxy: (D, 4) corners in pixels of the original image, clipped to it.
+        boxes_xyxy: (D, 4) corners in pixels of the original image, which they may leave.
         scores: (D,) confidence, falling within an image.
         candidates_per_image: (box, class) pairs above `conf` that reached NMS, image by image; None for a model that
             selects its boxes itself (end-to-end heads, RT-DETR).
@@ -125,6 +126,26 @@ def collect_predictions(
     return record.predictions(metrics, tuple(count.per_image) or None)
 
 
+def ultralytics_average_precision(
+    matched: npt.NDArray[np.bool_],
+    scores: npt.NDArray[np.float64],
+    category: npt.NDArray[np.int64],
+    object_category: npt.NDArray[np.int64],
+) -> dict[str, float]:
+    """mAP50 and mAP50-95 by Ultralytics' interpolation of the precision-recall curve, from matches made elsewhere.
+
+    Args:
+        matched: (D, 10) whether each detection found an object at IoU 0.50:0.95.
+        scores: (D,) confidence.
+        category: (D,) class index.
+        object_category: (G,) class index of each object.
+    """
+    *_, ap, _, _, _, _, _, _ = resolve("ultralytics.utils.metrics:ap_per_class")(
+        matched, scores, category, object_category
+    )
+    return {"mAP50": float(ap[:, 0].mean()), "mAP50-95": float(ap.mean())} if len(ap) else {}
+
+
 class _Record:
     """Grows batch by batch during a validation."""
 
@@ -179,9 +200,11 @@ def _recording(validator: type[Any], record: _Record) -> type[Any]:
             super().update_metrics(preds, batch)
             for index, prediction in enumerate(preds):
                 shape = batch["ori_shape"][index]
-                padded = batch["img"].shape[2:]
-                boxes = scale_boxes(padded, prediction["bboxes"].clone(), shape, ratio_pad=batch["ratio_pad"][index])
-                columns = (boxes, prediction["conf"][:, None], prediction["cls"][:, None])
+                # Scaled as boxes, they would be clipped to the image; their corners, as points, are not.
+                points = torch.nn.functional.pad(prediction["bboxes"].reshape(-1, 2), (0, 2))
+                ratio_pad = batch["ratio_pad"][index]
+                points = scale_boxes(batch["img"].shape[2:], points, shape, ratio_pad=ratio_pad, xywh=True)
+                columns = (points[:, :2].reshape(-1, 4), prediction["conf"][:, None], prediction["cls"][:, None])
                 rows = np.concatenate([column.float().cpu().numpy() for column in columns], axis=1)
                 record.add(batch["im_file"][index], shape, rows.astype(np.float64))
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from yolo_focal.ultra.patching import Seam
 
-__all__ = ["FLOOD", "SEAMS", "CandidateCount", "count_candidates", "watch_for_flood"]
+__all__ = ["CandidateCount", "FLOOD", "SEAMS", "count_candidates", "watch_for_flood"]
 
 FLOOD = 3000  # candidates per image, averaged over a batch; a trained model has 100 to 1,000 at conf=0.001
 
