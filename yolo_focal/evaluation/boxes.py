@@ -30,7 +30,7 @@ class GroundTruth:
 
     Attributes:
         image_ids: the id of every image, ascending, those without objects included.
-        image_files: the file of every image, as its dataset names it; same order.
+        image_files: the file of every image, absolute or relative to its dataset's image folder; same order.
         categories: the classes; all class indices count from 0 in this order.
         image: (G,) index into `image_ids`.
         category: (G,) index into `categories`.
@@ -39,7 +39,7 @@ class GroundTruth:
         crowd: (G,) regions holding many objects; a detection inside one counts neither for nor against the model.
     """
 
-    image_ids: tuple[int | str, ...]
+    image_ids: tuple[int, ...]
     image_files: tuple[str, ...]
     categories: tuple[Category, ...]
     image: Ints

@@ -11,7 +11,7 @@ from yolo_focal.evaluation.boxes import Ints
 
 __all__ = ["ClassMatch", "ClassRule", "match_classes"]
 
-ClassRule = Literal["names", "index"]
+ClassRule = Literal["match", "known", "index"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +31,7 @@ class ClassMatch:
     not_in_dataset: tuple[str, ...]
 
 
-def match_classes(model_names: Sequence[str], dataset_names: Sequence[str], rule: ClassRule = "names") -> ClassMatch:
+def match_classes(model_names: Sequence[str], dataset_names: Sequence[str], rule: ClassRule = "match") -> ClassMatch:
     """Map the classes of a model to those of a dataset.
 
     Names are compared without regard to case, and with spaces, hyphens and underscores taken for one another.
@@ -39,7 +39,7 @@ def match_classes(model_names: Sequence[str], dataset_names: Sequence[str], rule
     Args:
         model_names: by class index of the model.
         dataset_names: by class index of the dataset.
-        rule: `names`, or `index` where the names differ on purpose.
+        rule: `match` or `known`: by name; `index`: by number, where the names differ on purpose.
 
     Raises:
         DataError: no class in common by name, a name that several classes share, or numbers of classes that differ
@@ -52,7 +52,7 @@ def match_classes(model_names: Sequence[str], dataset_names: Sequence[str], rule
         if len(ours) != len(theirs):
             raise DataError(
                 f"classes=index needs as many classes on both sides, got {len(ours)} in the model and {len(theirs)} in "
-                "the dataset; use classes=names"
+                "the dataset; use classes=match"
             )
         return ClassMatch(np.arange(len(ours)), True, (), ())
     for names, side in ((ours, "model"), (theirs, "dataset")):

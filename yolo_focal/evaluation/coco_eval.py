@@ -16,9 +16,9 @@ from yolo_focal.evaluation.boxes import Floats, Ints
 from yolo_focal.evaluation.matching import IOU_THRESHOLDS, ImageMatches
 
 __all__ = [
+    "PrecisionSchedule",
     "RECALLS",
     "STATS",
-    "PrecisionSchedule",
     "average_precision_from_matches",
     "coco_stats",
     "mean_of_defined",

@@ -16,24 +16,12 @@ from yolo_focal.evaluation.coco_eval import (
 )
 from yolo_focal.evaluation.matching import IOU_THRESHOLDS, MAX_DETECTIONS, ImageMatches, match_detections
 from yolo_focal.evaluation.thresholds import OperatingPoint, best_f1, best_f1_per_class, operating_point
+from yolo_focal.evaluation.training_counts import TrainingCounts
 
-__all__ = ["BucketResult", "ClassResult", "Evaluation", "TrainingCounts", "evaluate_detections"]
+__all__ = ["BucketResult", "ClassResult", "Evaluation", "evaluate_detections"]
 
 LEAST_CALIBRATED_SCORE = 0.05
 DEFAULT_PREDICT_CONF = 0.25  # Ultralytics shows nothing below it unless told
-
-
-@dataclass(frozen=True)
-class TrainingCounts:
-    """How often each of K classes occurs in training.
-
-    Attributes:
-        instances: (K,) boxes.
-        images: (K,) images with at least one of them.
-    """
-
-    instances: Sequence[int]
-    images: Sequence[int]
 
 
 @dataclass(frozen=True)
@@ -129,12 +117,13 @@ def evaluate_detections(
     Args:
         ground_truth: the objects of the evaluated images.
         detections: scored boxes on the same images and classes.
-        training: class frequencies of the training split, for the frequency buckets.
+        training: class frequencies of the training split, for the frequency buckets; classes found by name.
         bucket_rule: `thirds` or `lvis`, see `frequency_buckets`.
     """
     by_size = match_detections(ground_truth, detections)
     matches = by_size["all"]
     ap = average_precision_from_matches(matches)
+    training = training.in_order_of(ground_truth.names) if training is not None else None
     classes = _class_results(ground_truth, matches, ap, training, bucket_rule)
     return Evaluation(
         stats=coco_stats(by_size, ap),

@@ -16,7 +16,7 @@ import numpy as np
 
 from yolo_focal.evaluation.boxes import Bools, Detections, Floats, GroundTruth, Ints
 
-__all__ = ["AREA_RANGES", "IOU_THRESHOLDS", "MAX_DETECTIONS", "ImageMatches", "match_detections"]
+__all__ = ["AREA_RANGES", "IOU_THRESHOLDS", "ImageMatches", "MAX_DETECTIONS", "match_detections"]
 
 IOU_THRESHOLDS: Floats = np.linspace(0.5, 0.95, 10)
 AREA_RANGES = {"all": (0.0, 1e5**2), "small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2), "large": (96.0**2, 1e5**2)}

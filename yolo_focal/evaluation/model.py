@@ -1,21 +1,28 @@
 """A model on a dataset: its detections collected by Ultralytics' validator, measured by COCO's rules."""
 
+import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
 
-from yolo_focal.data.yolo import YoloDataset, read_data_yaml
-from yolo_focal.evaluation.boxes import Detections, GroundTruth
+from yolo_focal.data.coco import CocoDataset
+from yolo_focal.data.yolo import read_data_yaml
+from yolo_focal.errors import DataError
+from yolo_focal.evaluation.agreement import Agreement, compare_with_ultralytics
+from yolo_focal.evaluation.boxes import Detections, GroundTruth, Ints
 from yolo_focal.evaluation.buckets import BucketRule
 from yolo_focal.evaluation.classes import ClassMatch, ClassRule, match_classes
+from yolo_focal.evaluation.coco_source import ground_truth_from_coco, write_yolo_view
 from yolo_focal.evaluation.evaluation import Evaluation, evaluate_detections
-from yolo_focal.evaluation.yolo_source import ground_truth_from_yolo, training_counts_from_yolo
+from yolo_focal.evaluation.training_counts import TrainingCounts, training_counts_from_yolo
+from yolo_focal.evaluation.yolo_source import ground_truth_from_yolo
 from yolo_focal.ultra.builtin_data import datasets_folder, resolve_data
 from yolo_focal.ultra.predictions import Predictions, collect_predictions
 
-__all__ = ["ModelEvaluation", "detections_of", "evaluate_model"]
+__all__ = ["ModelEvaluation", "detections_from_predictions", "evaluate_model", "evaluate_model_on_coco"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,9 +32,10 @@ class ModelEvaluation:
     Attributes:
         evaluation: the measured quality.
         ground_truth: the objects of the split.
-        detections: the model's detections in the classes of the dataset.
+        detections: the model's detections in the classes of the dataset, clipped to their images.
         predictions: what Ultralytics' validator returned: speed, candidates, its own metrics.
         classes: how the model's classes map to the dataset's.
+        agreement: COCO's AP beside Ultralytics' mAP.
     """
 
     evaluation: Evaluation
@@ -35,6 +43,7 @@ class ModelEvaluation:
     detections: Detections
     predictions: Predictions
     classes: ClassMatch
+    agreement: Agreement
 
 
 def evaluate_model(
@@ -42,7 +51,9 @@ def evaluate_model(
     data: str | Path,
     *,
     split: str = "val",
-    class_rule: ClassRule = "names",
+    annotations: CocoDataset | None = None,
+    training: TrainingCounts | None = None,
+    class_rule: ClassRule = "match",
     bucket_rule: BucketRule = "thirds",
     **settings: Any,
 ) -> ModelEvaluation:
@@ -52,8 +63,10 @@ def evaluate_model(
         model: an `ultralytics.YOLO`, or anything it loads.
         data: a data YAML or `shapes`.
         split: `train`, `val` or `test`.
+        annotations: ground truth in place of the label files, with crowds, segment areas and exact pixels.
+        training: class frequencies; those of the training split of `data` where None.
         class_rule: see `match_classes`.
-        bucket_rule: see `frequency_buckets`; the training split of `data` is counted.
+        bucket_rule: see `frequency_buckets`.
         settings: imgsz, conf, iou, max_det, batch, device of `collect_predictions`.
 
     Raises:
@@ -62,40 +75,122 @@ def evaluate_model(
     dataset = read_data_yaml(Path(resolve_data(str(data))), datasets_folder())
     dataset.image_files(split)  # a missing split is reported before a model is loaded
     predictions = collect_predictions(model, dataset.yaml_file, split=split, **settings)
-    ground_truth = ground_truth_from_yolo(dataset, split, image_sizes(predictions))
-    return _measured(predictions, ground_truth, dataset, class_rule, bucket_rule)
+    if annotations is not None:
+        ground_truth = ground_truth_from_coco(annotations)
+    else:
+        files = (str(file.absolute()) for file in predictions.image_files)
+        sizes = dict(zip(files, predictions.image_sizes, strict=True))
+        ground_truth = ground_truth_from_yolo(dataset, split, sizes)
+    training = training or training_counts_from_yolo(dataset)
+    return _measured(predictions, ground_truth, training, class_rule, bucket_rule)
 
 
-def _measured(
-    predictions: Predictions,
-    ground_truth: GroundTruth,
-    dataset: YoloDataset,
-    class_rule: ClassRule,
-    bucket_rule: BucketRule,
+def evaluate_model_on_coco(
+    model: Any,
+    annotations: CocoDataset,
+    images: Path,
+    *,
+    training: TrainingCounts | None = None,
+    class_rule: ClassRule = "match",
+    bucket_rule: BucketRule = "thirds",
+    **settings: Any,
 ) -> ModelEvaluation:
-    classes = match_classes(predictions.names, ground_truth.names, class_rule)
-    detections = detections_of(predictions, ground_truth, classes)
-    evaluation = evaluate_detections(
-        ground_truth, detections, training=training_counts_from_yolo(dataset), bucket_rule=bucket_rule
-    )
-    return ModelEvaluation(evaluation, ground_truth, detections, predictions, classes)
+    """Evaluate a model on a COCO annotation file and its folder of images.
+
+    Args:
+        model: an `ultralytics.YOLO`, or anything it loads.
+        annotations: the annotation file, read.
+        images: the folder that its `file_name`s are relative to.
+        training: class frequencies of the training split; no frequency buckets where None.
+        class_rule: see `match_classes`.
+        bucket_rule: see `frequency_buckets`.
+        settings: imgsz, conf, iou, max_det, batch, device of `collect_predictions`.
+
+    Raises:
+        DataError, CheckpointError, UnsupportedModelError: as the functions called.
+    """
+    ground_truth = ground_truth_from_coco(annotations)
+    with tempfile.TemporaryDirectory(prefix="yolo_focal_") as folder:
+        data_yaml = write_yolo_view(annotations, images, Path(folder).resolve())
+        predictions = collect_predictions(model, data_yaml, **settings)
+    return _measured(predictions, ground_truth, training, class_rule, bucket_rule)
 
 
-def image_sizes(predictions: Predictions) -> dict[str, tuple[int, int]]:
-    """(width, height) of every image by its absolute path."""
-    files = (str(file.absolute()) for file in predictions.image_files)
-    return dict(zip(files, predictions.image_sizes, strict=True))
+def detections_from_predictions(
+    predictions: Predictions, ground_truth: GroundTruth, classes: ClassMatch, *, clip: bool = True
+) -> Detections:
+    """A model's predictions as detections on the images and in the classes of `ground_truth`.
 
+    Args:
+        predictions: from `collect_predictions`.
+        ground_truth: the objects of the same images.
+        classes: detections of classes it maps to -1 are left out.
+        clip: whether boxes end where their image ends, as in every results file Ultralytics writes.
 
-def detections_of(predictions: Predictions, ground_truth: GroundTruth, classes: ClassMatch) -> Detections:
-    """A model's predictions as detections on the images and in the classes of `ground_truth`."""
-    place = {file: index for index, file in enumerate(ground_truth.image_files)}
-    image = np.array([place.get(str(file.absolute()), -1) for file in predictions.image_files], dtype=np.int64)
+    Raises:
+        DataError: an image of the ground truth that was not among those the model saw.
+    """
+    image = _image_index(predictions.image_files, ground_truth)
     kept = (image[predictions.image] >= 0) & (classes.index[predictions.category] >= 0)
     corners = predictions.boxes_xyxy[kept]
+    if clip:
+        ends = np.tile(np.array(predictions.image_sizes, dtype=np.float64).reshape(-1, 2), 2)
+        corners = np.clip(corners, 0.0, ends[predictions.image[kept]])
     return Detections(
         image=image[predictions.image[kept]],
         category=classes.index[predictions.category[kept]],
         boxes_xywh=np.c_[corners[:, :2], corners[:, 2:] - corners[:, :2]],
         scores=predictions.scores[kept],
     )
+
+
+def _measured(
+    predictions: Predictions,
+    ground_truth: GroundTruth,
+    training: TrainingCounts | None,
+    class_rule: ClassRule,
+    bucket_rule: BucketRule,
+) -> ModelEvaluation:
+    classes = match_classes(predictions.names, ground_truth.names, class_rule)
+    detections = detections_from_predictions(predictions, ground_truth, classes)
+    evaluation = evaluate_detections(ground_truth, detections, training=training, bucket_rule=bucket_rule)
+    agreement = compare_with_ultralytics(
+        ground_truth,
+        evaluation.matches,
+        detections_from_predictions(predictions, ground_truth, classes, clip=False),
+        predictions.ultralytics_metrics,
+        _remaining_reason(ground_truth, classes),
+    )
+    return ModelEvaluation(evaluation, ground_truth, detections, predictions, classes, agreement)
+
+
+def _remaining_reason(ground_truth: GroundTruth, classes: ClassMatch) -> str:
+    if not classes.same_order:
+        return "Ultralytics compares classes by index, though the model and the dataset number them differently"
+    if ground_truth.crowd.any():
+        return "crowd regions are not in YOLO labels, so a detection inside one counts as false; 32-bit boxes"
+    return "IoU of 32-bit boxes in pixels of the network's input; 300 boxes an image instead of 100 an image and class"
+
+
+def _image_index(files: Sequence[Path], ground_truth: GroundTruth) -> Ints:
+    """Index into the ground truth's images of each file the model saw, -1 where it has no such image."""
+    place = {PurePath(name).parts: index for index, name in enumerate(ground_truth.image_files)}
+    lengths = sorted({len(parts) for parts in place}, reverse=True)
+    index = np.full(len(files), -1, dtype=np.int64)
+    for position, file in enumerate(files):
+        parts = file.absolute().parts
+        index[position] = next((place[end] for n in lengths if (end := parts[-n:]) in place), -1)
+    found = index[index >= 0]
+    if len(np.unique(found)) < len(ground_truth.image_ids):
+        unseen = sorted(set(range(len(ground_truth.image_ids))) - set(found.tolist()))
+        raise DataError(
+            f"{len(unseen)} images of the annotations are not among those the model was run on, the first is "
+            f"{ground_truth.image_files[unseen[0]]}; their objects would count as missed: give the matching split, or "
+            "repair the images if they cannot be read"
+        )
+    if len(found) > len(ground_truth.image_ids):
+        raise DataError(
+            "several images of the dataset have the same file name as one image of the annotations; "
+            "give annotations whose file_name includes the folder"
+        )
+    return index

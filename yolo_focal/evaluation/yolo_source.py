@@ -1,17 +1,15 @@
-"""Ground truth and class frequencies from the label files of a YOLO dataset."""
+"""Ground truth from the label files of a YOLO dataset."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from yolo_focal.data.labels import LabelProblem, read_labels
-from yolo_focal.data.progress import progress_bar
 from yolo_focal.data.yolo import YoloDataset, label_file
 from yolo_focal.errors import DataError
 from yolo_focal.evaluation.boxes import Category, GroundTruth
-from yolo_focal.evaluation.evaluation import TrainingCounts
 
-__all__ = ["ground_truth_from_yolo", "training_counts_from_yolo"]
+__all__ = ["ground_truth_from_yolo"]
 
 
 def ground_truth_from_yolo(dataset: YoloDataset, split: str, image_sizes: Mapping[str, tuple[int, int]]) -> GroundTruth:
@@ -49,19 +47,6 @@ def ground_truth_from_yolo(dataset: YoloDataset, split: str, image_sizes: Mappin
         areas=boxes[:, 2] * boxes[:, 3],
         crowd=np.zeros(len(boxes), dtype=bool),
     )
-
-
-def training_counts_from_yolo(dataset: YoloDataset, *, progress: bool = True) -> TrainingCounts | None:
-    """How often each class occurs in the training split; None where the dataset has none."""
-    if "train" not in dataset.sources:
-        return None
-    classes = len(dataset.names)
-    instances, images = np.zeros(classes, np.int64), np.zeros(classes, np.int64)
-    for file in progress_bar(dataset.image_files("train"), "Counting training labels", show=progress):
-        counts = np.bincount(read_labels(label_file(file), classes).classes, minlength=classes)
-        instances += counts
-        images += counts > 0
-    return TrainingCounts(instances.tolist(), images.tolist())
 
 
 def _refuse(problems: Sequence[LabelProblem]) -> None:

@@ -1,0 +1,104 @@
+"""Ground truth from a COCO annotation file, and its images as a dataset that Ultralytics validates on."""
+
+import math
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from yolo_focal.data.coco import CocoDataset, clipped_box
+from yolo_focal.data.yolo import label_file
+from yolo_focal.errors import DataError
+from yolo_focal.evaluation.boxes import Category, GroundTruth
+
+__all__ = ["ground_truth_from_coco", "write_yolo_view"]
+
+
+def ground_truth_from_coco(dataset: CocoDataset) -> GroundTruth:
+    """The objects of an annotation file, crowds and boxes without area included, as COCO's reference counts them.
+
+    Raises:
+        DataError: an `area` that is no number.
+    """
+    image_ids = tuple(sorted(dataset.images))
+    place = {category: index for index, category in enumerate(dataset.categories)}
+    rows = [
+        (index, annotation)
+        for index, image_id in enumerate(image_ids)
+        for annotation in dataset.annotations.get(image_id, [])
+    ]
+    boxes = np.array([annotation["bbox"] for _, annotation in rows], dtype=np.float64).reshape(-1, 4)
+    return GroundTruth(
+        image_ids=image_ids,
+        image_files=tuple(dataset.images[image_id]["file_name"] for image_id in image_ids),
+        categories=tuple(Category(number, name) for number, name in dataset.categories.items()),
+        image=np.array([index for index, _ in rows], dtype=np.int64),
+        category=np.array([place[annotation["category_id"]] for _, annotation in rows], dtype=np.int64),
+        boxes_xywh=boxes,
+        areas=np.array([_area(dataset.source, annotation) for _, annotation in rows], dtype=np.float64),
+        crowd=np.array([bool(annotation.get("iscrowd")) for _, annotation in rows], dtype=bool),
+    )
+
+
+def write_yolo_view(dataset: CocoDataset, images: Path, folder: Path) -> Path:
+    """Lay out an annotation file's images (as links) and objects in `folder` as a YOLO dataset; return its data YAML.
+
+    Args:
+        dataset: the annotations.
+        images: the folder that their `file_name`s are relative to.
+        folder: an empty folder.
+
+    Raises:
+        DataError: an image that does not exist.
+    """
+    missing = [record for record in dataset.images.values() if not (images / record["file_name"]).is_file()]
+    if missing:
+        raise DataError(
+            f"{len(missing)} of {len(dataset.images)} images of {dataset.source} are not in {images}, the first is "
+            f"{missing[0]['file_name']}; give their folder with images="
+        )
+    place = {category: index for index, category in enumerate(dataset.categories)}
+    for image_id, record in dataset.images.items():
+        link = folder / "images" / record["file_name"]
+        link.parent.mkdir(parents=True, exist_ok=True)
+        _link((images / record["file_name"]).resolve(), link)
+        lines = [_label_line(place[each["category_id"]], each, record) for each in dataset.objects(image_id)]
+        labels = label_file(link)
+        labels.parent.mkdir(parents=True, exist_ok=True)
+        labels.write_text("".join(lines), encoding="utf-8")
+    names = dict(enumerate(dataset.categories.values()))
+    content = {"path": str(folder), "train": "images", "val": "images", "names": names}
+    data_yaml = folder / "data.yaml"
+    data_yaml.write_text(yaml.safe_dump(content, allow_unicode=True, sort_keys=False), encoding="utf-8")
+    return data_yaml
+
+
+def _area(source: Path, annotation: dict[str, Any]) -> float:
+    area = annotation.get("area")
+    if area is None:
+        return float(annotation["bbox"][2] * annotation["bbox"][3])
+    if isinstance(area, bool) or not isinstance(area, int | float) or not math.isfinite(area):
+        raise DataError(f"{source}: annotations id {annotation['id']}: area must be a finite number, got {area!r}")
+    return float(area)
+
+
+def _link(source: Path, link: Path) -> None:
+    try:
+        link.symlink_to(source)
+    except OSError:  # Windows without the right to make links
+        try:
+            os.link(source, link)
+        except OSError:
+            shutil.copyfile(source, link)
+
+
+def _label_line(category: int, annotation: dict[str, Any], image: dict[str, Any]) -> str:
+    box = clipped_box(annotation["bbox"], image)
+    assert box is not None  # `objects` has only those with something left
+    left, top, right, bottom = box
+    width, height = image["width"], image["height"]
+    centre = f"{(left + right) / 2 / width:.9f} {(top + bottom) / 2 / height:.9f}"
+    return f"{category} {centre} {(right - left) / width:.9f} {(bottom - top) / height:.9f}\n"

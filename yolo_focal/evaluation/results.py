@@ -1,0 +1,168 @@
+"""COCO results files: a JSON list of detections, from any program, brought onto a ground truth."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from yolo_focal.data.coco import read_json
+from yolo_focal.errors import DataError
+from yolo_focal.evaluation.boxes import Bools, Detections, GroundTruth, Ints
+from yolo_focal.evaluation.classes import ClassRule
+
+__all__ = ["Results", "read_results", "results_of"]
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """The detections of a results file and what was left out of them.
+
+    Attributes:
+        detections: on the images and classes of the ground truth.
+        notes: one sentence for each reason that detections were left out.
+    """
+
+    detections: Detections
+    notes: tuple[str, ...]
+
+
+def read_results(path: Path, ground_truth: GroundTruth, ids: ClassRule = "match") -> Results:
+    """Read a results file: a JSON list of {image_id, category_id, bbox: [x, y, width, height], score}.
+
+    An image is found by `file_name` where a record has one (as Ultralytics writes it), else by `image_id`, which may
+    also be a file name without suffix. Detections on other images are left out and counted.
+
+    Args:
+        path: the file.
+        ground_truth: what to evaluate against.
+        ids: `match`, every category_id must be one of the ground truth's; `known`, detections of other classes are left
+            out and counted; `index`, category_id is the class number from 0 in the order of the ground truth.
+
+    Raises:
+        DataError: no JSON list, a faulty record, an unknown category_id, or no detection on any image; the message
+            names the file and the record.
+    """
+    records = read_json(path)
+    if not isinstance(records, list):
+        raise DataError(f"{path} must be a JSON list of detections, got {type(records).__name__}")
+    for position, record in enumerate(records):
+        if (fault := _fault(record)) is not None:
+            raise DataError(f"{path}: record {position}: {fault}; correct the program that wrote it")
+    image = _images(records, ground_truth)
+    category = _categories(path, records, ground_truth, ids)
+    if records and (image < 0).all():
+        raise DataError(
+            f"{path}: none of its images is in the annotations (first: image_id {records[0]['image_id']!r}); "
+            "give the annotations of the images the detections were made on"
+        )
+    kept = (image >= 0) & (category >= 0)
+    boxes = np.array([record["bbox"] for record in records], dtype=np.float64).reshape(-1, 4)
+    scores = np.array([record["score"] for record in records], dtype=np.float64)
+    detections = Detections(image[kept], category[kept], boxes[kept], scores[kept])
+    return Results(detections, _notes(records, image < 0, (image >= 0) & (category < 0)))
+
+
+def results_of(detections: Detections, ground_truth: GroundTruth) -> list[dict[str, Any]]:
+    """The content of a results file with these detections: what COCO's reference reads."""
+    columns = (detections.image, detections.category, detections.boxes_xywh, detections.scores)
+    return [
+        {
+            "image_id": ground_truth.image_ids[image],
+            "category_id": ground_truth.categories[category].id,
+            "bbox": box,
+            "score": score,
+        }
+        for image, category, box, score in zip(*(column.tolist() for column in columns), strict=True)
+    ]
+
+
+def _fault(record: Any) -> str | None:
+    if not isinstance(record, dict):
+        return f"must be a mapping, got {_short(record)}"
+    if missing := {"image_id", "category_id", "bbox", "score"} - record.keys():
+        return f"lacks {', '.join(sorted(missing))}"
+    box, score = record["bbox"], record["score"]
+    if not isinstance(box, list) or len(box) != 4 or not all(_finite(value) for value in box) or min(box[2:]) < 0:
+        return f"bbox must be four finite numbers x, y, width >= 0, height >= 0 in pixels, got {_short(box)}"
+    if not _finite(score) or not 0 <= score <= 1:
+        return f"score must be a number in 0 to 1, got {_short(score)}"
+    if not _is_id(record["category_id"]) or not (_is_id(record["image_id"]) or isinstance(record["image_id"], str)):
+        return f"category_id and image_id must be ids, got {_short((record['category_id'], record['image_id']))}"
+    return None
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _finite(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _short(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 80 else shown[:77] + "..."
+
+
+def _images(records: Sequence[Mapping[str, Any]], ground_truth: GroundTruth) -> Ints:
+    """Image index of each record, -1 where the ground truth has no such image."""
+    by_id = {image_id: index for index, image_id in enumerate(ground_truth.image_ids)}
+    names = [PurePosixPath(file) for file in ground_truth.image_files]
+    by_name = _unambiguous(name.name for name in names)
+    by_stem = _unambiguous(name.stem for name in names)
+
+    def place(record: Mapping[str, Any]) -> int:
+        name = record.get("file_name")
+        if isinstance(name, str) and (index := by_name.get(PurePosixPath(name).name)) is not None:
+            return index
+        image_id = record["image_id"]
+        return by_stem.get(image_id, -1) if isinstance(image_id, str) else by_id.get(image_id, -1)
+
+    return np.array([place(record) for record in records], dtype=np.int64)
+
+
+def _unambiguous(names: Iterable[str]) -> dict[str, int]:
+    """The position of every name that occurs once."""
+    listed = list(names)
+    counts = Counter(listed)
+    return {name: index for index, name in enumerate(listed) if counts[name] == 1}
+
+
+def _categories(path: Path, records: Sequence[Mapping[str, Any]], ground_truth: GroundTruth, ids: ClassRule) -> Ints:
+    """Class index of each record, -1 where it is to be left out."""
+    categories = ground_truth.categories
+    place = {category.id: index for index, category in enumerate(categories)}
+    if ids == "index":
+        place = {index: index for index in range(len(categories))}
+    found = np.array([place.get(record["category_id"], -1) for record in records], dtype=np.int64)
+    unknown = np.flatnonzero(found < 0).tolist()
+    if unknown and ids != "known":
+        known = sorted(place)
+        raise DataError(
+            f"{path}: record {unknown[0]}: category_id {records[unknown[0]]['category_id']} is none of the "
+            f"{len(known)} ids {known[0]} to {known[-1]} ({len(unknown)} detections are like this); use classes=index "
+            "if these are class numbers from 0, classes=known to leave such detections out"
+        )
+    return found
+
+
+def _notes(records: Sequence[Mapping[str, Any]], other_image: Bools, other_class: Bools) -> tuple[str, ...]:
+    notes = []
+    if other_image.any():
+        images = {records[position]["image_id"] for position in np.flatnonzero(other_image).tolist()}
+        notes.append(
+            f"{int(other_image.sum())} of {len(records)} detections left out: their {len(images)} images are not in "
+            "the annotations"
+        )
+    if other_class.any():
+        counts = Counter(records[position]["category_id"] for position in np.flatnonzero(other_class).tolist())
+        shown = ", ".join(str(number) for number in sorted(counts)[:8]) + (", ..." if len(counts) > 8 else "")
+        notes.append(
+            f"{int(other_class.sum())} of {len(records)} detections left out: their category_id ({shown}) is not in "
+            "the annotations"
+        )
+    return tuple(notes)

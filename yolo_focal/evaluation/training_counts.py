@@ -1,0 +1,67 @@
+"""How often each class occurs in the training split: what the frequency buckets are made from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from yolo_focal.data.coco import CocoDataset
+from yolo_focal.data.labels import read_labels
+from yolo_focal.data.progress import progress_bar
+from yolo_focal.data.yolo import YoloDataset, label_file
+from yolo_focal.evaluation.classes import match_classes
+
+__all__ = ["TrainingCounts", "training_counts_from_coco", "training_counts_from_yolo"]
+
+
+@dataclass(frozen=True)
+class TrainingCounts:
+    """How often each of K classes occurs in training.
+
+    Attributes:
+        names: (K,) class names.
+        instances: (K,) boxes.
+        images: (K,) images with at least one of them.
+    """
+
+    names: Sequence[str]
+    instances: Sequence[int]
+    images: Sequence[int]
+
+    def in_order_of(self, names: Sequence[str]) -> "TrainingCounts":
+        """The counts of the classes called `names`, in that order; 0 for a class that training does not have.
+
+        Raises:
+            DataError: no name in common, or a name that several classes share.
+        """
+        place = match_classes(names, self.names).index
+        return TrainingCounts(
+            names=names,
+            instances=[self.instances[index] if index >= 0 else 0 for index in place],
+            images=[self.images[index] if index >= 0 else 0 for index in place],
+        )
+
+
+def training_counts_from_yolo(dataset: YoloDataset, *, progress: bool = True) -> TrainingCounts | None:
+    """Count the training split of a YOLO dataset; None where it has none."""
+    if "train" not in dataset.sources:
+        return None
+    classes = len(dataset.names)
+    instances, images = np.zeros(classes, np.int64), np.zeros(classes, np.int64)
+    for file in progress_bar(dataset.image_files("train"), "Counting training labels", show=progress):
+        counts = np.bincount(read_labels(label_file(file), classes).classes, minlength=classes)
+        instances += counts
+        images += counts > 0
+    return TrainingCounts(dataset.names, instances.tolist(), images.tolist())
+
+
+def training_counts_from_coco(dataset: CocoDataset) -> TrainingCounts:
+    """Count an annotation file, crowds left out; classes by ascending category id."""
+    place = {category: index for index, category in enumerate(dataset.categories)}
+    instances, images = np.zeros(len(place), np.int64), np.zeros(len(place), np.int64)
+    for annotations in dataset.annotations.values():
+        present = [place[each["category_id"]] for each in annotations if not each.get("iscrowd")]
+        counts = np.bincount(present, minlength=len(place)) if present else np.zeros_like(instances)
+        instances += counts
+        images += counts > 0
+    return TrainingCounts(list(dataset.categories.values()), instances.tolist(), images.tolist())
