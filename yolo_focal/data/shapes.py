@@ -50,7 +50,7 @@ class Split:
 
 
 def draw_shapes(
-    folder: Path, *, seed: int = 0, train_images: int = 560, val_images: int = 200, progress: bool = True
+    folder: Path, *, seed: int = 0, train_images: int = 480, val_images: int = 200, progress: bool = True
 ) -> Path:
     """Draw the set into the new folder `folder` and return its data YAML; the same seed gives the same bytes.
 
@@ -61,8 +61,8 @@ def draw_shapes(
         DataError: `folder` exists and is not empty, or its parent cannot be written.
     """
     splits = (
-        Split("train", 0, train_images, long_tail_counts("zipf", len(SHAPE_NAMES), round(2.5 * train_images), 50)),
-        Split("val", 1, val_images, long_tail_counts("zipf", len(SHAPE_NAMES), round(1.5 * val_images), 10)),
+        Split("train", 0, train_images, long_tail_counts("zipf", len(SHAPE_NAMES), 4 * train_images, 50)),
+        Split("val", 1, val_images, long_tail_counts("zipf", len(SHAPE_NAMES), 2 * val_images, 10)),
     )
     with new_folder(folder) as root:
         for split in splits:

@@ -1,0 +1,55 @@
+"""The layout of the datasets this package writes: images/, labels/, annotations/ by split, and data.yaml."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import yaml
+
+from yolo_focal.errors import DataError
+from yolo_focal.files import write_text
+
+__all__ = ["refuse_clashes", "write_data_yaml", "write_labels"]
+
+
+def write_labels(
+    path: Path, objects: Iterable[tuple[int, tuple[float, float, float, float]]], width: int, height: int
+) -> None:
+    """Write a label file from (class index, (left, top, right, bottom) in pixels); nothing where there is no object."""
+    rows = []
+    for index, (left, top, right, bottom) in objects:
+        shares = (
+            (left + right) / 2 / width,
+            (top + bottom) / 2 / height,
+            (right - left) / width,
+            (bottom - top) / height,
+        )
+        rows.append(f"{index} " + " ".join(f"{share:.7f}" for share in shares))
+    if rows:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n".join(rows) + "\n", encoding="utf-8")
+
+
+def write_data_yaml(path: Path, purpose: Sequence[str], splits: Mapping[str, str], names: Sequence[str]) -> None:
+    """Write a data YAML without `path:`, so that Ultralytics takes its folder as the root.
+
+    Args:
+        path: the file to write.
+        purpose: comment lines that open it: what the set is and the command that uses it.
+        splits: split -> folder relative to the YAML.
+        names: class names by index.
+    """
+    comments = [f"# {line}" for line in [*purpose, "No `path:` key: the folder of this file is the root."]]
+    body = yaml.safe_dump(
+        {**splits, "names": dict(enumerate(names))}, sort_keys=False, allow_unicode=True, default_flow_style=False
+    )
+    write_text(path, "\n".join(comments) + "\n" + body)
+
+
+def refuse_clashes(file_names: Iterable[str], source: Path) -> None:
+    """Raise where two images would share one label file, which is named after the image without its suffix."""
+    seen: dict[Path, str] = {}
+    for name in file_names:
+        stem = Path(name).with_suffix("")
+        if stem in seen:
+            raise DataError(f"{source}: images {seen[stem]} and {name} would share one label file; rename one of them")
+        seen[stem] = name

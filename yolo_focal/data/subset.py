@@ -1,0 +1,181 @@
+"""Subsets of COCO-format datasets: chosen by category, by number, or to follow a long-tail frequency profile."""
+
+import difflib
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yolo_focal
+from yolo_focal.data.coco import CocoDataset, read_coco
+from yolo_focal.data.layout import write_data_yaml
+from yolo_focal.data.selection import Selection, SelectionRules, partition, select_images
+from yolo_focal.data.subset_files import CocoSource, SubsetPart, subset_notes, subset_record, write_part
+from yolo_focal.errors import DataError
+from yolo_focal.files import new_folder, write_json
+
+__all__ = ["LABEL_MODES", "CocoSource", "SubsetOptions", "make_subset"]
+
+LABEL_MODES = ("selected", "all")
+
+
+@dataclass(frozen=True)
+class SubsetOptions:
+    """How to make a subset.
+
+    Attributes:
+        categories: names or ids of the categories that decide which images come in; empty: all.
+        labels: `selected` writes only these categories' objects, `all` every object of the chosen images.
+        rules: numbers and profile of the training split; the validation split takes all images with a chosen category.
+        keep_empty: also take images that have no annotation at all.
+        val_share: share of the images set aside for validation before the rules apply, where no other file has it.
+        seed: of every random choice.
+        link: `copy`, `hardlink` or `symlink` the images.
+    """
+
+    categories: tuple[str, ...] = ()
+    labels: str = "selected"
+    rules: SelectionRules = field(default_factory=SelectionRules)
+    keep_empty: bool = False
+    val_share: float = 0.0
+    seed: int = 0
+    link: str = "copy"
+
+
+def make_subset(
+    train: CocoSource,
+    out: Path,
+    options: SubsetOptions,
+    *,
+    val: CocoSource | None = None,
+    progress: bool = True,
+) -> dict[str, Any]:
+    """Write a subset to the new folder `out` and return its manifest.
+
+    Writes images/SPLIT/, labels/SPLIT/ (YOLO; crowds and boxes without area left out, boxes clipped to the image),
+    annotations/instances_SPLIT.json (records and ids as in the source), data.yaml and manifest.json. The result depends
+    on the records and the seed, not on their order in the file. `out` appears whole or not at all.
+
+    Raises:
+        DataError: a faulty annotation file, an unknown category, no image found, an image that cannot be read or has
+            another size than stated, rules that cannot be combined, an occupied or read-only `out`.
+    """
+    dataset = read_coco(train.annotations)
+    chosen = _category_ids(dataset, options.categories)
+    written = list(dataset.categories) if options.labels == "all" else chosen
+    parts = _parts(train, dataset, val, chosen, options)
+    notes = subset_notes(parts)
+    with new_folder(out) as root:
+        for part in parts:
+            write_part(root, part, written, options.link, progress)
+        write_data_yaml(
+            root / "data.yaml",
+            [
+                f"Subset of {train.annotations.name}; manifest.json says how it was made.",
+                "Use: yolo-focal train model=yolo11n.yaml data=<this file>",
+                *notes,
+            ],
+            {"train": "images/train", "val": f"images/{parts[-1].split}"},
+            [dataset.categories[category] for category in written],
+        )
+        manifest = {
+            "made_by": f"yolo_focal {yolo_focal.__version__} subset",
+            "options": asdict(options),
+            "notes": notes,
+            "splits": {part.split: subset_record(part, written) for part in parts},
+        }
+        write_json(root / "manifest.json", manifest)
+    return manifest
+
+
+def _category_ids(dataset: CocoDataset, wanted: Iterable[str]) -> list[int]:
+    """Ids of the wanted categories, ascending; all where none is named."""
+    ids = {name: number for number, name in dataset.categories.items()}
+    found: set[int] = set()
+    for word in wanted:
+        if word in ids:
+            found.add(ids[word])
+        elif word.isdigit() and int(word) in dataset.categories:
+            found.add(int(word))
+        else:
+            close = difflib.get_close_matches(word, ids, n=1)
+            hint = f"did you mean '{close[0]}'?" if close else f"it has {', '.join(list(ids)[:10])} ..."
+            raise DataError(f"'{word}' is not a category of {dataset.source}; {hint}")
+    return sorted(found) or list(dataset.categories)
+
+
+def _parts(
+    train: CocoSource, dataset: CocoDataset, val: CocoSource | None, chosen: list[int], options: SubsetOptions
+) -> list[SubsetPart]:
+    """The training split by the rules, then a validation split where one is given or set aside."""
+    files = _image_files(train, dataset)
+    train_ids, val_ids = list(files), list[int]()
+    if val is None and options.val_share:
+        train_ids, val_ids = partition(train_ids, options.val_share, options.seed)
+    parts = [_part("train", train, dataset, files, train_ids, chosen, options)]
+    if val_ids:
+        parts.append(_part("val", train, dataset, files, val_ids, chosen, options))
+    if val is not None:
+        other = read_coco(val.annotations)
+        _same_categories(dataset, other, chosen if options.labels == "selected" else list(dataset.categories))
+        val_files = _image_files(val, other)
+        parts.append(_part("val", val, other, val_files, list(val_files), chosen, options))
+    for part in parts:
+        if not part.selection.images:
+            raise DataError(
+                f"no image is left for {part.split}: {part.source.annotations} has {len(part.dataset.images)} images, "
+                "but none fits the categories and rules; relax them"
+            )
+    return parts
+
+
+def _same_categories(train: CocoDataset, val: CocoDataset, wanted: list[int]) -> None:
+    for category in wanted:
+        if val.categories.get(category) != train.categories[category]:
+            raise DataError(
+                f"{val.source}: category {category} is {val.categories.get(category)!r}, but in {train.source} it is "
+                f"{train.categories[category]!r}; both files need the same categories"
+            )
+
+
+def _image_files(source: CocoSource, dataset: CocoDataset) -> dict[int, Path]:
+    """The image files that exist, as named below the folder or directly in it, by ascending image id."""
+    if not source.images.is_dir():
+        raise DataError(f"the image folder {source.images} does not exist; give the folder of the images as images=")
+    found = {}
+    for number in sorted(dataset.images):
+        name = Path(dataset.images[number]["file_name"])
+        path = next((p for p in (source.images / name, source.images / name.name) if p.is_file()), None)
+        if path is not None:
+            found[number] = path
+    if not found:
+        example = next(iter(dataset.images.values()))["file_name"]
+        raise DataError(
+            f"none of the {len(dataset.images)} images of {source.annotations} is in {source.images} "
+            f"(looked for {example}, ...); give their folder as images="
+        )
+    return found
+
+
+def _part(
+    split: str,
+    source: CocoSource,
+    dataset: CocoDataset,
+    files: dict[int, Path],
+    candidates: list[int],
+    chosen: list[int],
+    options: SubsetOptions,
+) -> SubsetPart:
+    wanted = set(chosen)
+    counts: dict[int, dict[int, int]] = {}
+    for image in candidates:
+        found = Counter(a["category_id"] for a in dataset.objects(image) if a["category_id"] in wanted)
+        if found or (options.keep_empty and not dataset.annotations.get(image)):
+            counts[image] = dict(found)
+    available = Counter(dict.fromkeys(chosen, 0))
+    for image_counts in counts.values():
+        available.update(image_counts)
+    rules = options.rules if split == "train" else SelectionRules()
+    selection = select_images(counts, chosen, rules, options.seed) if counts else Selection([], {}, {})
+    return SubsetPart(split, source, dataset, files, dict(available), selection)

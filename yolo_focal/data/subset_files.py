@@ -1,0 +1,151 @@
+"""What a subset writes: images and labels of a split, its filtered annotations, and its record in the manifest."""
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from yolo_focal.data.coco import CocoDataset, CocoProblem, clipped_box
+from yolo_focal.data.images import image_size, place_image
+from yolo_focal.data.layout import refuse_clashes, write_labels
+from yolo_focal.data.progress import progress_bar
+from yolo_focal.data.selection import Selection
+from yolo_focal.data.yolo import label_file
+from yolo_focal.errors import DataError
+from yolo_focal.files import write_json
+
+__all__ = ["CocoSource", "SubsetPart", "subset_notes", "subset_record", "write_part"]
+
+
+@dataclass(frozen=True)
+class CocoSource:
+    """A COCO annotation file and the folder of its images."""
+
+    annotations: Path
+    images: Path
+
+
+@dataclass(frozen=True)
+class SubsetPart:
+    """One split about to be written.
+
+    Attributes:
+        split: its name.
+        source: where it comes from.
+        dataset: the annotations, read.
+        files: image id -> image file, those of the source that exist.
+        available: category id -> instances in the images that may be chosen.
+        selection: the images chosen.
+    """
+
+    split: str
+    source: CocoSource
+    dataset: CocoDataset
+    files: dict[int, Path]
+    available: dict[int, int]
+    selection: Selection
+
+
+def write_part(root: Path, part: SubsetPart, written: list[int], link: str, progress: bool) -> None:
+    """Write images, YOLO labels and COCO annotations of one split below `root`, with the categories `written`.
+
+    Raises:
+        DataError: an image cannot be read or has another size than stated, or two images would share a label file.
+    """
+    chosen = part.selection.images
+    refuse_clashes((part.dataset.images[number]["file_name"] for number in chosen), part.dataset.source)
+    (root / "labels" / part.split).mkdir(parents=True)
+    for number in progress_bar(chosen, f"writing {part.split}", total=len(chosen), show=progress):
+        image = part.dataset.images[number]
+        _refuse_wrong_size(part, number)
+        target = root / "images" / part.split / image["file_name"]
+        place_image(part.files[number], target, link)
+        objects = [
+            (written.index(annotation["category_id"]), box)
+            for annotation in part.dataset.objects(number)
+            if annotation["category_id"] in written and (box := clipped_box(annotation["bbox"], image))
+        ]
+        write_labels(label_file(target), objects, image["width"], image["height"])
+    write_json(root / "annotations" / f"instances_{part.split}.json", _filtered(part, written))
+
+
+def _refuse_wrong_size(part: SubsetPart, number: int) -> None:
+    image, path = part.dataset.images[number], part.files[number]
+    width, height = image_size(path)
+    if (width, height) != (image["width"], image["height"]):
+        raise DataError(
+            f"{path} is {width}x{height}, but images id {number} of {part.dataset.source} says "
+            f"{image['width']}x{image['height']}; its boxes would be wrong, so correct one of them"
+        )
+
+
+def _filtered(part: SubsetPart, written: list[int]) -> dict[str, Any]:
+    """The annotation file of the split: the source's records, unchanged, in the order of their ids."""
+    dataset, chosen = part.dataset, part.selection.images
+    annotations = [a for number in chosen for a in dataset.annotations.get(number, []) if a["category_id"] in written]
+    return {
+        **{key: dataset.content[key] for key in ("info", "licenses") if key in dataset.content},
+        "images": [dataset.images[number] for number in chosen],
+        "annotations": sorted(annotations, key=lambda annotation: int(annotation["id"])),
+        "categories": sorted(
+            (category for category in dataset.content["categories"] if category["id"] in written),
+            key=lambda category: int(category["id"]),
+        ),
+    }
+
+
+def subset_notes(parts: list[SubsetPart]) -> list[str]:
+    """What a reader of the numbers must know: a missing validation split, every class that missed its number and why."""
+    notes = []
+    if len(parts) == 1:
+        notes.append("There is no validation split: val is train, so its scores say nothing about new images.")
+    train = parts[0]
+    for category, deviation in train.selection.shortfalls().items():
+        asked, available = train.selection.asked[category], train.available[category]
+        reached = train.selection.reached[category]
+        reason = (
+            f"the source has only {available}"
+            if available < asked
+            else "objects come in whole images, shared with classes that already have enough"
+        )
+        notes.append(
+            f"{train.dataset.categories[category]}: {asked} instances asked, {reached} reached "
+            f"({deviation:+.0%}): {reason}."
+        )
+    return notes
+
+
+def subset_record(part: SubsetPart, written: list[int]) -> dict[str, Any]:
+    """The manifest's record of one split: sources with hash, counts available, asked and reached, and all problems."""
+    dataset, chosen = part.dataset, part.selection.images
+    kept = {n: [a["category_id"] for a in dataset.objects(n) if a["category_id"] in written] for n in chosen}
+    counts = Counter(category for categories in kept.values() for category in categories)
+    crowds = sum(bool(a.get("iscrowd")) for number in chosen for a in dataset.annotations.get(number, []))
+    problems = dataset.problems + [
+        CocoProblem("image missing", f"images id {number}", image["file_name"])
+        for number, image in sorted(dataset.images.items())
+        if number not in part.files
+    ]
+    return {
+        "annotations": str(part.source.annotations),
+        "annotations_sha256": hashlib.sha256(part.source.annotations.read_bytes()).hexdigest(),
+        "images_folder": str(part.source.images),
+        "images": len(chosen),
+        "images_without_objects": sum(not categories for categories in kept.values()),
+        "instances": counts.total(),
+        "crowds_in_json_only": crowds,
+        "classes": [
+            {
+                "index": index,
+                "category_id": category,
+                "name": dataset.categories[category],
+                "available": part.available.get(category),
+                "asked": part.selection.asked.get(category),
+                "reached": counts[category],
+            }
+            for index, category in enumerate(written)
+        ],
+        "source_problem_counts": dict(Counter(problem.kind for problem in problems)),
+        "source_problems": [str(problem) for problem in problems],
+    }
