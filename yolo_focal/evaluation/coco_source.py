@@ -1,8 +1,6 @@
 """Ground truth from a COCO annotation file, and its images as a dataset that Ultralytics validates on."""
 
 import math
-import os
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +8,7 @@ import numpy as np
 import yaml
 
 from yolo_focal.data.coco import CocoDataset, clipped_box
+from yolo_focal.data.images import place_image
 from yolo_focal.data.yolo import label_file
 from yolo_focal.errors import DataError
 from yolo_focal.evaluation.boxes import Category, GroundTruth
@@ -63,8 +62,7 @@ def write_yolo_view(dataset: CocoDataset, images: Path, folder: Path) -> Path:
     place = {category: index for index, category in enumerate(dataset.categories)}
     for image_id, record in dataset.images.items():
         link = folder / "images" / record["file_name"]
-        link.parent.mkdir(parents=True, exist_ok=True)
-        _link((images / record["file_name"]).resolve(), link)
+        _link(images / record["file_name"], link)
         lines = [_label_line(place[each["category_id"]], each, record) for each in dataset.objects(image_id)]
         labels = label_file(link)
         labels.parent.mkdir(parents=True, exist_ok=True)
@@ -87,12 +85,9 @@ def _area(source: Path, annotation: dict[str, Any]) -> float:
 
 def _link(source: Path, link: Path) -> None:
     try:
-        link.symlink_to(source)
-    except OSError:  # Windows without the right to make links
-        try:
-            os.link(source, link)
-        except OSError:
-            shutil.copyfile(source, link)
+        place_image(source, link, "symlink")
+    except DataError:  # Windows without the right to make links
+        place_image(source, link, "copy")
 
 
 def _label_line(category: int, annotation: dict[str, Any], image: dict[str, Any]) -> str:

@@ -1,0 +1,129 @@
+"""An evaluation in pictures: AP by class, precision and recall over the threshold, reliability, NMS candidates."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from yolo_focal.evaluation.calibration import Calibration
+from yolo_focal.evaluation.evaluation import ClassResult, Evaluation
+from yolo_focal.evaluation.thresholds import threshold_curve
+
+__all__ = ["plot_candidates", "plot_per_class", "plot_reliability", "plot_thresholds"]
+
+# Okabe and Ito's colours, which colour-blind readers can tell apart.
+BUCKET_COLOURS = {"rare": "#D55E00", "common": "#E69F00", "frequent": "#0072B2", None: "#0072B2"}
+BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"
+MOST_CLASSES = 100  # bars that are still legible in one picture
+
+
+def plot_per_class(evaluation: Evaluation, path: Path) -> None:
+    """Bars of AP with marks of AP50, classes from the most to the least frequent, coloured by bucket."""
+    classes = _least_frequent([result for result in evaluation.classes if result.objects])
+    figure = Figure(figsize=(8, 1.6 + 0.24 * max(len(classes), 3)), layout="constrained")
+    axes = _axes(figure)
+    place = np.arange(len(classes))
+    axes.barh(place, [result.ap for result in classes], color=[BUCKET_COLOURS[result.bucket] for result in classes])
+    axes.plot([result.ap50 for result in classes], place, "|", color="black", markersize=9, markeredgewidth=1.6)
+    axes.set_yticks(place, [_label(result) for result in classes])
+    axes.set_ylim(len(classes) - 0.5, -0.5)
+    axes.set_xlim(0, 1)
+    axes.set_xlabel("bar: AP (IoU 0.50:0.95)     mark: AP50")
+    axes.grid(axis="y", visible=False)
+    shown = f", the {MOST_CLASSES} least frequent classes" if len(classes) == MOST_CLASSES else ""
+    axes.set_title(f"AP by class{shown}: {evaluation.stats['AP']:.3f} over all")
+    buckets = [bucket for bucket in evaluation.buckets if bucket.evaluated]
+    if buckets:
+        handles = [Patch(color=BUCKET_COLOURS[each.name], label=f"{each.name}: AP {each.ap:.3f}") for each in buckets]
+        figure.legend(handles=handles[::-1], loc="outside lower center", ncols=3, frameon=False)
+    _save(figure, path)
+
+
+def plot_thresholds(evaluation: Evaluation, path: Path) -> None:
+    """Precision, recall and F1 at IoU 0.5 over the confidence threshold, all classes together."""
+    curve = threshold_curve(evaluation.matches)
+    figure = Figure(figsize=(7, 4.4), layout="constrained")
+    axes = _axes(figure)
+    if curve is not None and evaluation.best_f1 is not None:
+        for values, label, colour in ((curve.precision, "precision", BLUE), (curve.recall, "recall", ORANGE)):
+            axes.step(curve.threshold, values, where="pre", color=colour, label=label, linewidth=1.4)
+        axes.step(curve.threshold, curve.f1, where="pre", color=GREEN, label="F1", linewidth=2.4)
+        best = evaluation.best_f1
+        axes.plot(best.threshold, best.f1, "o", color=GREEN, markeredgecolor="black")
+        axes.axvline(0.25, color=GREY, linestyle=":", label="Ultralytics' default conf=0.25")
+        axes.set_title(f"Best F1 {best.f1:.3f} at conf={best.threshold:.3f} (IoU 0.5, all classes)")
+    axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="confidence threshold")
+    axes.legend(loc="best")
+    _save(figure, path)
+
+
+def plot_reliability(scores: Calibration, path: Path) -> None:
+    """Share of true positives over the score, bin by bin, against the mean score; below, how many detections."""
+    bins = len(scores.counts)
+    edges = np.linspace(0, 1, bins + 1)
+    centre, width = (edges[:-1] + edges[1:]) / 2, 0.94 / bins
+    figure = Figure(figsize=(5.6, 6.6), layout="constrained")
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    for axes in (upper, lower):
+        _style(axes)
+    upper.bar(centre, scores.precision, width, color=BLUE, label="true positives at IoU 0.5")
+    style = {"color": ORANGE, "linewidth": 3, "label": "mean score of the bin"}
+    upper.hlines(scores.mean_score, centre - width / 2, centre + width / 2, **style)
+    upper.plot([0, 1], [0, 1], "--", color=GREY, linewidth=1.2, label="perfectly calibrated")
+    upper.set(xlim=(0, 1), ylim=(0, 1), ylabel="share of true positives")
+    upper.legend(loc="upper left")
+    if scores.detections:
+        side = "overconfident" if scores.bias > 0 else "underconfident"
+        upper.set_title(f"Calibration error {scores.error:.3f}, {side} by {abs(scores.bias):.3f} on average")
+    lower.bar(centre, scores.counts, width, color=GREY)
+    if scores.counts.max(initial=0) > 0:
+        lower.set_yscale("log")
+    lower.set(xlabel=f"score (detections of {scores.least_score:g} and above)", ylabel="detections")
+    _save(figure, path)
+
+
+def plot_candidates(counts: Sequence[int], conf: float, path: Path) -> None:
+    """How many images have how many candidates before NMS."""
+    figure = Figure(figsize=(7, 3.8), layout="constrained")
+    axes = _axes(figure)
+    axes.hist(np.asarray(counts), bins=min(40, max(5, len(set(counts)))), color=BLUE, edgecolor="white", linewidth=0.5)
+    mean = float(np.mean(counts))
+    axes.axvline(mean, color=ORANGE, linewidth=2, label=f"mean {mean:,.0f}")
+    axes.set(xlabel=f"(box, class) candidates above conf={conf:g} in an image", ylabel="images")
+    axes.set_xlim(left=0)
+    axes.set_title("What reaches NMS")
+    axes.legend()
+    _save(figure, path)
+
+
+def _least_frequent(classes: Sequence[ClassResult]) -> list[ClassResult]:
+    def frequency(result: ClassResult) -> int:
+        return result.objects if result.training_instances is None else result.training_instances
+
+    return sorted(classes, key=frequency, reverse=True)[-MOST_CLASSES:]
+
+
+def _label(result: ClassResult) -> str:
+    if result.training_instances is None:
+        return f"{result.category.name} ({result.objects:,} here)"
+    return f"{result.category.name} ({result.training_instances:,} in training)"
+
+
+def _axes(figure: Figure) -> Axes:
+    axes = figure.add_subplot()
+    _style(axes)
+    return axes
+
+
+def _style(axes: Axes) -> None:
+    axes.set_axisbelow(True)
+    axes.grid(color="#dddddd", linewidth=0.8)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+
+
+def _save(figure: Figure, path: Path) -> None:
+    figure.savefig(path, dpi=130)
