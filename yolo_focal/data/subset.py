@@ -9,6 +9,7 @@ from typing import Any
 
 import yolo_focal
 from yolo_focal.data.coco import CocoDataset, read_coco
+from yolo_focal.data.fetch import fetch_images, image_url
 from yolo_focal.data.layout import write_data_yaml
 from yolo_focal.data.selection import Selection, SelectionRules, partition, select_images
 from yolo_focal.data.subset_files import CocoSource, SubsetPart, subset_notes, subset_record, write_part
@@ -68,6 +69,7 @@ def make_subset(
     notes = subset_notes(parts)
     with new_folder(out) as root:
         for part in parts:
+            _fetch_chosen(part, progress)
             write_part(root, part, written, options.link, progress)
         write_data_yaml(
             root / "data.yaml",
@@ -130,6 +132,15 @@ def _parts(
     return parts
 
 
+def _fetch_chosen(part: SubsetPart, progress: bool) -> None:
+    if part.source.server:
+        split = part.source.images.name
+        paths = [part.files[number] for number in part.selection.images]
+        fetch_images(
+            {path: image_url(split, path.name, server=part.source.server) for path in paths}, progress=progress
+        )
+
+
 def _same_categories(train: CocoDataset, val: CocoDataset, wanted: list[int]) -> None:
     for category in wanted:
         if val.categories.get(category) != train.categories[category]:
@@ -141,12 +152,14 @@ def _same_categories(train: CocoDataset, val: CocoDataset, wanted: list[int]) ->
 
 def _image_files(source: CocoSource, dataset: CocoDataset) -> dict[int, Path]:
     """The image files that exist, as named below the folder or directly in it, by ascending image id."""
-    if not source.images.is_dir():
+    if not source.images.is_dir() and not source.server:
         raise DataError(f"the image folder {source.images} does not exist; give the folder of the images as images=")
     found = {}
     for number in sorted(dataset.images):
         name = Path(dataset.images[number]["file_name"])
         path = next((p for p in (source.images / name, source.images / name.name) if p.is_file()), None)
+        if path is None and source.server:
+            path = source.images / name.name
         if path is not None:
             found[number] = path
     if not found:

@@ -20,10 +20,17 @@ __all__ = ["CocoSource", "SubsetPart", "subset_notes", "subset_record", "write_p
 
 @dataclass(frozen=True)
 class CocoSource:
-    """A COCO annotation file and the folder of its images."""
+    """A COCO annotation file and the folder of its images.
+
+    Attributes:
+        annotations: the file.
+        images: the folder.
+        server: for COCO 2017 itself, the server that has the images missing in `images`; None: nothing is downloaded.
+    """
 
     annotations: Path
     images: Path
+    server: str | None = None
 
 
 @dataclass(frozen=True)
@@ -34,7 +41,7 @@ class SubsetPart:
         split: its name.
         source: where it comes from.
         dataset: the annotations, read.
-        files: image id -> image file, those of the source that exist.
+        files: image id -> image file, those of the source that exist or will be downloaded when chosen.
         available: category id -> instances in the images that may be chosen.
         selection: the images chosen.
     """
@@ -96,7 +103,7 @@ def _filtered(part: SubsetPart, written: list[int]) -> dict[str, Any]:
 
 
 def subset_notes(parts: list[SubsetPart]) -> list[str]:
-    """What a reader of the numbers must know: a missing validation split, every class that missed its number and why."""
+    """What a reader of the numbers must know: a missing validation split, and why classes missed their numbers."""
     notes = []
     if len(parts) == 1:
         notes.append("There is no validation split: val is train, so its scores say nothing about new images.")

@@ -1,0 +1,62 @@
+"""COCO 2017 over the network: the annotation file of a split, and only those images that are needed."""
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from zipfile import BadZipFile
+
+from yolo_focal.data.progress import progress_bar
+from yolo_focal.errors import DataError
+
+__all__ = ["COCO_SERVER", "COCO_SPLITS", "fetch_annotations", "fetch_images", "image_url"]
+
+COCO_SPLITS = ("train2017", "val2017")
+COCO_SERVER = "http://images.cocodataset.org"
+ARCHIVE = "annotations/annotations_trainval2017.zip"
+PARALLEL_DOWNLOADS = 8
+
+
+def fetch_annotations(split: str, folder: Path, *, server: str = COCO_SERVER) -> Path:
+    """`folder`/annotations/instances_SPLIT.json, downloaded with Ultralytics' downloader where it is not there yet.
+
+    Raises:
+        DataError: no network; the message says which file to put where.
+    """
+    target = folder / "annotations" / f"instances_{split}.json"
+    if not target.is_file():
+        _download(f"{server}/{ARCHIVE}", folder, None, f"unpack that file so that {target} exists", unzip=True)
+    if not target.is_file():
+        raise DataError(f"{server}/{ARCHIVE} did not contain {target.name}; put the file at {target} yourself")
+    return target
+
+
+def image_url(split: str, file_name: str, *, server: str = COCO_SERVER) -> str:
+    """The address of an image of a COCO 2017 split."""
+    return f"{server}/{split}/{Path(file_name).name}"
+
+
+def fetch_images(urls: Mapping[Path, str], *, progress: bool = True) -> None:
+    """Download every address to its path, several at a time; files that exist are left alone.
+
+    Raises:
+        DataError: one of them cannot be had; the message says which file to put where.
+    """
+    wanted = [(path, url) for path, url in urls.items() if not path.is_file()]
+
+    def fetch(pair: tuple[Path, str]) -> None:
+        path, url = pair
+        _download(url, path.parent, path.name, f"put the image at {path}")
+
+    with ThreadPoolExecutor(PARALLEL_DOWNLOADS) as pool:
+        for _ in progress_bar(pool.map(fetch, wanted), "downloading images", total=len(wanted), show=progress):
+            pass
+
+
+def _download(url: str, folder: Path, name: str | None, remedy: str, *, unzip: bool = False) -> None:
+    from ultralytics.utils.downloads import safe_download  # lazily: only a download needs it
+
+    try:
+        safe_download(url, file=name, dir=folder, unzip=unzip, delete=unzip, retry=1, progress=unzip, exist_ok=True)
+    except (OSError, MemoryError, BadZipFile) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(f"cannot download {url} ({reason}); with a network try again, without one {remedy}") from error
