@@ -6,7 +6,7 @@ and a reader can live with (an unknown category, a box that leaves its image or 
 """
 
 import json
-import math
+import sys
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -157,7 +157,7 @@ def _short(value: Any) -> str:
 
 
 def _finite(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def _named(record: dict[str, Any]) -> bool:
