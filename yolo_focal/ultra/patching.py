@@ -56,6 +56,7 @@ class Seam:
     holds: Callable[[Any], bool] = _always
 
     def missing(self) -> str | None:
+        """See `Patch`."""
         try:
             current = getattr(resolve(self.owner), self.name)
             return None if self.holds(getattr(current, MARK, current)) else self._sentence()
@@ -63,6 +64,7 @@ class Seam:
             return self._sentence()
 
     def install(self) -> None:
+        """See `Patch`."""
         owner = resolve(self.owner)
         original = getattr(owner, self.name)
         if not hasattr(original, MARK):
@@ -71,6 +73,7 @@ class Seam:
             self._set(owner, replacement)
 
     def uninstall(self) -> None:
+        """See `Patch`."""
         owner = resolve(self.owner)
         current = getattr(owner, self.name)
         if hasattr(current, MARK):

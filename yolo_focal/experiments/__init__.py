@@ -1,0 +1,1 @@
+"""Trainings run side by side, and what can be said about their difference."""

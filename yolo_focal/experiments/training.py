@@ -1,0 +1,82 @@
+"""One training of an experiment: Ultralytics' ordinary trainer, quiet, with one progress bar over its epochs."""
+
+import contextlib
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yolo_focal
+
+__all__ = ["TrainedModel", "train_quietly"]
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A finished training.
+
+    Attributes:
+        folder: its run folder, with args.yaml and results.csv.
+        checkpoint: the weights (EMA) after the last epoch; unlike best.pt they were not chosen on the evaluated split.
+        seconds: wall time.
+    """
+
+    folder: Path
+    checkpoint: Path
+    seconds: float
+
+
+def train_quietly(model: str, folder: Path, label: str, arguments: Mapping[str, Any]) -> TrainedModel:
+    """Train `model` with `arguments` into `folder`; enables the plugin.
+
+    Args:
+        model: an architecture YAML or a checkpoint.
+        folder: the run folder; an existing one is written over.
+        label: in front of the progress bar.
+        arguments: training arguments, those of this plugin included.
+    """
+    yolo_focal.enable()
+    from ultralytics import YOLO
+
+    started = time.perf_counter()
+    with _warnings_only():
+        yolo = YOLO(model)
+        _show_epochs(yolo, label)
+        yolo.train(project=str(folder.parent), name=folder.name, exist_ok=True, **arguments)
+    return TrainedModel(folder, folder / "weights" / "last.pt", time.perf_counter() - started)
+
+
+@contextlib.contextmanager
+def _warnings_only() -> Iterator[None]:
+    """Ultralytics' log and its own progress bars are silent inside the block; warnings are not."""
+    logger = logging.getLogger("ultralytics")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _show_epochs(yolo: Any, label: str) -> None:
+    """A progress bar over epochs, with the class loss beside it."""
+    from ultralytics.utils import TQDM
+
+    bars: list[Any] = []
+
+    def start(trainer: Any) -> None:
+        bars.append(TQDM(total=trainer.epochs, initial=trainer.start_epoch, desc=label, unit="epoch", disable=False))
+
+    def step(trainer: Any) -> None:
+        losses = "  ".join(f"{name} {float(value):.3g}" for name, value in trainer.tloss.items())
+        bars[-1].set_description(f"{label}  {losses}")
+        bars[-1].update(1)
+
+    def end(trainer: Any) -> None:
+        bars[-1].close()
+
+    yolo.add_callback("on_train_start", start)
+    yolo.add_callback("on_train_epoch_end", step)
+    yolo.add_callback("on_train_end", end)
