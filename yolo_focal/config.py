@@ -4,6 +4,7 @@
 lists, registers, checks or documents arguments reads it.
 """
 
+import dataclasses
 import difflib
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -14,10 +15,12 @@ from typing import Any, Literal
 from yolo_focal.errors import ConfigError
 from yolo_focal.losses import LOSSES
 
-__all__ = ["KEYS", "Branch", "FocalConfig", "Key", "Scope", "closest_key", "focal_keys", "read_config"]
+__all__ = ["Branch", "FocalConfig", "KEYS", "Key", "Scope", "closest_key", "focal_keys", "read_config"]
 
 Branch = Literal["both", "one2many", "one2one"]
 Scope = Literal["both", "cls", "obj"]
+Alpha = float | tuple[float, ...] | None
+SAME = "same"  # of an objectness setting: as the class loss has it
 
 
 @dataclass(frozen=True)
@@ -73,12 +76,34 @@ def _alpha(value: Any) -> str | None:
     return None if _is_number(value) and (value == -1 or 0 <= value <= 1) else expected
 
 
+def _or_same(problem: Callable[[Any], str | None], expected: str) -> Callable[[Any], str | None]:
+    return lambda value: None if value == SAME or (problem(value) is None and _is_number(value)) else expected
+
+
 _FOCAL_KEYS = (
     Key("focal", False, "wrap the class criterion in the loss fl_loss; giving any fl_* switches it on", _switch),
     Key("fl_loss", "focal", "the loss: " + ", ".join(LOSSES), _one_of(LOSSES)),
-    Key("fl_gamma", 1.5, "focusing exponent; 0 keeps every example's full weight", _number(0, remedy=" (0 is plain BCE)")),
+    Key(
+        "fl_gamma",
+        1.5,
+        "focusing exponent; 0 keeps every example's full weight",
+        _number(0, remedy=" (0 is plain BCE)"),
+    ),
     Key("fl_alpha", 0.25, "balance of positives in [0, 1]; -1 is off; a list has one number per class", _alpha),
     Key("fl_gain", 1.0, "factor on the class loss", _number(0)),
+    Key("fl_scope", "both", "anchor detector: the criteria it acts on: both, cls, obj", _one_of(Scope.__args__)),  # type: ignore[attr-defined]
+    Key(
+        "fl_obj_gamma",
+        SAME,
+        "anchor detector: fl_gamma of the objectness loss",
+        _or_same(_number(0), f"a number >= 0, or {SAME} (as fl_gamma)"),
+    ),
+    Key(
+        "fl_obj_alpha",
+        SAME,
+        "anchor detector: fl_alpha of the objectness loss",
+        _or_same(_alpha, f"a number between 0 and 1, -1 (off), or {SAME} (as fl_alpha)"),
+    ),
     Key("fl_branch", "both", "branch of an end-to-end head: both, one2many, one2one", _one_of(Branch.__args__)),  # type: ignore[attr-defined]
 )
 
@@ -106,13 +131,27 @@ class FocalConfig:
         alpha: weight of positives in [0, 1], one per class, or None for no balancing.
         gain: factor on the class loss, >= 0.
         branch: the branches of an end-to-end head that get the loss.
+        scope: the criteria of an anchor detector that get the loss.
+        objectness_gamma: gamma of an anchor detector's objectness loss, or "same".
+        objectness_alpha: alpha of an anchor detector's objectness loss, or "same".
     """
 
     loss: str = "focal"
     gamma: float = 1.5
-    alpha: float | tuple[float, ...] | None = 0.25
+    alpha: Alpha = 0.25
     gain: float = 1.0
     branch: Branch = "both"
+    scope: Scope = "both"
+    objectness_gamma: float | Literal["same"] = "same"
+    objectness_alpha: Alpha | Literal["same"] = "same"
+
+    def for_objectness(self) -> "FocalConfig":
+        """The settings of an anchor detector's objectness loss."""
+        return dataclasses.replace(
+            self,
+            gamma=self.gamma if self.objectness_gamma == "same" else self.objectness_gamma,
+            alpha=self.alpha if self.objectness_alpha == "same" else self.objectness_alpha,
+        )
 
     def check_classes(self, number_of_classes: int) -> None:
         """Raise ConfigError where alpha is a list of another length than the dataset's number of classes."""
@@ -133,7 +172,7 @@ class FocalConfig:
         return f"{self.loss}({', '.join(f'{name}={text}' for name, text in shown.items() if text is not None)})"
 
 
-def _alpha_text(alpha: float | tuple[float, ...] | None) -> str:
+def _alpha_text(alpha: Alpha) -> str:
     if alpha is None:
         return "off"
     return f"[{', '.join(f'{item:g}' for item in alpha)}]" if isinstance(alpha, tuple) else f"{alpha:g}"
@@ -169,11 +208,20 @@ def read_config(arguments: Mapping[str, Any]) -> FocalConfig | None:
 
 
 def _checked(values: Mapping[str, Any]) -> FocalConfig:
-    alpha = values["fl_alpha"]
+    objectness_gamma, objectness_alpha = values["fl_obj_gamma"], values["fl_obj_alpha"]
     return FocalConfig(
         loss=values["fl_loss"],
         gamma=float(values["fl_gamma"]),
-        alpha=tuple(map(float, alpha)) if isinstance(alpha, list | tuple) else None if alpha == -1 else float(alpha),
+        alpha=_as_alpha(values["fl_alpha"]),
         gain=float(values["fl_gain"]),
         branch=values["fl_branch"],
+        scope=values["fl_scope"],
+        objectness_gamma="same" if objectness_gamma == SAME else float(objectness_gamma),
+        objectness_alpha="same" if objectness_alpha == SAME else _as_alpha(objectness_alpha),
     )
+
+
+def _as_alpha(alpha: Any) -> Alpha:
+    if isinstance(alpha, list | tuple):
+        return tuple(map(float, alpha))
+    return None if alpha == -1 else float(alpha)

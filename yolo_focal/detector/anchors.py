@@ -39,7 +39,8 @@ def read_anchors(rows: Any, levels: int) -> LevelAnchors:
     for row in rows:
         if not isinstance(row, list | tuple) or len(row) != len(rows[0]) or not row or len(row) % 2:
             raise ConfigError(
-                f"anchors row {row!r} must be pairs of width and height, as many as in the first row; expected {expected}"
+                f"anchors row {row!r} must be pairs of width and height, as many as in the first row; "
+                f"expected {expected}"
             )
         if not all(isinstance(size, int | float) and 0 < size < float("inf") for size in row):
             raise ConfigError(f"anchors row {row!r} must hold sizes in pixels > 0; expected {expected}")

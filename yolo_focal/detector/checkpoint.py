@@ -49,6 +49,7 @@ _CLASSES = (
     "pathlib._local.WindowsPath",
 )
 _ROOTS = ("models.yolo.Model", "models.yolo.DetectionModel")
+_MOST_TENSORS = 2000  # yolov5x6 has under 1,000
 _GREATEST_PICKLE_BYTES = 64 * 2**20  # the largest original file's is under 1 MB; its tensors lie beside it
 _REMEDY = (
     "give an original YOLOv5 v6.0 to v7.0 detection checkpoint (yolov5n.pt to yolov5x6.pt, or one trained from it)"
@@ -57,6 +58,9 @@ _REMEDY = (
 
 class _StandIn:
     """Keeps what a pickle gives it and does nothing."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"{type(self).__name__} without {name}")
 
     def __init__(self, *_: Any):
         pass
@@ -205,8 +209,9 @@ def _state(module: Any, depth: int) -> dict[str, Tensor]:
     if depth > 8:
         raise ValueError("modules nested deeper than a YOLOv5 model")  # also ends a tree that contains itself
     own = {**module._parameters, **module._buffers}
-    skipped = getattr(module, "_non_persistent_buffers_set", set())
-    state = {name: value.detach() for name, value in own.items() if value is not None and name not in skipped}
+    state = {name: value.detach() for name, value in own.items() if value is not None}
     for name, child in _children(module).items():
         state.update({f"{name}.{key}": value for key, value in _state(child, depth + 1).items()})
+        if len(state) > _MOST_TENSORS:
+            raise ValueError("more tensors than a YOLOv5 model")  # also ends a tree that repeats itself
     return state

@@ -53,12 +53,11 @@ def decode_maps(maps: Sequence[Tensor], anchors: Tensor, strides: Sequence[float
         stride.append(torch.full_like(grid[:1], level_stride))
         size.append(anchors[level].to(grid)[:, :, None] * torch.ones_like(grid))
     flat = torch.cat([logits.flatten(3) for logits in maps], 3).sigmoid()
-    channels = flat.shape[2]
-    xy, wh, objectness, classes = flat.split((2, 2, 1, channels - BOX_AND_OBJECTNESS), 2)
-    xy = (xy * 2 - 0.5 + torch.cat(cell, 1)) * torch.cat(stride, 1)
-    wh = (wh * 2).square() * torch.cat(size, 2)
+    xy = (flat[:, :, :2] * 2 - 0.5 + torch.cat(cell, 1)) * torch.cat(stride, 1)
+    wh = (flat[:, :, 2:4] * 2).square() * torch.cat(size, 2)
+    scores = flat[:, :, BOX_AND_OBJECTNESS - 1 : BOX_AND_OBJECTNESS] * flat[:, :, BOX_AND_OBJECTNESS:]
     box = (xy - wh / 2, xy + wh / 2) if xyxy else (xy, wh)
-    decoded = torch.cat((*box, objectness * classes), 2)
+    decoded = torch.cat((*box, scores), 2)
     return decoded.transpose(1, 2).flatten(2)
 
 

@@ -26,8 +26,8 @@ def complete_iou(boxes: Tensor, targets: Tensor) -> Tensor:
 
     Source: Zheng et al., Distance-IoU Loss (arXiv:1911.08287) and its sequel (arXiv:2005.03572).
     """
-    centre, size = boxes.split(2, -1)
-    target_centre, target_size = targets.split(2, -1)
+    centre, size = boxes[:, :2], boxes[:, 2:]
+    target_centre, target_size = targets[:, :2], targets[:, 2:]
     low, high = centre - size / 2, centre + size / 2
     target_low, target_high = target_centre - target_size / 2, target_centre + target_size / 2
 
@@ -39,9 +39,10 @@ def complete_iou(boxes: Tensor, targets: Tensor) -> Tensor:
     diagonal_squared = around.square().sum(-1) + _EPSILON
     distance_squared = (target_centre - centre).square().sum(-1)
 
-    angle = torch.atan(size[..., 0] / size[..., 1])
-    target_angle = torch.atan(target_size[..., 0] / target_size[..., 1])
+    angle = torch.atan(size[:, 0] / size[:, 1])
+    target_angle = torch.atan(target_size[:, 0] / target_size[:, 1])
     aspect = (4 / math.pi**2) * (target_angle - angle).square()
     with torch.no_grad():
         weight = aspect / (aspect - iou + (1 + _EPSILON))
-    return iou - (distance_squared / diagonal_squared + aspect * weight)
+    complete: Tensor = iou - (distance_squared / diagonal_squared + aspect * weight)
+    return complete

@@ -17,7 +17,7 @@ __all__ = ["build_model", "save_model"]
 
 
 def build_model(original: OriginalCheckpoint) -> Any:
-    """The `DetectionModel` with the weights, anchors and names of `original`, in evaluation mode; needs the plugin enabled.
+    """The `DetectionModel` with the weights, anchors and names of `original`; needs the plugin enabled.
 
     Raises:
         CheckpointError: a tensor is missing, unknown or of another shape than the architecture's.
@@ -65,7 +65,7 @@ def _load_exactly(model: Any, original: OriginalCheckpoint) -> None:
 
 
 def save_model(model: Any, path: Path, source: Path) -> None:
-    """Write `model` as a checkpoint that Ultralytics loads, half precision as all of its checkpoints; whole or not at all.
+    """Write `model` as a checkpoint that Ultralytics loads, in half precision like all of its own.
 
     Args:
         model: a `DetectionModel`.

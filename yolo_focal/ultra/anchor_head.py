@@ -1,4 +1,4 @@
-"""The anchor head on Ultralytics' engine: forward only; assignment, loss and decoding are functions of tensors elsewhere."""
+"""The anchor head on Ultralytics' engine: forward only. Assignment, loss and decoding are functions of tensors."""
 
 import copy
 from collections.abc import Sequence
@@ -55,6 +55,7 @@ class AnchorDetect(Detect):  # type: ignore[misc]
         self.pixels_per_cell = tuple(float(stride) for stride in self.stride)
         for conv, stride in zip(self.m, self.pixels_per_cell, strict=True):
             objectness, classes = objectness_and_class_start(stride, self.nc)
+            assert isinstance(conv.bias, Tensor)
             bias = conv.bias.data.view(self.na, self.no)
             bias[:, BOX_AND_OBJECTNESS - 1] += objectness
             bias[:, BOX_AND_OBJECTNESS:] += classes

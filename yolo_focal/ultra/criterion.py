@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from yolo_focal.config import FocalConfig, read_config
 from yolo_focal.errors import ConfigError, UnsupportedModelError
 from yolo_focal.losses import LOSSES
+from yolo_focal.ultra.anchor_criterion import AnchorCriterion
 from yolo_focal.ultra.patching import Seam
 
 __all__ = ["ClassCriterion", "SEAMS", "box_criteria", "branch_of", "settings_of", "start_line"]
@@ -54,7 +55,7 @@ def is_end_to_end(model: nn.Module) -> bool:
 
 
 def branch_of(model: nn.Module, tal_topk2: int | None) -> str:
-    """`one2many` or `one2one` in an end-to-end head, else `class`; upstream builds the one-to-one branch with topk2=1."""
+    """`one2many` or `one2one` in an end-to-end head, else `class`; upstream builds one2one with topk2=1."""
     if not is_end_to_end(model):
         return "class"
     return "one2one" if tal_topk2 == 1 else "one2many"
@@ -94,6 +95,8 @@ def box_criteria(criterion: Any) -> dict[str, Any]:
 
 def start_line(criterion: Any) -> str | None:
     """One line that says what runs, read off the criterion itself; None where focal acts on none of its branches."""
+    if isinstance(criterion, AnchorCriterion):
+        return criterion.start_line()
     acting = {
         name: inner.bce.config
         for name, inner in box_criteria(criterion).items()

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from yolo_focal.config import KEYS, closest_key, focal_keys, read_config
+from yolo_focal.detector.config import ANCHOR_KEYS, anchor_problems
 from yolo_focal.errors import ConfigError
 from yolo_focal.ultra.builtin_data import resolve_data
 from yolo_focal.ultra.patching import Seam, resolve
@@ -37,13 +38,13 @@ class _Registration:
 
     def install(self) -> None:
         defaults, namespace = self._defaults()
-        for name, key in KEYS.items():
+        for name, key in {**KEYS, **ANCHOR_KEYS}.items():
             defaults.setdefault(name, key.default)
             setattr(namespace, name, defaults[name])
 
     def uninstall(self) -> None:
         defaults, namespace = self._defaults()
-        for name in KEYS:
+        for name in (*KEYS, *ANCHOR_KEYS):
             defaults.pop(name, None)
             vars(namespace).pop(name, None)
 
@@ -74,17 +75,19 @@ def check_call(given: Mapping[str, Any], known: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: with one sentence per problem.
     """
-    meant_for_us = [name for name in given if name not in known and closest_key(name, known) in KEYS]
-    if not (meant_for_us or given.get("focal") or focal_keys(given)):
+    ours = {**KEYS, **ANCHOR_KEYS}
+    meant_for_us = [name for name in given if name not in known and closest_key(name, known) in ours]
+    acting = [name for name in given if name in ours and name != "focal"]
+    if not (meant_for_us or given.get("focal") or acting):
         return
-    problems = misspelt(given, known)
+    problems = misspelt(given, known) + anchor_problems(given)
     try:
         read_config(given)
     except ConfigError as error:
         problems += error.problems
     mode = given.get("mode", "train")
-    if mode in _MODES_WITHOUT_LOSS and (inert := focal_keys(given)):
-        problems.append(f"{', '.join(inert)} cannot act in mode={mode}, where no loss is computed; leave them out")
+    if mode in _MODES_WITHOUT_LOSS and acting:
+        problems.append(f"{', '.join(acting)} cannot act in mode={mode}, where no loss is computed; leave them out")
     if problems:
         raise ConfigError(problems)
 
@@ -108,6 +111,9 @@ def _wrap_check_cfg(original: Callable[..., None]) -> Callable[..., None]:
         if not _is_live(cfg):
             if read_config(cfg) is None:
                 for name in KEYS:
+                    cfg.pop(name, None)
+            for name, key in ANCHOR_KEYS.items():
+                if cfg.get(name) == key.default:  # absent and at its default are the same to the anchor detector
                     cfg.pop(name, None)
             cfg["data"] = resolve_data(cfg.get("data"))
         original(cfg, *args, **kwargs)

@@ -1,7 +1,7 @@
 """Every place of Ultralytics that the plugin reaches, and the switch that puts all patches in or takes them back."""
 
 from yolo_focal.errors import UnsupportedUltralyticsError
-from yolo_focal.ultra import children, criterion, keys, training, validation
+from yolo_focal.ultra import anchor_registration, children, criterion, keys, training, validation
 from yolo_focal.ultra.patching import Patch
 
 __all__ = ["PATCHES", "install", "missing_seams", "uninstall"]
@@ -11,6 +11,7 @@ PATCHES: tuple[Patch, ...] = (
     *criterion.SEAMS,
     *training.SEAMS,
     *validation.SEAMS,
+    *anchor_registration.PATCHES,
     *children.PATCHES,
 )
 

@@ -12,6 +12,8 @@ from torch import nn
 from yolo_focal.config import FocalConfig, read_config
 from yolo_focal.errors import UnsupportedModelError
 from yolo_focal.hyp import find_hyp, read_hyp
+from yolo_focal.ultra.anchor_head import anchor_head
+from yolo_focal.ultra.anchor_training import check_anchor_training
 from yolo_focal.ultra.builtin_data import check_data_exists, class_count, resolve_data
 from yolo_focal.ultra.criterion import check_branch, settings_of, start_line
 from yolo_focal.ultra.keys import check_call
@@ -30,15 +32,26 @@ def check_training(model: nn.Module, given: Mapping[str, Any]) -> None:
         YoloFocalError: an argument is wrong, the dataset is missing, or the model has no loss that focal could act on.
     """
     check_call(given, resolve("ultralytics.utils:DEFAULT_CFG_DICT"))
-    config = None if given.get("resume") else read_config(given)
+    if given.get("resume"):
+        return
+    config = read_config(given)
+    is_anchor_detector = anchor_head(model) is not None
+    number_of_classes = _number_of_classes(given) if config is not None or is_anchor_detector else None
+    check_anchor_training(model, given, number_of_classes)
     if config is None:
         return
     check_model(model, config)
-    if "data" in given:
-        data = resolve_data(given["data"])
-        check_data_exists(data)
-        if isinstance(config.alpha, tuple):
-            config.check_classes(1 if given.get("single_cls") else class_count(data))
+    if number_of_classes is not None:
+        config.check_classes(number_of_classes)
+
+
+def _number_of_classes(given: Mapping[str, Any]) -> int | None:
+    """That of the dataset, None where the call names none; DataError where there is no such dataset."""
+    if "data" not in given:
+        return None
+    data = resolve_data(given["data"])
+    check_data_exists(data)
+    return 1 if given.get("single_cls") else class_count(data)
 
 
 def check_model(model: nn.Module, config: FocalConfig) -> None:
@@ -73,7 +86,7 @@ def _wrap_setup_train(original: Callable[[Any], None]) -> Callable[[Any], None]:
     def _setup_train(self: Any) -> None:
         original(self)
         model = resolve("ultralytics.utils.torch_utils:unwrap_model")(self.model)
-        if settings_of(model) is None:
+        if settings_of(model) is None and anchor_head(model) is None:
             return
         line = start_line(model.init_criterion())  # as the first batch will build it
         if line is None:
