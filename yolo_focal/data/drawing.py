@@ -10,8 +10,8 @@ __all__ = ["DrawnImage", "IMAGE_SIZE", "SHAPE_NAMES", "draw_image"]
 
 SHAPE_NAMES = ("disc", "square", "triangle", "cross", "ring", "diamond", "star", "hexagon", "crescent", "arrow")
 IMAGE_SIZE = 128  # pixels, width and height
-RADIUS_RANGE = (6.0, 24.0)  # pixels, log-uniform: half of the objects are below 24 px across
-HUE_SPREAD = 8.0  # standard deviation around the hue of the class, where 180 is the circle: colour alone does not tell
+RADIUS_RANGE = (7.0, 24.0)  # pixels, log-uniform: half of the objects are below 26 px across
+HUE_SPREAD = 6.0  # standard deviation around the hue of the class, where 180 is the circle: colour alone does not tell
 LEAST_VISIBLE = 0.4  # share of an object's pixels that later objects must leave uncovered
 
 
@@ -113,7 +113,7 @@ def _outlines(name: str) -> list[np.ndarray]:
 def _paint(image: np.ndarray, mask: np.ndarray, kind: int, random: np.random.Generator) -> None:
     """Blend one object into `image`, in place, in a colour and shading of its own around the hue of its class."""
     hue = (180 * kind / len(SHAPE_NAMES) + HUE_SPREAD * random.standard_normal()) % 180
-    hsv = np.array([[[hue, random.uniform(80, 255), random.uniform(70, 255)]]]).astype(np.uint8)
+    hsv = np.array([[[hue, random.uniform(120, 255), random.uniform(110, 255)]]]).astype(np.uint8)
     colour = cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR)[0, 0].astype(np.float32)
     direction = random.uniform(-1, 1, 2)
     left, top, width, height = cv2.boundingRect(mask)
@@ -124,18 +124,23 @@ def _paint(image: np.ndarray, mask: np.ndarray, kind: int, random: np.random.Gen
     image[window] += opacity * (colour * shading[..., None] - image[window])
 
 
+def _dull_colour(random: np.random.Generator) -> tuple[int, ...]:
+    """A colour of little saturation, for what is not an object."""
+    return tuple(int(value) for value in random.uniform(50, 205) + random.uniform(-25, 25, 3))
+
+
 def _background(random: np.random.Generator) -> np.ndarray:
     """Soft blotches, strokes, specks and irregular patches: (IMAGE_SIZE, IMAGE_SIZE, 3) float32, BGR."""
     cells = int(random.integers(2, 12))
-    blotches = random.uniform(70, 185, 3) + random.uniform(-30, 30, (cells, cells, 3))
+    blotches = random.uniform(70, 185) + random.uniform(-30, 30, (cells, cells, 3))
     canvas = cv2.resize(blotches, (IMAGE_SIZE, IMAGE_SIZE), interpolation=cv2.INTER_CUBIC)
     canvas = np.clip(canvas, 0, 255).astype(np.uint8)
     for _ in range(int(random.integers(2, 8))):
-        colour = tuple(int(value) for value in random.integers(30, 226, 3))
+        colour = _dull_colour(random)
         points = random.integers(0, IMAGE_SIZE, (int(random.integers(2, 5)), 2)).astype(np.int32)
         cv2.polylines(canvas, [points], False, colour, int(random.integers(1, 3)), cv2.LINE_AA)
     for _ in range(int(random.integers(1, 6))):
-        colour = tuple(int(value) for value in random.integers(30, 226, 3))
+        colour = _dull_colour(random)
         angles = np.sort(random.uniform(0, 2 * math.pi, int(random.integers(4, 8))))
         reach = random.uniform(0.2, 1.0, len(angles)) * random.uniform(4, 16)
         patch = np.stack([np.cos(angles), np.sin(angles)], 1) * reach[:, None] + random.uniform(0, IMAGE_SIZE, 2)

@@ -29,8 +29,11 @@ def image_size(path: Path) -> tuple[int, int]:
         raise DataError(f"the image {path} does not exist") from None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         reason = " ".join(str(error).split())
-        raise DataError(f"cannot read the image {path} ({reason}); replace it or take it out of the set") from error
-    return (height, width) if turned else (width, height)
+    except ImportError:  # Ultralytics' replacement of Image.open looks for a HEIF plugin when it knows no better
+        reason = "unknown image format"
+    else:
+        return (height, width) if turned else (width, height)
+    raise DataError(f"cannot read the image {path} ({reason}); replace it or take it out of the set")
 
 
 def place_image(source: Path, target: Path, mode: str) -> None:
