@@ -78,7 +78,7 @@ def test_yolo_labels_and_coco_json_are_the_same_boxes(small_set: Path, split: st
         empty += not len(rows)
         rows = rows.reshape(-1, 5)
         corners = rows[:, 1:3] - rows[:, 3:] / 2
-        sides = np.concatenate([corners, rows[:, 3:]], 1) * image["width"]
+        sides = np.round(np.concatenate([corners, rows[:, 3:]], 1) * image["width"], 2)
         from_labels = sorted((int(kind), *box) for kind, box in zip(rows[:, 0], sides, strict=True))
         assert np.allclose(from_json, from_labels, atol=0.01)
     assert empty == round(0.1 * len(coco.imgs))

@@ -12,10 +12,11 @@ import cv2
 import numpy as np
 
 from yolo_focal.data.drawing import IMAGE_SIZE, SHAPE_NAMES, draw_image
+from yolo_focal.data.layout import write_data_yaml, write_labels
 from yolo_focal.data.long_tail import long_tail_counts
 from yolo_focal.data.progress import progress_bar
 from yolo_focal.errors import DataError
-from yolo_focal.files import new_folder, write_json, write_text
+from yolo_focal.files import new_folder, write_json
 
 __all__ = ["SHAPE_NAMES", "draw_shapes", "ensure_shapes"]
 
@@ -25,26 +26,13 @@ EMPTY_SHARE = 0.1  # images without any object
 MOST_OBJECTS = 12  # per image
 JPEG_QUALITY = 92
 
-DATA_YAML = """\
-# Built-in long-tail detection set, drawn from seed {seed}.
-# Use: yolo-focal train model=yolo11n.yaml data=shapes imgsz={size}
-# train: Zipf over instances, {train_first}:{train_last} between the most and the least frequent class.
-# val: Zipf, {val_first}:{val_last}, milder on purpose so that the AP of the rare classes can be measured.
-# There is no `path:` key: the folder of this file is the root, so it works from any directory and after a move.
-train: images/train  # {train_images} images, {train_total} boxes
-val: images/val  # {val_images} images, {val_total} boxes
-
-names:  # from the most to the least frequent
-{names}
-"""
-
 
 @dataclass(frozen=True)
 class Split:
-    """One split to draw: its number of images and the instances of each class."""
+    """One split to draw: its first image id, its number of images and the instances of each class."""
 
     name: str
-    number: int
+    first_id: int
     images: int
     instances: list[int]
 
@@ -61,13 +49,18 @@ def draw_shapes(
         DataError: `folder` exists and is not empty, or its parent cannot be written.
     """
     splits = (
-        Split("train", 0, train_images, long_tail_counts("zipf", len(SHAPE_NAMES), 4 * train_images, 50)),
-        Split("val", 1, val_images, long_tail_counts("zipf", len(SHAPE_NAMES), 2 * val_images, 10)),
+        Split("train", 1, train_images, long_tail_counts("zipf", len(SHAPE_NAMES), 4 * train_images, 50)),
+        Split("val", 1 + train_images, val_images, long_tail_counts("zipf", len(SHAPE_NAMES), 2 * val_images, 10)),
     )
     with new_folder(folder) as root:
         for split in splits:
             _draw_split(root, split, seed, progress)
-        write_text(root / "shapes.yaml", _data_yaml(seed, *splits))
+        write_data_yaml(
+            root / "shapes.yaml",
+            _purpose(seed, *splits),
+            {split.name: f"images/{split.name}" for split in splits},
+            SHAPE_NAMES,
+        )
     return folder / "shapes.yaml"
 
 
@@ -85,20 +78,20 @@ def ensure_shapes(datasets_dir: Path, *, progress: bool = True) -> Path:
         raise
 
 
-def _data_yaml(seed: int, train: Split, val: Split) -> str:
-    return DATA_YAML.format(
-        seed=seed,
-        size=IMAGE_SIZE,
-        train_first=train.instances[0],
-        train_last=train.instances[-1],
-        val_first=val.instances[0],
-        val_last=val.instances[-1],
-        train_images=train.images,
-        train_total=sum(train.instances),
-        val_images=val.images,
-        val_total=sum(val.instances),
-        names="\n".join(f"  {index}: {name}" for index, name in enumerate(SHAPE_NAMES)),
-    )
+def _purpose(seed: int, train: Split, val: Split) -> list[str]:
+    return [
+        f"Built-in long-tail detection set, drawn from seed {seed}.",
+        f"Use: yolo-focal train model=yolo11n.yaml data=shapes imgsz={IMAGE_SIZE}",
+        f"train: {train.images} images, {sum(train.instances)} boxes; instances follow Zipf's law, {_ends(train)} "
+        "between the most and the least frequent class.",
+        f"val: {val.images} images, {sum(val.instances)} boxes; Zipf too, but only {_ends(val)}, so that the AP of the "
+        "rare classes can be measured.",
+        "Classes go from the most to the least frequent.",
+    ]
+
+
+def _ends(split: Split) -> str:
+    return f"{split.instances[0]}:{split.instances[-1]}"
 
 
 def _draw_split(root: Path, split: Split, seed: int, progress: bool) -> None:
@@ -108,17 +101,16 @@ def _draw_split(root: Path, split: Split, seed: int, progress: bool) -> None:
     labels.mkdir(parents=True)
     records: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    contents = _distribute(split, np.random.default_rng([seed, split.number]))
+    contents = _distribute(split, np.random.default_rng([seed, split.first_id]))
     bar = progress_bar(contents, f"drawing shapes/{split.name}", total=split.images, show=progress)
-    for index, classes in enumerate(bar, 1):
-        drawn = draw_image(classes, np.random.default_rng([seed, split.number, index]))
-        name = f"{index:06d}.jpg"
+    for image_id, classes in enumerate(bar, split.first_id):
+        drawn = draw_image(classes, np.random.default_rng([seed, split.first_id, image_id]))
+        name = f"{image_id:06d}.jpg"  # the id, as Ultralytics writes it into predictions.json
         _, encoded = cv2.imencode(".jpg", drawn.pixels, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
         (images / name).write_bytes(encoded.tobytes())
-        rows = [_yolo_row(kind, box) for kind, box in zip(classes, drawn.boxes_xywh, strict=True)]
-        if rows:
-            (labels / f"{index:06d}.txt").write_text("\n".join(rows) + "\n", encoding="utf-8")
-        image_id = split.number * 1_000_000 + index  # unique over both splits
+        corners = [(x, y, x + width, y + height) for x, y, width, height in drawn.boxes_xywh]
+        objects = zip(classes, corners, strict=True)
+        write_labels(labels / f"{image_id:06d}.txt", objects, IMAGE_SIZE, IMAGE_SIZE)
         records.append({"id": image_id, "file_name": name, "width": IMAGE_SIZE, "height": IMAGE_SIZE})
         annotations += [
             {"image_id": image_id, "category_id": kind + 1, "bbox": list(box), "area": area, "iscrowd": 0}
@@ -145,9 +137,3 @@ def _distribute(split: Split, random: np.random.Generator) -> list[list[int]]:
         target = filled[number] if number < len(filled) else random.choice(open_images or filled)
         contents[target].append(kind)
     return contents
-
-
-def _yolo_row(kind: int, box: tuple[int, int, int, int]) -> str:
-    x, y, width, height = box
-    values = ((x + width / 2), (y + height / 2), width, height)
-    return " ".join([str(kind), *(f"{value / IMAGE_SIZE:.6f}" for value in values)])
