@@ -29,7 +29,7 @@ def plot_per_class(evaluation: Evaluation, path: Path) -> None:
     axes.barh(place, [result.ap for result in classes], color=[BUCKET_COLOURS[result.bucket] for result in classes])
     axes.plot([result.ap50 for result in classes], place, "|", color="black", markersize=9, markeredgewidth=1.6)
     axes.set_yticks(place, [_label(result) for result in classes])
-    axes.set_ylim(len(classes) - 0.5, -0.5)
+    axes.set_ylim(max(len(classes), 1) - 0.5, -0.5)
     axes.set_xlim(0, 1)
     axes.set_xlabel("bar: AP (IoU 0.50:0.95)     mark: AP50")
     axes.grid(axis="y", visible=False)
@@ -55,8 +55,10 @@ def plot_thresholds(evaluation: Evaluation, path: Path) -> None:
         axes.plot(best.threshold, best.f1, "o", color=GREEN, markeredgecolor="black")
         axes.axvline(0.25, color=GREY, linestyle=":", label="Ultralytics' default conf=0.25")
         axes.set_title(f"Best F1 {best.f1:.3f} at conf={best.threshold:.3f} (IoU 0.5, all classes)")
+        axes.legend(loc="best")
+    else:
+        axes.set_title("No objects: no threshold is better than another")
     axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="confidence threshold")
-    axes.legend(loc="best")
     _save(figure, path)
 
 

@@ -1,0 +1,48 @@
+"""Classes of a model and of a dataset are matched by name."""
+
+import pytest
+
+from yolo_focal.errors import DataError
+from yolo_focal.evaluation.classes import match_classes
+
+
+def test_equal_names_keep_their_order():
+    """The usual case: the dataset the model was trained for, up to case and separators."""
+    match = match_classes(["traffic light", "WBC"], ["Traffic_Light", "wbc"])
+    assert match.index.tolist() == [0, 1]
+    assert match.same_order
+
+
+def test_other_order_and_other_sets_are_matched_by_name():
+    """Classes of one side only are listed, and never taken for those of equal index."""
+    match = match_classes(["person", "car", "dog"], ["dog", "person", "zebra"])
+    assert match.index.tolist() == [1, -1, 0]
+    assert not match.same_order
+    assert match.not_predicted == ("zebra",)
+    assert match.not_in_dataset == ("car",)
+
+
+def test_repeated_names_in_equal_order_are_fine():
+    """Placeholders that repeat do no harm where both sides have the same list."""
+    assert match_classes(["x", "x"], ["x", "x"]).index.tolist() == [0, 1]
+
+
+def test_by_index_where_asked():
+    """classes=index takes the names for different words for the same classes."""
+    assert match_classes(["0", "1"], ["cat", "dog"], "index").index.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("model", "dataset", "rule", "phrases"),
+    [
+        (["a", "b"], ["c"], "match", ["(a, b)", "(c)", "no name in common", "classes=index"]),
+        (["a"] * 2 + ["b"], ["a", "b"], "match", ["several classes of the model are called 'a'", "rename"]),
+        (["a", "b"], ["B", "b", "c"], "known", ["several classes of the dataset are called 'b'"]),
+        (["a", "b"], ["a"], "index", ["2 in the model and 1 in the dataset", "classes=match"]),
+    ],
+)
+def test_what_cannot_be_matched_is_refused(model, dataset, rule, phrases):
+    """The message names both sides and the way out."""
+    with pytest.raises(DataError) as error:
+        match_classes(model, dataset, rule)
+    assert all(phrase in str(error.value) for phrase in phrases)

@@ -1,0 +1,113 @@
+"""The outputs of an evaluation say the same thing, and the documentation describes them."""
+
+import csv
+import io
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from coco_reference import random_case
+from PIL import Image
+
+from yolo_focal.evaluation import plots
+from yolo_focal.evaluation.evaluation import evaluate_detections
+from yolo_focal.evaluation.report import Report, document, per_class_csv, summary_lines
+from yolo_focal.evaluation.training_counts import TrainingCounts
+
+
+def report_of(seed=0, classes=5, training=True, **case) -> Report:
+    truth, found = random_case(seed, classes=classes, **case)
+    counts = TrainingCounts(truth.names, list(range(classes)), list(range(classes))) if training else None
+    return Report(
+        "model on data", {"conf": 0.001}, evaluate_detections(truth, found, training=counts), None, ["a note"]
+    )
+
+
+def test_bucket_means_are_means_of_their_classes():
+    """A bucket's AP is the mean over its classes with objects."""
+    evaluation = report_of().evaluation
+    for bucket in evaluation.buckets:
+        members = [result.ap for result in evaluation.classes if result.bucket == bucket.name and result.objects]
+        assert bucket.evaluated == len(members)
+        assert bucket.ap == pytest.approx(np.mean(members))
+
+
+def test_the_mean_over_classes_is_the_stat():
+    """AP, AP50, AP75 and AR100 of the table's last line are means of its columns."""
+    evaluation = report_of().evaluation
+    for name, column in (("AP", "ap"), ("AP50", "ap50"), ("AP75", "ap75"), ("AR100", "ar")):
+        values = [getattr(result, column) for result in evaluation.classes if result.objects]
+        assert evaluation.stats[name] == pytest.approx(np.mean(values))
+
+
+@pytest.mark.parametrize("objects", [60, 1, 0])
+def test_the_document_is_strict_json(objects):
+    """Undefined numbers are null, so that every JSON reader takes the file."""
+    content = document(report_of(objects=objects))
+    assert json.loads(json.dumps(content, allow_nan=False)) == content
+    undefined = [each for each in content["classes"] if each["objects"] == 0]
+    assert all(each["AP"] is None and each["best_f1"] is None for each in undefined)
+
+
+def test_the_csv_has_the_documents_numbers():
+    """One row per class, with the same values at full precision."""
+    report = report_of(objects=4)
+    rows = list(csv.DictReader(io.StringIO(per_class_csv(report.evaluation))))
+    for row, record in zip(rows, document(report)["classes"], strict=True):
+        assert (int(row["id"]), row["name"]) == (record["id"], record["name"])
+        assert row["AP"] == ("" if record["AP"] is None else str(record["AP"]))
+        assert row["best_f1_threshold"] == str(record["best_f1"]["threshold"] if record["best_f1"] else "")
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_table_shows_every_class_with_objects(training):
+    """Columns line up, absent classes are listed, notes come last."""
+    report = report_of(classes=8, objects=6, training=training)
+    lines = summary_lines(report)
+    for result in report.evaluation.classes:
+        shown = [line for line in lines if line.startswith(result.category.name)]
+        assert len(shown) == (result.objects > 0)
+    table = lines[3 : next(i for i, line in enumerate(lines) if line.startswith("all")) + 1]
+    assert len({len(line) for line in table}) == 1
+    assert any(line.startswith("without objects here:") for line in lines)
+    assert ("rare" in " ".join(table)) == training
+    assert lines[-1] == "Note: a note"
+
+
+def test_every_key_is_documented():
+    """docs/evaluation.md names each key of evaluation.json and each column of per_class.csv."""
+    text = (Path(__file__).parents[2] / "docs" / "evaluation.md").read_text(encoding="utf-8")
+    content = document(report_of())
+
+    def keys(value):
+        if isinstance(value, dict):
+            yield from value
+        for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+            yield from keys(each)
+
+    named = set(keys(content)) | set(per_class_csv(report_of().evaluation).splitlines()[0].split(","))
+    assert [key for key in sorted(named) if f"`{key}`" not in text] == []
+
+
+@pytest.mark.parametrize(("objects", "detections"), [(60, 400), (0, 20), (1, 1)])
+def test_plots_are_pictures(tmp_path, objects, detections):
+    """Every plot is drawn for ordinary, object-free and nearly empty evaluations."""
+    evaluation = report_of(objects=objects, detections=detections).evaluation
+    plots.plot_per_class(evaluation, tmp_path / "per_class.png")
+    plots.plot_thresholds(evaluation, tmp_path / "thresholds.png")
+    plots.plot_reliability(evaluation.calibration, tmp_path / "reliability.png")
+    plots.plot_candidates([5, 9, 9], 0.001, tmp_path / "candidates.png")
+    for path in tmp_path.iterdir():
+        with Image.open(path) as image:
+            assert min(image.size) > 200
+            assert len(image.convert("RGB").getcolors(1 << 24)) > 2
+
+
+def test_no_objects_prints_dashes():
+    """Without objects nothing is claimed."""
+    report = report_of(objects=0)
+    last = next(line for line in summary_lines(report) if line.startswith("all"))
+    assert set(last.split()[2:]) == {"-"}
+    assert math.isnan(report.evaluation.buckets[0].ap)

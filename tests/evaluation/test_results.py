@@ -1,0 +1,133 @@
+"""Results files of other programs are brought onto the annotations, or refused with the record named."""
+
+import json
+
+import numpy as np
+import pytest
+from coco_reference import random_case
+
+from yolo_focal.errors import DataError
+from yolo_focal.evaluation.boxes import Category, GroundTruth
+from yolo_focal.evaluation.results import read_results, results_of
+
+GOOD = {"image_id": 7, "category_id": 3, "bbox": [1, 2, 3, 4], "score": 0.5}
+
+
+@pytest.fixture
+def truth() -> GroundTruth:
+    """Two images and two classes with ids of their own, no objects."""
+    nothing = np.zeros(0, dtype=int)
+    return GroundTruth(
+        (7, 9),
+        ("left/cat.jpg", "right/dog.png"),
+        (Category(3, "cat"), Category(90, "dog")),
+        nothing,
+        nothing,
+        np.zeros((0, 4)),
+        np.zeros(0),
+        np.zeros(0, dtype=bool),
+    )
+
+
+def write(path, content):
+    path.write_text(json.dumps(content))
+    return path
+
+
+def test_what_is_written_is_read_back(tmp_path):
+    """A results file of the detections gives the same detections, bit for bit and in the same order."""
+    case, found = random_case(0)
+    again = read_results(write(tmp_path / "results.json", results_of(found, case)), case).detections
+    for name in ("image", "category", "boxes_xywh", "scores"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(found, name))
+
+
+def test_images_are_found_by_file_name_id_or_stem(tmp_path, truth):
+    """Ultralytics writes file names, and a stem as the id where it is no number; COCO writes ids."""
+    records = [
+        GOOD,
+        {**GOOD, "image_id": 9},
+        {**GOOD, "image_id": "dog"},
+        {**GOOD, "image_id": 7, "file_name": "dog.png"},
+    ]
+    assert read_results(write(tmp_path / "r.json", records), truth).detections.image.tolist() == [0, 1, 1, 1]
+
+
+def test_other_images_are_left_out_and_counted(tmp_path, truth):
+    """Detections on images without annotations cannot be judged."""
+    results = read_results(write(tmp_path / "r.json", [GOOD, {**GOOD, "image_id": 8}, {**GOOD, "image_id": 8}]), truth)
+    assert len(results.detections.scores) == 1
+    assert results.notes == ("2 of 3 detections left out: their 1 images are not in the annotations",)
+
+
+def test_other_classes_are_left_out_only_where_asked(tmp_path, truth):
+    """An unknown category_id is more often a wrong numbering than a class to ignore."""
+    path = write(tmp_path / "r.json", [GOOD, {**GOOD, "category_id": 0}])
+    with pytest.raises(DataError, match=r"record 1: category_id 0 is none of the 2 ids 3 to 90 .*use classes=index"):
+        read_results(path, truth)
+    results = read_results(path, truth, "known")
+    assert results.detections.category.tolist() == [0]
+    assert "1 of 2 detections left out: their category_id (0)" in results.notes[0]
+
+
+def test_class_numbers_count_from_zero(tmp_path, truth):
+    """classes=index reads category_id as the class number of a YOLO dataset."""
+    path = write(tmp_path / "r.json", [{**GOOD, "category_id": 0}, {**GOOD, "category_id": 1}])
+    assert read_results(path, truth, "index").detections.category.tolist() == [0, 1]
+    with pytest.raises(DataError, match="category_id 3 is none of the 2 ids 0 to 1"):
+        read_results(write(tmp_path / "r.json", [GOOD]), truth, "index")
+
+
+def test_an_empty_list_finds_nothing(tmp_path, truth):
+    """A model without detections is evaluated, not refused."""
+    assert len(read_results(write(tmp_path / "r.json", []), truth).detections.scores) == 0
+
+
+def test_annotations_of_other_images_are_refused(tmp_path, truth):
+    """Not one common image means the wrong file."""
+    with pytest.raises(DataError, match=r"none of its images is in the annotations \(first: image_id 1\)"):
+        read_results(write(tmp_path / "r.json", [{**GOOD, "image_id": 1}]), truth)
+
+
+@pytest.mark.parametrize(
+    ("record", "phrase"),
+    [
+        ([1, 2], "must be a mapping, got [1, 2]"),
+        ({"image_id": 7, "bbox": [1, 2, 3, 4]}, "lacks category_id, score"),
+        ({**GOOD, "bbox": [1, 2, 3]}, "bbox must be four finite numbers"),
+        ({**GOOD, "bbox": [1, 2, -3, 4]}, "got [1, 2, -3, 4]"),
+        ({**GOOD, "bbox": [1, 2, float("nan"), 4]}, "bbox must be four finite numbers"),
+        ({**GOOD, "bbox": "1 2 3 4"}, "bbox must be four finite numbers"),
+        ({**GOOD, "score": 1.5}, "score must be a number in 0 to 1, got 1.5"),
+        ({**GOOD, "score": None}, "score must be a number in 0 to 1, got None"),
+        ({**GOOD, "score": float("inf")}, "score must be a number in 0 to 1, got inf"),
+        ({**GOOD, "category_id": "cat"}, "category_id and image_id must be ids"),
+        ({**GOOD, "image_id": True}, "category_id and image_id must be ids"),
+    ],
+)
+def test_a_faulty_record_is_named(tmp_path, truth, record, phrase):
+    """The message has the file, the record and the value."""
+    path = write(tmp_path / "bad.json", [GOOD, record])
+    with pytest.raises(DataError) as error:
+        read_results(path, truth)
+    assert str(error.value).startswith(f"{path}: record 1: ")
+    assert phrase in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "phrase"),
+    [("{", "is not JSON"), ('{"a": 1}', "must be a JSON list of detections, got dict"), ("3", "got int")],
+)
+def test_a_file_that_is_no_list_is_refused(tmp_path, truth, content, phrase):
+    """Malformed JSON and other documents name the file."""
+    path = tmp_path / "bad.json"
+    path.write_text(content)
+    with pytest.raises(DataError, match=r"bad\.json") as error:
+        read_results(path, truth)
+    assert phrase in str(error.value)
+
+
+def test_a_missing_file_is_refused(tmp_path, truth):
+    """The message has the path."""
+    with pytest.raises(DataError, match=r"nowhere\.json does not exist"):
+        read_results(tmp_path / "nowhere.json", truth)

@@ -1,0 +1,139 @@
+"""Ground truth and class frequencies are read from COCO and YOLO files alike."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from yolo_focal.data.coco import read_coco
+from yolo_focal.data.labels import read_labels
+from yolo_focal.data.yolo import label_file, read_data_yaml
+from yolo_focal.errors import DataError
+from yolo_focal.evaluation.coco_source import ground_truth_from_coco, write_yolo_view
+from yolo_focal.evaluation.training_counts import (
+    TrainingCounts,
+    training_counts_from_coco,
+    training_counts_from_yolo,
+)
+from yolo_focal.evaluation.yolo_source import ground_truth_from_yolo
+
+BCCD_TRAIN = {"RBC": 2381, "WBC": 214, "Platelets": 209}  # from the dataset's README
+
+
+def sizes_of(dataset, split, size=(640, 480)):
+    return {str(file.absolute()): size for file in dataset.image_files(split)}
+
+
+def test_bccd_is_the_same_from_both_formats(shared):
+    """The labels give the annotations' boxes to a hundredth of a pixel, image by image in the same order."""
+    dataset = read_data_yaml(shared / "data/bccd/bccd.yaml")
+    yolo = ground_truth_from_yolo(dataset, "val", sizes_of(dataset, "val"))
+    coco = ground_truth_from_coco(read_coco(shared / "data/bccd/annotations/instances_val.json"))
+    assert [file.rsplit("/", 1)[-1] for file in yolo.image_files] == list(coco.image_files)
+    np.testing.assert_array_equal(yolo.image, coco.image)
+    np.testing.assert_array_equal(yolo.category, coco.category)
+    np.testing.assert_allclose(yolo.boxes_xywh, coco.boxes_xywh, atol=0.01)
+
+
+def test_training_counts_are_those_of_the_readme(shared):
+    """Both readers count the instances the dataset states, and images with a class, not instances."""
+    yolo = training_counts_from_yolo(read_data_yaml(shared / "data/bccd/bccd.yaml"), progress=False)
+    coco = training_counts_from_coco(read_coco(shared / "data/bccd/annotations/instances_train.json"))
+    assert dict(zip(yolo.names, yolo.instances, strict=True)) == BCCD_TRAIN
+    assert dict(zip(coco.names, coco.instances, strict=True)) == BCCD_TRAIN
+    assert yolo.images == coco.images
+    assert max(yolo.images) <= 205
+
+
+def test_crowds_are_objects_to_ignore_and_not_instances(shared):
+    """COCO's crowd regions stay in the ground truth and out of the class frequencies."""
+    dataset = read_coco(shared / "data/coco_tiny/annotations/instances_val2017.json")
+    truth = ground_truth_from_coco(dataset)
+    assert truth.crowd.sum() == 11
+    assert len(truth.image) == 815
+    assert sum(training_counts_from_coco(dataset).instances) == 804
+
+
+def test_counts_follow_names_into_another_order():
+    """A class that training does not have was seen 0 times."""
+    counts = TrainingCounts(("a", "b"), (5, 7), (1, 2)).in_order_of(["b", "c", "a"])
+    assert (counts.instances, counts.images) == ([7, 0, 5], [2, 0, 1])
+
+
+def test_a_coco_set_becomes_a_yolo_set(shared, tmp_path):
+    """Links and labels of the view are read back as the annotations without crowds, to a hundredth of a pixel."""
+    annotations = read_coco(shared / "data/coco_tiny/annotations/instances_val2017.json")
+    data_yaml = write_yolo_view(annotations, shared / "data/coco_tiny/images/val2017", tmp_path)
+    dataset = read_data_yaml(data_yaml)
+    assert list(dataset.names) == list(annotations.categories.values())
+    place = {number: index for index, number in enumerate(annotations.categories)}
+    files = {file.name: file for file in dataset.image_files("val")}
+    assert len(files) == 80
+    for image_id, record in annotations.images.items():
+        labels = read_labels(label_file(files[record["file_name"]]), 80)
+        assert not labels.problems
+        expected = annotations.objects(image_id)
+        assert labels.classes.tolist() == [place[each["category_id"]] for each in expected]
+        scale = [record["width"], record["height"]] * 2
+        corners = np.array([each["bbox"] for each in expected]).reshape(-1, 4)
+        centred = np.c_[corners[:, :2] + corners[:, 2:] / 2, corners[:, 2:]]
+        np.testing.assert_allclose(labels.boxes_xywh * scale, centred, atol=0.01)
+
+
+def test_missing_images_are_named(shared, tmp_path):
+    """The wrong folder is refused with the first file that is not in it."""
+    annotations = read_coco(shared / "data/bccd/annotations/instances_val.json")
+    with pytest.raises(DataError, match=r"87 of 87 images of .*instances_val.json are not in .*the first is Blood"):
+        write_yolo_view(annotations, tmp_path, tmp_path / "view")
+
+
+def test_an_area_that_is_no_number_is_refused(tmp_path):
+    """The record is named; a missing area is width x height."""
+    document = {
+        "images": [{"id": 1, "file_name": "a.jpg", "width": 10, "height": 10}],
+        "categories": [{"id": 1, "name": "a"}],
+        "annotations": [{"id": 5, "image_id": 1, "category_id": 1, "bbox": [1, 1, 3, 4]}],
+    }
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(document))
+    assert ground_truth_from_coco(read_coco(path)).areas.tolist() == [12.0]
+    document["annotations"][0]["area"] = "large"
+    path.write_text(json.dumps(document))
+    with pytest.raises(DataError, match=r"a\.json: annotations id 5: area must be a finite number, got 'large'"):
+        ground_truth_from_coco(read_coco(path))
+
+
+@pytest.fixture
+def two_images(shared, tmp_path):
+    """A data YAML over two images of BCCD with their labels, to be damaged."""
+    for kind in ("images", "labels"):
+        (tmp_path / kind).mkdir()
+        for file in sorted((shared / "data/bccd" / kind / "val").iterdir())[:2]:
+            shutil.copyfile(file, tmp_path / kind / file.name)
+    yaml_file = tmp_path / "data.yaml"
+    yaml_file.write_text("val: images\nnames: [RBC, WBC, Platelets]\n")
+    return yaml_file
+
+
+def test_a_dataset_without_training_split_has_no_counts(two_images):
+    """Then there are no frequency buckets."""
+    assert training_counts_from_yolo(read_data_yaml(two_images)) is None
+
+
+def test_labels_that_cost_an_image_are_refused(two_images):
+    """Ultralytics would silently drop the image, and its objects with it."""
+    labels = sorted((two_images.parent / "labels").iterdir())[1]
+    labels.write_text("7 0.5 0.5 0.1 0.1\n")
+    dataset = read_data_yaml(two_images)
+    with pytest.raises(DataError, match=rf"{labels.name}:1: class out of range \(7, expected 0 to 2\)"):
+        ground_truth_from_yolo(dataset, "val", sizes_of(dataset, "val"))
+
+
+def test_an_unreadable_image_is_named(two_images):
+    """An image that the model never saw is not evaluated as one without detections."""
+    dataset = read_data_yaml(two_images)
+    sizes = sizes_of(dataset, "val")
+    sizes.popitem()
+    with pytest.raises(DataError, match=r"1 of 2 images of .* could not be read, the first is .*jpg"):
+        ground_truth_from_yolo(dataset, "val", sizes)
