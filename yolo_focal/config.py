@@ -21,6 +21,7 @@ Branch = Literal["both", "one2many", "one2one"]
 Scope = Literal["both", "cls", "obj"]
 Alpha = float | tuple[float, ...] | None
 SAME = "same"  # of an objectness setting: as the class loss has it
+AUTO = "auto"  # of fl_gain: measured over the first batches, and a number from then on
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,14 @@ _FOCAL_KEYS = (
         _number(0, remedy=" (0 is plain BCE)"),
     ),
     Key("fl_alpha", 0.25, "balance of positives in [0, 1]; -1 is off; a list has one number per class", _alpha),
-    Key("fl_gain", 1.0, "factor on the class loss", _number(0)),
+    Key(
+        "fl_gain",
+        1.0,
+        f"factor on the class loss; {AUTO} matches BCE's gradient on positives, measured once over the first batches",
+        lambda value: None if value == AUTO or _number(0)(value) is None else f"a number >= 0, or {AUTO}",
+    ),
+    Key("fl_warmup", 0.0, "epochs over which gamma grows linearly from 0 to fl_gamma", _number(0)),
+    Key("fl_vfl_alpha", 0.75, "RT-DETR with fl_loss=vfl: weight of negatives in its varifocal loss", _number(0, 1)),
     Key("fl_scope", "both", "anchor detector: the criteria it acts on: both, cls, obj", _one_of(Scope.__args__)),  # type: ignore[attr-defined]
     Key(
         "fl_obj_gamma",
@@ -129,7 +137,9 @@ class FocalConfig:
         loss: a name of `yolo_focal.losses.LOSSES`.
         gamma: focusing exponent, >= 0.
         alpha: weight of positives in [0, 1], one per class, or None for no balancing.
-        gain: factor on the class loss, >= 0.
+        gain: factor on the class loss, >= 0, or "auto" until it has been measured.
+        warmup: epochs over which gamma grows linearly from 0, >= 0.
+        varifocal_alpha: weight of negatives in RT-DETR's varifocal loss, in [0, 1].
         branch: the branches of an end-to-end head that get the loss.
         scope: the criteria of an anchor detector that get the loss.
         objectness_gamma: gamma of an anchor detector's objectness loss, or "same".
@@ -139,11 +149,17 @@ class FocalConfig:
     loss: str = "focal"
     gamma: float = 1.5
     alpha: Alpha = 0.25
-    gain: float = 1.0
+    gain: float | Literal["auto"] = 1.0
     branch: Branch = "both"
     scope: Scope = "both"
     objectness_gamma: float | Literal["same"] = "same"
     objectness_alpha: Alpha | Literal["same"] = "same"
+    warmup: float = 0.0
+    varifocal_alpha: float = 0.75
+
+    def gamma_at(self, epoch: float) -> float:
+        """Gamma in the epoch with this number, the first being 0: fl_gamma * min(1, epoch / fl_warmup)."""
+        return self.gamma if epoch >= self.warmup else self.gamma * epoch / self.warmup
 
     def for_objectness(self) -> "FocalConfig":
         """The settings of an anchor detector's objectness loss."""
@@ -167,9 +183,14 @@ class FocalConfig:
         shown = {
             "gamma": f"{self.gamma:g}" if row.uses_gamma else None,
             "alpha": _alpha_text(self.alpha) if row.uses_alpha else None,
-            "gain": f"{self.gain:g}" if self.gain != 1 else None,
+            "gain": _number_text(self.gain) if self.gain != 1 else None,
+            "warmup": f"{self.warmup:g} epochs" if self.warmup else None,
         }
         return f"{self.loss}({', '.join(f'{name}={text}' for name, text in shown.items() if text is not None)})"
+
+
+def _number_text(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 def _alpha_text(alpha: Alpha) -> str:
@@ -208,12 +229,18 @@ def read_config(arguments: Mapping[str, Any]) -> FocalConfig | None:
 
 
 def _checked(values: Mapping[str, Any]) -> FocalConfig:
+    if values["fl_warmup"] and not LOSSES[values["fl_loss"]].uses_gamma:
+        raise ConfigError(
+            f"fl_warmup={values['fl_warmup']:g} cannot act: fl_loss={values['fl_loss']} has no gamma; leave it out"
+        )
     objectness_gamma, objectness_alpha = values["fl_obj_gamma"], values["fl_obj_alpha"]
     return FocalConfig(
         loss=values["fl_loss"],
         gamma=float(values["fl_gamma"]),
         alpha=_as_alpha(values["fl_alpha"]),
-        gain=float(values["fl_gain"]),
+        gain=AUTO if values["fl_gain"] == AUTO else float(values["fl_gain"]),
+        warmup=float(values["fl_warmup"]),
+        varifocal_alpha=float(values["fl_vfl_alpha"]),
         branch=values["fl_branch"],
         scope=values["fl_scope"],
         objectness_gamma="same" if objectness_gamma == SAME else float(objectness_gamma),
