@@ -7,10 +7,13 @@ from pathlib import Path
 # Ultralytics reads these when it is first imported; tests must neither reach for a network nor touch a user's settings.
 os.environ.setdefault("YOLO_OFFLINE", "true")
 os.environ.setdefault("YOLO_AUTOINSTALL", "false")
-os.environ.setdefault("YOLO_CONFIG_DIR", tempfile.mkdtemp(prefix="yolo_focal_tests_"))
+os.environ["YOLO_CONFIG_DIR"] = _folder = tempfile.mkdtemp(prefix="yolo_focal_tests_")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 import pytest
+from ultralytics.utils import SETTINGS
+
+SETTINGS.update({name: str(Path(_folder) / name) for name in ("datasets_dir", "weights_dir", "runs_dir")})
 
 
 @pytest.fixture(scope="session")
