@@ -1,19 +1,41 @@
 """Focal-family losses: exact in every dtype, never NaN, and faster than the cross-entropy they replace.
 
-Needs torch only.
+Needs torch only. `LOSSES` has them by name; `set_backend` chooses how they run.
 """
 
+from yolo_focal.losses.asymmetric import AsymmetricLoss, asymmetric_loss
 from yolo_focal.losses.binary import BinaryCrossEntropy
+from yolo_focal.losses.class_balanced import class_balanced_weights
 from yolo_focal.losses.focal import FocalLoss, sigmoid_focal_loss
+from yolo_focal.losses.matchability import MatchabilityAwareLoss, matchability_aware_loss
+from yolo_focal.losses.multibox import MultiBoxLoss, MultiBoxLosses
+from yolo_focal.losses.poly import PolyLoss, poly_loss
 from yolo_focal.losses.quality import QualityFocalLoss, quality_focal_loss
+from yolo_focal.losses.run import set_backend
+from yolo_focal.losses.softmax import SoftmaxFocalLoss, softmax_focal_loss
 from yolo_focal.losses.table import LOSSES, LossRow
+from yolo_focal.losses.varifocal import VarifocalLoss, varifocal_loss
 
 __all__ = [
     "LOSSES",
+    "AsymmetricLoss",
     "BinaryCrossEntropy",
     "FocalLoss",
     "LossRow",
+    "MatchabilityAwareLoss",
+    "MultiBoxLoss",
+    "MultiBoxLosses",
+    "PolyLoss",
     "QualityFocalLoss",
+    "SoftmaxFocalLoss",
+    "VarifocalLoss",
+    "asymmetric_loss",
+    "class_balanced_weights",
+    "matchability_aware_loss",
+    "poly_loss",
     "quality_focal_loss",
+    "set_backend",
     "sigmoid_focal_loss",
+    "softmax_focal_loss",
+    "varifocal_loss",
 ]

@@ -1,41 +1,49 @@
-"""Sigmoid focal loss (Lin et al., Focal Loss for Dense Object Detection, 2017), soft targets included."""
+"""Sigmoid focal loss, for hard and soft targets."""
 
 import torch
 from torch import Tensor, nn
 
-from yolo_focal.losses.binary import cross_entropy_terms
 from yolo_focal.losses.module import Alpha, SigmoidLoss, as_alpha, as_exponent
-from yolo_focal.losses.pieces import Formula, Terms, ValueAndGradient, background, logistic_pieces
+from yolo_focal.losses.pieces import (
+    Formula,
+    LogisticPieces,
+    Terms,
+    ValueAndGradient,
+    background,
+    balance,
+    cross_entropy,
+    logistic_pieces,
+    modulate,
+    scaled,
+)
 from yolo_focal.losses.run import evaluate
 
-__all__ = ["FOCAL", "FocalLoss", "sigmoid_focal_loss"]
+__all__ = ["FOCAL", "FocalLoss", "log_miss", "sigmoid_focal_loss"]
+
+
+def log_miss(pieces: LogisticPieces, t: Tensor) -> ValueAndGradient:
+    """Logarithm of u = 1 - p_t = t q + (1-t) p, and its derivative (1 - 2t) p q / u."""
+    # u = scale * mix, where `far` is the share of the target on the side that x is far from.
+    far = torch.where(pieces.negative, t, 1 - t)
+    mix = far + (1 - far) * pieces.e
+    # A hard target has mix = e, which underflows while log e = -|x| and e / mix = 1 stay exact.
+    soft = far > 0
+    log_mix = torch.where(soft, torch.log(mix), -pieces.x.abs())
+    e_over_mix = torch.where(soft, pieces.e / mix, 1.0)
+    return ValueAndGradient(log_mix + pieces.log_scale, (1 - 2 * t) * pieces.scale * e_over_mix)
 
 
 def _pair(
     x: Tensor, t: Tensor, *, gamma: float | Tensor, alpha: float | Tensor | None, pos_weight: Tensor | None
 ) -> ValueAndGradient:
     pieces = logistic_pieces(x)
-    # u = t q + (1-t) p = scale * (far + (1-far) e), where far is the target's share on the side x is far from.
-    far = torch.where(pieces.negative, t, 1 - t)
-    mix = far + (1 - far) * pieces.e
-    soft = far > 0
-    # At far = 0, u is e * scale: taken in log space, since e itself underflows long before the gradient does.
-    log_u = torch.where(soft, torch.log(mix), -pieces.x.abs()) + pieces.log_scale
-    pq_over_u = pieces.scale * torch.where(soft, pieces.e / mix, 1.0)
-    loss, slope = cross_entropy_terms(pieces, t, pos_weight)
-    modulation = torch.exp(gamma * log_u)
-    if alpha is not None:
-        modulation = modulation * (t * alpha + (1 - t) * (1 - alpha))
-    return ValueAndGradient(modulation * loss, modulation * (slope + gamma * (1 - 2 * t) * pq_over_u * loss))
+    return modulate(cross_entropy(pieces, t, pos_weight), log_miss(pieces, t), gamma, balance(t, alpha))
 
 
 def _background(
-    x: Tensor, *, gamma: float | Tensor, alpha: float | Tensor | None, pos_weight: Tensor | None
+    x: Tensor, *, gamma: float, alpha: float | Tensor | None, pos_weight: Tensor | None
 ) -> ValueAndGradient:
-    value, gradient = background(x, gamma)
-    if alpha is None:
-        return ValueAndGradient(value, gradient)
-    return ValueAndGradient(value.mul_(1 - alpha), gradient.mul_(1 - alpha))
+    return scaled(background(x, gamma), None if alpha is None else 1 - alpha)
 
 
 FOCAL = Formula("focal", _pair, _background)
@@ -51,19 +59,37 @@ def sigmoid_focal_loss(
     pos_weight: Tensor | None = None,
     weight: Tensor | None = None,
 ) -> Tensor:
-    """Binary cross-entropy, scaled down where the prediction is already right.
+    """Binary cross-entropy, scaled down by (1 - p_t)^gamma where the prediction is already right.
 
-    F = a u^gamma l with p = sigmoid(x), u = t (1-p) + (1-t) p, a = t alpha + (1-t)(1-alpha) and
-    l = -w t log p - (1-t) log(1-p).
+    F = a u^gamma l, with p = sigmoid(x), u = 1 - p_t = t (1-p) + (1-t) p, a = t alpha + (1-t)(1-alpha) and
+    l = -w t log p - (1-t) log(1-p). gamma = 0 without alpha is binary cross-entropy.
+
+    The minimum for a soft target is not at p = t but further from 1/2: for gamma 1.5, t = 0.3 gives p = 0.154 and
+    t = 0.7 gives 0.846; for gamma 2, t = 0.6 gives 0.724. `quality_focal_loss` has it at p = t.
+
+    Args:
+        inputs: logits x of any shape and floating dtype; computed in float32 at least, finite for every logit.
+        targets: t in [0, 1], hard or soft, in the shape of `inputs`; no gradient flows into them.
+        alpha: weight of positives in [0, 1] (negatives have 1 - alpha); a tensor or sequence has one for each class
+            (last dimension); None or a negative number: off.
+        gamma: focusing exponent, any finite number >= 0.
+        reduction: none (in the dtype of `inputs`), mean or sum (float32 at least).
+        pos_weight: w, factor on the positive term of l, broadcast against `inputs`.
+        weight: factor on the loss, broadcast against `inputs`.
+
+    Raises:
+        ConfigError: an argument is out of range or a shape does not fit. A second derivative raises RuntimeError.
+
+    Source: Lin et al., Focal Loss for Dense Object Detection, 2017; soft targets as in YOLOv5.
     """
     terms: Terms = {"gamma": as_exponent("gamma", gamma), "alpha": as_alpha(alpha), "pos_weight": pos_weight}
     return evaluate(FOCAL, inputs, targets, reduction, weight, terms)
 
 
 class FocalLoss(SigmoidLoss):
-    """`sigmoid_focal_loss` as a criterion, with the signature of YOLOv5's class."""
+    """`sigmoid_focal_loss` as a criterion, with the signature of YOLOv5's class; see `SigmoidLoss` for the rest."""
 
-    name = "focal"
+    formula = FOCAL
 
     def __init__(
         self,
@@ -76,6 +102,3 @@ class FocalLoss(SigmoidLoss):
         pos_weight: Tensor | None = None,
     ):
         super().__init__(loss_fcn, gamma, alpha, reduction=reduction, weight=weight, pos_weight=pos_weight)
-
-    def formula(self) -> tuple[Formula, Terms]:
-        return FOCAL, {"gamma": self.gamma, "alpha": self.alpha, "pos_weight": self.pos_weight}

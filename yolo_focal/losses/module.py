@@ -1,7 +1,8 @@
-"""The thin class around every element-wise sigmoid loss, and the checks of its arguments."""
+"""The class around every element-wise sigmoid loss, and the checks of its arguments."""
 
 import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -10,54 +11,71 @@ from yolo_focal.errors import ConfigError
 from yolo_focal.losses.pieces import Formula, Terms
 from yolo_focal.losses.run import REDUCTIONS, evaluate
 
-__all__ = ["Alpha", "SigmoidLoss", "as_alpha", "as_exponent"]
+__all__ = ["Alpha", "SigmoidLoss", "as_alpha", "as_exponent", "as_fraction", "describe"]
 
 Alpha = float | Sequence[float] | Tensor | None
 
 
 def as_exponent(name: str, value: float) -> float:
-    """`value` as a float, checked to be finite and >= 0."""
+    """`value` as a float; ConfigError unless it is finite and >= 0."""
     number = float(value)
     if not (math.isfinite(number) and number >= 0):
         raise ConfigError(f"{name} must be a finite number >= 0, got {value}")
     return number
 
 
+def as_fraction(name: str, value: float) -> float:
+    """`value` as a float; ConfigError unless it is in [0, 1]."""
+    number = float(value)
+    if not 0 <= number <= 1:
+        raise ConfigError(f"{name} must be in [0, 1], got {value}")
+    return number
+
+
 def as_alpha(alpha: Alpha) -> float | Tensor | None:
-    """`alpha` as a float, a tensor, or None where it is None or a negative number (off)."""
+    """`alpha` as a float or a tensor in [0, 1], or None where it is None or a negative number; else ConfigError."""
     if alpha is None:
         return None
-    if isinstance(alpha, (int, float)):
-        if alpha < 0:
-            return None
-        if not alpha <= 1:
-            raise ConfigError(f"alpha must be in [0, 1], or negative or None to switch it off, got {alpha}")
-        return float(alpha)
-    tensor = alpha if isinstance(alpha, Tensor) else torch.tensor([float(a) for a in alpha])
-    wrong = tensor[~((tensor >= 0) & (tensor <= 1))]
-    if wrong.numel():
-        raise ConfigError(f"every alpha must be in [0, 1], got {wrong.flatten()[0].item():g}")
-    return tensor
+    if isinstance(alpha, Tensor | Sequence):
+        classes = torch.as_tensor(alpha)
+        wrong = classes[~((classes >= 0) & (classes <= 1))]
+        if wrong.numel():
+            raise ConfigError(f"alpha for each class must be in [0, 1], got {wrong[0].item():g}")
+        return classes
+    if not alpha <= 1:
+        raise ConfigError(f"alpha must be in [0, 1], or negative or None to switch it off, got {alpha}")
+    return None if alpha < 0 else float(alpha)
+
+
+def describe(alpha: float | Tensor | None) -> str:
+    """`alpha` in a few characters, as it stands in a criterion's repr."""
+    if isinstance(alpha, Tensor):
+        shown = [f"{number:g}" for number in alpha.flatten()[:3].tolist()]
+        return f"[{', '.join(shown)}{', ...' if alpha.numel() > 3 else ''}]"
+    return "off" if alpha is None else f"{alpha:g}"
 
 
 class SigmoidLoss(nn.Module):
-    """A loss on independent sigmoid logits that can stand in for `nn.BCEWithLogitsLoss`.
+    """A loss on independent sigmoid logits, to stand where `nn.BCEWithLogitsLoss` does.
 
-    Stateless: no parameters, nothing in the state dict, the same result for the same input. `gamma` may be changed
-    between calls.
+    The same input gives the same result: there are no parameters, no running state, nothing in the state dict.
+    `gamma` may be changed between calls.
 
     Args:
         loss_fcn: a criterion whose `reduction`, `weight` and `pos_weight` are taken over; it is not changed.
-        gamma: focusing exponent, >= 0.
-        alpha: balance in [0, 1]; one number, one per class (last dimension), or None or negative for off.
-        reduction: none, mean or sum; without it that of `loss_fcn`.
+        gamma: focusing exponent, any finite number >= 0.
+        alpha: balance in [0, 1], one number or one for each class (last dimension); None or a negative number: off.
+        reduction: none, mean or sum; where it is not given, that of `loss_fcn`.
         weight: factor on the loss, broadcast against the logits.
         pos_weight: factor on the positive term of the cross-entropy, broadcast against the logits.
 
-    Shapes: logits and targets (..., classes), targets in [0, 1]; the result has that shape, or none when reduced.
+    Shapes: logits and targets (..., classes), targets in [0, 1]; the result has the same shape, or () if reduced.
+
+    Raises:
+        ConfigError: an argument is out of range; in the call, a shape does not fit.
     """
 
-    name: str
+    formula: ClassVar[Formula]
     weight: Tensor | None
     pos_weight: Tensor | None
     alpha: float | Tensor | None
@@ -65,7 +83,7 @@ class SigmoidLoss(nn.Module):
     def __init__(
         self,
         loss_fcn: nn.BCEWithLogitsLoss | None = None,
-        gamma: float = 1.5,
+        gamma: float = 2.0,
         alpha: Alpha = None,
         *,
         reduction: str | None = None,
@@ -75,39 +93,34 @@ class SigmoidLoss(nn.Module):
         super().__init__()
         wrapped = nn.BCEWithLogitsLoss() if loss_fcn is None else loss_fcn
         if not isinstance(wrapped, nn.BCEWithLogitsLoss):
-            raise ConfigError(f"loss_fcn must be an nn.BCEWithLogitsLoss, got {type(wrapped).__name__}")
-        self.gamma = as_exponent("gamma", gamma)
+            raise ConfigError(f"loss_fcn must be an nn.BCEWithLogitsLoss, got {wrapped!r}; gamma is the next argument")
         self.reduction = wrapped.reduction if reduction is None else reduction
         if self.reduction not in REDUCTIONS:
-            raise ConfigError(f"reduction must be one of none, mean, sum, got {self.reduction!r}")
+            raise ConfigError(f"reduction must be one of {', '.join(REDUCTIONS)}, got {self.reduction!r}")
+        self.gamma = as_exponent("gamma", gamma)
         self._hold("alpha", as_alpha(alpha))
         self._hold("weight", wrapped.weight if weight is None else weight)
         self._hold("pos_weight", wrapped.pos_weight if pos_weight is None else pos_weight)
 
     def _hold(self, name: str, value: float | Tensor | None) -> None:
+        # A buffer follows .to(device); not persistent, because a criterion's numbers have no place in a checkpoint.
         if isinstance(value, Tensor):
             self.register_buffer(name, value.detach().clone(), persistent=False)
         else:
             setattr(self, name, value)
 
-    def formula(self) -> tuple[Formula, Terms]:
-        """The formula and its hyperparameters as they are now."""
-        raise NotImplementedError
+    def terms(self) -> Terms:
+        """The hyperparameters of the formula as they are now."""
+        return {"gamma": float(self.gamma), "alpha": self.alpha, "pos_weight": self.pos_weight}
 
     def forward(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        """The loss of logits `inputs` against `targets` of the same shape."""
-        formula, terms = self.formula()
-        return evaluate(formula, inputs, targets, self.reduction, self.weight, terms)
+        """The loss of logits `inputs` against `targets` in [0, 1], both of one shape."""
+        return evaluate(self.formula, inputs, targets, self.reduction, self.weight, self.terms())
 
     def extra_repr(self) -> str:
+        """The hyperparameters."""
         return f"gamma={self.gamma:g}, alpha={describe(self.alpha)}"
 
     def __repr__(self) -> str:
-        return f"{self.name}({self.extra_repr()})"
-
-
-def describe(alpha: float | Tensor | None) -> str:
-    """`alpha` in a few characters."""
-    if isinstance(alpha, Tensor):
-        return f"[{', '.join(f'{a:g}' for a in alpha.flatten()[:3].tolist())}{', ...' if alpha.numel() > 3 else ''}]"
-    return "off" if alpha is None else f"{alpha:g}"
+        settings = self.extra_repr()
+        return f"{self.formula.name}({settings})" if settings else self.formula.name

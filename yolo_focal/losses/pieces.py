@@ -1,54 +1,66 @@
-"""The parts every sigmoid loss is built from, each without cancellation, overflow or NaN."""
+"""The parts every sigmoid loss is built from, each without cancellation, overflow or NaN.
 
-from typing import Any, NamedTuple, Protocol
+x is a logit, t its target in [0, 1], p = sigmoid(x), q = sigmoid(-x) = 1 - p.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-__all__ = ["Formula", "LogisticPieces", "Terms", "ValueAndGradient", "background", "logistic_pieces", "saturate"]
+__all__ = [
+    "BackgroundPair",
+    "Formula",
+    "LogisticPieces",
+    "Pair",
+    "Terms",
+    "ValueAndGradient",
+    "background",
+    "balance",
+    "cross_entropy",
+    "logistic_pieces",
+    "modulate",
+    "saturate",
+    "scaled",
+]
 
 Terms = dict[str, Any]
-"""Hyperparameters of one call: floats, None, or tensors that broadcast against the logits."""
+"""The hyperparameters of one call by name: numbers, None, or tensors that broadcast against the logits."""
 
 
 class ValueAndGradient(NamedTuple):
-    """A loss and its derivative with respect to the logits, element by element."""
+    """A function of the logits and its derivative, element by element."""
 
     value: Tensor
     gradient: Tensor
 
 
-class Pair(Protocol):
-    """`(x, t, **terms)` in float32 or float64 to the value and gradient; `x` and `t` are not changed."""
+Pair = Callable[..., ValueAndGradient]
+"""`(x, t, **terms)`, in float32 or float64 and left unchanged, to the loss and its derivative in x."""
 
-    def __call__(self, x: Tensor, t: Tensor, **terms: Any) -> ValueAndGradient: ...
-
-
-class BackgroundPair(Protocol):
-    """`(x, **terms)`: what the pair gives where every target is 0."""
-
-    def __call__(self, x: Tensor, **terms: Any) -> ValueAndGradient: ...
+BackgroundPair = Callable[..., ValueAndGradient]
+"""`(x, **terms)` to what the pair gives where every target is 0; the results may be changed in place."""
 
 
 class Formula(NamedTuple):
-    """The mathematics of one loss: everything a backend needs to run it.
+    """The mathematics of one loss: all that a backend needs to run it.
 
     Attributes:
         name: the loss's row in the table.
         pair: the definition, for every target in [0, 1].
-        background: the same at target 0, where almost all elements of a detector's class tensor are.
+        background: the same at target 0, where nearly all elements of a detector's class tensor are; None where no
+            shorter formula exists.
     """
 
     name: str
     pair: Pair
-    background: BackgroundPair
+    background: BackgroundPair | None = None
 
 
 class LogisticPieces(NamedTuple):
-    """For logits x: p = sigmoid(x), q = sigmoid(-x), -log p, -log q, and what they are made of.
-
-    `e = exp(-|x|)`, `scale = max(p, q) = 1 / (1 + e)`, `log_scale = -log1p(e)`, `negative = x < 0`.
-    """
+    """What a logit gives: from e = exp(-|x|), scale = max(p, q) = 1 / (1 + e) and log_scale = -log(1 + e)."""
 
     x: Tensor
     e: Tensor
@@ -87,15 +99,56 @@ def logistic_pieces(x: Tensor) -> LogisticPieces:
     )
 
 
-def background(x: Tensor, gamma: float | Tensor) -> ValueAndGradient:
-    """Value and gradient of p^gamma softplus(x): focal, quality focal and varifocal loss at target 0.
+def cross_entropy(pieces: LogisticPieces, t: Tensor, pos_weight: Tensor | None) -> ValueAndGradient:
+    """Binary cross-entropy -w t log p - (1-t) log q, with w = `pos_weight`, and its derivative (1-t) p - w t q."""
+    positive = t if pos_weight is None else t * pos_weight
+    return ValueAndGradient(
+        positive * pieces.minus_log_p + (1 - t) * pieces.minus_log_q,
+        (1 - t) * pieces.p - positive * pieces.q,
+    )
+
+
+def modulate(
+    loss: ValueAndGradient,
+    log_factor: ValueAndGradient,
+    exponent: float | Tensor,
+    balance: Tensor | float | None = None,
+) -> ValueAndGradient:
+    """The product balance * factor^exponent * loss, and its derivative.
+
+    The factor comes as its logarithm: it underflows, and has an infinite slope at 0, long before the product does.
+    """
+    modulation = torch.exp(exponent * log_factor.value)
+    if balance is not None:
+        modulation = modulation * balance
+    return ValueAndGradient(
+        modulation * loss.value,
+        modulation * (loss.gradient + exponent * log_factor.gradient * loss.value),
+    )
+
+
+def balance(t: Tensor, alpha: float | Tensor | None) -> Tensor | None:
+    """The weight t alpha + (1-t)(1-alpha) between positives and negatives; None where alpha is off."""
+    return None if alpha is None else t * alpha + (1 - t) * (1 - alpha)
+
+
+def scaled(pair: ValueAndGradient, factor: float | Tensor | None) -> ValueAndGradient:
+    """`pair` times `factor`, in place; None is 1."""
+    return pair if factor is None else ValueAndGradient(pair.value.mul_(factor), pair.gradient.mul_(factor))
+
+
+def background(x: Tensor, gamma: float) -> ValueAndGradient:
+    """The function p^gamma softplus(x), which most of the family is at target 0, and its derivative.
 
     In place on its own temporaries, because fresh memory is what makes an element-wise loss slow on a CPU.
     """
+    limits = torch.finfo(x.dtype)
     x = saturate(x)
-    minus_log_q = x.abs().neg_().exp_().log1p_().add_(x.clamp_min(0))
-    log_p = x.sub_(minus_log_q)
-    modulation = (log_p * gamma).exp_()
-    p = log_p.exp_()
-    gradient = minus_log_q.neg().exp_().mul_(minus_log_q).mul_(gamma).add_(p).mul_(modulation)
+    exp_x = x.clamp_max(math.log(limits.max) - 0.5).exp_()
+    q = (exp_x + 1).reciprocal_()
+    p = exp_x * q
+    # Past exp(x) = 1/eps, softplus(x) rounds to x; the maximum gives just that, and log p = x - softplus(x) is 0.
+    minus_log_q = torch.maximum(exp_x.clamp_max_(1 / limits.eps).log1p_(), x, out=exp_x)
+    modulation = x.sub_(minus_log_q).mul_(gamma).exp_()
+    gradient = p.addcmul_(q, minus_log_q, value=gamma).mul_(modulation)
     return ValueAndGradient(minus_log_q.mul_(modulation), gradient)

@@ -1,38 +1,46 @@
-"""Quality focal loss (Li et al., Generalized Focal Loss, 2020): focusing by the distance to a soft target."""
+"""Quality focal loss: focusing by the distance to a soft target, so that the target is met."""
 
 import torch
 from torch import Tensor
 
-from yolo_focal.losses.binary import cross_entropy_terms
 from yolo_focal.losses.focal import FOCAL
 from yolo_focal.losses.module import Alpha, SigmoidLoss, as_alpha, as_exponent
-from yolo_focal.losses.pieces import Formula, Terms, ValueAndGradient, logistic_pieces
+from yolo_focal.losses.pieces import (
+    Formula,
+    LogisticPieces,
+    Terms,
+    ValueAndGradient,
+    balance,
+    cross_entropy,
+    logistic_pieces,
+    modulate,
+)
 from yolo_focal.losses.run import evaluate
 
 __all__ = ["QUALITY_FOCAL", "QualityFocalLoss", "quality_focal_loss"]
+
+
+def _log_distance(pieces: LogisticPieces, t: Tensor) -> ValueAndGradient:
+    """Logarithm of |p - t| and its derivative p q / (p - t); 0 at p = t, a subgradient where gamma < 1."""
+    # |p - t| = scale * |gap|, where `far` is the share of the target on the side that x is far from: a difference of
+    # small numbers on a confident prediction, where p - t would be one of numbers near 1.
+    far = torch.where(pieces.negative, t, 1 - t)
+    gap = far - (1 - far) * pieces.e
+    soft = far > 0
+    log_gap = torch.where(soft, torch.log(gap.abs()).clamp_min(-1e30), -pieces.x.abs())
+    e_over_gap = torch.where(soft, torch.where(gap == 0, 0.0, pieces.e / gap), -1.0)
+    slope = torch.where(pieces.negative, -pieces.scale, pieces.scale) * e_over_gap
+    return ValueAndGradient(log_gap + pieces.log_scale, slope)
 
 
 def _pair(
     x: Tensor, t: Tensor, *, gamma: float | Tensor, alpha: float | Tensor | None, pos_weight: Tensor | None
 ) -> ValueAndGradient:
     pieces = logistic_pieces(x)
-    # |p - t| = scale * |far - (1-far) e|, where far is the target's share on the side x is far from.
-    far = torch.where(pieces.negative, t, 1 - t)
-    difference = far - (1 - far) * pieces.e
-    distance = difference.abs()
-    soft = far > 0
-    log_distance = torch.where(soft, torch.log(distance.clamp_min(1e-37)), -pieces.x.abs()) + pieces.log_scale
-    # At p = t the loss has a cusp (gamma < 1) or a flat minimum: 0 is a subgradient of both.
-    pq_over_distance = torch.where(soft, pieces.scale * pieces.e / difference, -pieces.scale)
-    pq_over_distance = torch.where(difference == 0, torch.where(soft, 0.0, pq_over_distance), pq_over_distance)
-    pq_over_distance = torch.where(pieces.negative, -pq_over_distance, pq_over_distance)
-    loss, slope = cross_entropy_terms(pieces, t, pos_weight)
-    modulation = torch.exp(gamma * log_distance)
-    if alpha is not None:
-        modulation = modulation * (t * alpha + (1 - t) * (1 - alpha))
-    return ValueAndGradient(modulation * loss, modulation * (slope + gamma * pq_over_distance * loss))
+    return modulate(cross_entropy(pieces, t, pos_weight), _log_distance(pieces, t), gamma, balance(t, alpha))
 
 
+# |p - 0| is p: at target 0 this is the focal loss.
 QUALITY_FOCAL = Formula("qfl", _pair, FOCAL.background)
 
 
@@ -46,15 +54,31 @@ def quality_focal_loss(
     pos_weight: Tensor | None = None,
     weight: Tensor | None = None,
 ) -> Tensor:
-    """Binary cross-entropy scaled by |p - t|^gamma, so that a soft target is met exactly."""
+    """Binary cross-entropy, scaled by the distance |p - t|^gamma between prediction and soft target.
+
+    F = a |p - t|^gamma l, with p = sigmoid(x), a = t alpha + (1-t)(1-alpha) and l = -w t log p - (1-t) log(1-p).
+    The minimum for a soft target lies at p = t exactly (without `pos_weight`). For hard targets it is the focal loss.
+
+    Args:
+        inputs: logits x of any shape and floating dtype; computed in float32 at least, finite for every logit.
+        targets: t in [0, 1], hard or soft, in the shape of `inputs`; no gradient flows into them.
+        alpha: weight of positives in [0, 1] (negatives have 1 - alpha); a tensor or sequence has one for each class
+            (last dimension); None or a negative number: off, as published.
+        gamma: focusing exponent, any finite number >= 0; the paper's beta.
+        reduction: none (in the dtype of `inputs`), mean or sum (float32 at least).
+        pos_weight: w, factor on the positive term of l, broadcast against `inputs`.
+        weight: factor on the loss, broadcast against `inputs`.
+
+    Raises:
+        ConfigError: an argument is out of range or a shape does not fit. A second derivative raises RuntimeError.
+
+    Source: Li et al., Generalized Focal Loss, 2020.
+    """
     terms: Terms = {"gamma": as_exponent("gamma", gamma), "alpha": as_alpha(alpha), "pos_weight": pos_weight}
     return evaluate(QUALITY_FOCAL, inputs, targets, reduction, weight, terms)
 
 
 class QualityFocalLoss(SigmoidLoss):
-    """`quality_focal_loss` as a criterion."""
+    """`quality_focal_loss` as a criterion; see `SigmoidLoss` for the arguments."""
 
-    name = "qfl"
-
-    def formula(self) -> tuple[Formula, Terms]:
-        return QUALITY_FOCAL, {"gamma": self.gamma, "alpha": self.alpha, "pos_weight": self.pos_weight}
+    formula = QUALITY_FOCAL

@@ -1,0 +1,63 @@
+"""Matchability-aware loss: low-quality matches count in full, with a target that gamma lowers."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from yolo_focal.losses.module import Alpha, SigmoidLoss, as_alpha, as_exponent
+from yolo_focal.losses.pieces import Formula, Terms, ValueAndGradient
+from yolo_focal.losses.run import evaluate
+from yolo_focal.losses.varifocal import VARIFOCAL, focus_negatives
+
+__all__ = ["MATCHABILITY", "MatchabilityAwareLoss", "matchability_aware_loss"]
+
+
+def _pair(x: Tensor, t: Tensor, *, gamma: float | Tensor, **terms: Any) -> ValueAndGradient:
+    positive = t > 0
+    return focus_negatives(x, torch.where(positive, t**gamma, 0.0), positive, 1.0, gamma=gamma, **terms)
+
+
+# Negatives are those of the varifocal loss.
+MATCHABILITY = Formula("mal", _pair, VARIFOCAL.background)
+
+
+def matchability_aware_loss(
+    inputs: Tensor,
+    targets: Tensor,
+    alpha: Alpha = None,
+    gamma: float = 1.5,
+    reduction: str = "none",
+    *,
+    pos_weight: Tensor | None = None,
+    weight: Tensor | None = None,
+) -> Tensor:
+    """Cross-entropy against t^gamma on positives, weighted by alpha p^gamma on negatives.
+
+    F = -w t^gamma log p - (1 - t^gamma) log(1-p) where t > 0, and -alpha p^gamma log(1-p) where t = 0, with
+    p = sigmoid(x). Unlike in the varifocal loss, a match of low quality keeps its full weight. The minimum for a soft
+    target lies at p = t^gamma.
+
+    Args:
+        inputs: logits x of any shape and floating dtype; computed in float32 at least, finite for every logit.
+        targets: t in [0, 1], the quality (IoU) of positives and 0 for negatives, in the shape of `inputs`.
+        alpha: weight of negatives in [0, 1]; a tensor or sequence has one for each class (last dimension); None or a
+            negative number: off, which is 1, as published.
+        gamma: exponent, any finite number >= 0.
+        reduction: none (in the dtype of `inputs`), mean or sum (float32 at least).
+        pos_weight: w, factor on the positive term, broadcast against `inputs`.
+        weight: factor on the loss, broadcast against `inputs`.
+
+    Raises:
+        ConfigError: an argument is out of range or a shape does not fit. A second derivative raises RuntimeError.
+
+    Source: Huang et al., DEIM: DETR with Improved Matching, 2025.
+    """
+    terms: Terms = {"gamma": as_exponent("gamma", gamma), "alpha": as_alpha(alpha), "pos_weight": pos_weight}
+    return evaluate(MATCHABILITY, inputs, targets, reduction, weight, terms)
+
+
+class MatchabilityAwareLoss(SigmoidLoss):
+    """`matchability_aware_loss` as a criterion; see `SigmoidLoss` for the arguments."""
+
+    formula = MATCHABILITY

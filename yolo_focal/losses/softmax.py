@@ -1,0 +1,165 @@
+"""Softmax focal loss, for classes that exclude each other."""
+
+import torch
+from torch import Tensor, nn
+
+from yolo_focal.errors import ConfigError
+from yolo_focal.losses.module import Alpha, as_alpha, as_exponent, as_fraction, describe
+from yolo_focal.losses.pieces import saturate
+from yolo_focal.losses.run import REDUCTIONS, check_operands, fuse
+
+__all__ = ["SoftmaxFocalLoss", "softmax_focal_loss"]
+
+
+def _value_and_gradient(
+    x: Tensor, label: Tensor, gamma: float, factor: Tensor, label_smoothing: float
+) -> tuple[Tensor, Tensor]:
+    """Loss (rows,) and derivative (rows, classes) of `factor` (1 - p_y)^gamma l for logits `x` (rows, classes)."""
+    log_p = torch.log_softmax(saturate(x), 1)
+    is_label = torch.zeros_like(log_p, dtype=torch.bool).scatter_(1, label[:, None], True)
+    # log(1 - p_y) as the sum of the other probabilities: 1 - p_y itself is 0 for a confident prediction.
+    log_u = torch.logsumexp(log_p.masked_fill(is_label, -torch.inf), 1, keepdim=True).clamp_min(-1e30)
+    u = log_u.exp()
+    # And log p_y from u where p_y is near 1, for the same reason.
+    log_p = torch.where(is_label & (u < 0.5), torch.log1p(-u), log_p)
+    p = log_p.exp()
+    p_label = p.gather(1, label[:, None])
+    smooth = label_smoothing / x.shape[1]
+    target = torch.where(is_label, 1 - label_smoothing + smooth, smooth)
+    loss = -(target * log_p).sum(1, keepdim=True)
+    slope = torch.where(is_label, label_smoothing - smooth - u, p - smooth)
+    slope_of_log_u = torch.where(is_label, -p, p_label * (log_p - log_u).clamp_max(0).exp())
+    modulation = factor[:, None] * torch.exp(gamma * log_u)
+    return (modulation * loss)[:, 0], modulation * (slope + gamma * slope_of_log_u * loss)
+
+
+def softmax_focal_loss(
+    inputs: Tensor,
+    targets: Tensor,
+    alpha: Alpha = None,
+    gamma: float = 2.0,
+    reduction: str = "mean",
+    *,
+    ignore_index: int = -100,
+    label_smoothing: float = 0.0,
+    weight: Tensor | None = None,
+) -> Tensor:
+    """Cross-entropy over classes that exclude each other, scaled down by (1 - p_y)^gamma.
+
+    F = alpha_y w_y (1 - p_y)^gamma l, with p = softmax(x), label y and l = -sum_c t_c log p_c, where t is one-hot, or
+    (1 - s) one-hot + s / C with label smoothing s. gamma = 0 without alpha is `nn.functional.cross_entropy`.
+
+    Args:
+        inputs: logits x, shape (N, C) or (N, C, ...), any floating dtype; computed in float32 at least.
+        targets: class indices y, shape (N,) or (N, ...), integers in [0, C) or `ignore_index`.
+        alpha: factor in [0, 1] on every class, or a tensor or sequence with one for each class; None or negative: off.
+        gamma: focusing exponent, any finite number >= 0.
+        reduction: none (ignored places are 0), sum, or mean over the places that are not ignored, weighted by `weight`
+            as in cross-entropy; 0 where there are none.
+        ignore_index: targets to leave out.
+        label_smoothing: s in [0, 1].
+        weight: shape (C,), w above.
+
+    Raises:
+        ConfigError: an argument is out of range, or a shape or dtype does not fit. A second derivative: RuntimeError.
+
+    Source: Lin et al., Focal Loss for Dense Object Detection, 2017, with the softmax's p_y.
+    """
+    gamma = as_exponent("gamma", gamma)
+    label_smoothing = as_fraction("label_smoothing", label_smoothing)
+    classes = _check(inputs, targets, reduction)
+    kept = targets != ignore_index
+    factor = _per_class("alpha", as_alpha(alpha), inputs, classes)
+    weights = _per_class("weight", weight, inputs, classes)
+    normaliser = 1.0
+    if reduction == "mean":
+        total = weights[targets[kept]].sum().item()
+        normaliser = total if total > 0 else 1.0
+
+    def run(logits: Tensor, targets: Tensor, *, gradient: bool) -> tuple[Tensor, Tensor | None]:
+        x = logits.movedim(1, -1)[kept].to(factor.dtype)
+        label = targets[kept]
+        value, slope = _value_and_gradient(x, label, gamma, (factor * weights)[label], label_smoothing)
+        derivative = None
+        if gradient:
+            derivative = torch.zeros_like(logits, dtype=x.dtype)
+            derivative.movedim(1, -1)[kept] = slope
+        if reduction != "none":
+            return value.sum(), derivative
+        values = torch.zeros(targets.shape, dtype=logits.dtype, device=logits.device)
+        values[kept] = value.to(logits.dtype)
+        return values.unsqueeze(1), derivative
+
+    result = fuse(run, inputs, targets, 1 / normaliser)
+    return result.squeeze(1) if reduction == "none" else result
+
+
+def _check(inputs: Tensor, targets: Tensor, reduction: str) -> int:
+    check_operands(inputs, targets, reduction)
+    expected = (*inputs.shape[:1], *inputs.shape[2:])
+    if inputs.dim() < 2 or targets.shape != expected:
+        raise ConfigError(
+            f"softmax focal loss takes logits (N, C, ...) and class indices (N, ...), "
+            f"got {tuple(inputs.shape)} and {tuple(targets.shape)}"
+        )
+    if targets.is_floating_point() or targets.dtype == torch.bool:
+        raise ConfigError(f"targets of the softmax focal loss must be integer class indices, got {targets.dtype}")
+    return inputs.shape[1]
+
+
+def _per_class(name: str, value: float | Tensor | None, inputs: Tensor, classes: int) -> Tensor:
+    dtype = torch.promote_types(inputs.dtype, torch.float32)
+    if isinstance(value, Tensor):
+        if value.numel() not in (1, classes):
+            raise ConfigError(f"{name} has {value.numel()} numbers, but the logits have {classes} classes")
+        return value.to(inputs.device, dtype).flatten().expand(classes)
+    return torch.full((classes,), 1.0 if value is None else value, dtype=dtype, device=inputs.device)
+
+
+class SoftmaxFocalLoss(nn.Module):
+    """`softmax_focal_loss` as a criterion, to stand where `nn.CrossEntropyLoss` does; `gamma` may be changed later.
+
+    It has no parameters and leaves nothing in the state dict.
+    """
+
+    weight: Tensor | None
+
+    def __init__(
+        self,
+        gamma: float = 2.0,
+        alpha: Alpha = None,
+        *,
+        weight: Tensor | None = None,
+        ignore_index: int = -100,
+        label_smoothing: float = 0.0,
+        reduction: str = "mean",
+    ):
+        super().__init__()
+        if reduction not in REDUCTIONS:
+            raise ConfigError(f"reduction must be one of {', '.join(REDUCTIONS)}, got {reduction!r}")
+        self.gamma = as_exponent("gamma", gamma)
+        self.ignore_index = ignore_index
+        self.label_smoothing = as_fraction("label_smoothing", label_smoothing)
+        self.reduction = reduction
+        self.alpha = as_alpha(alpha)
+        self.register_buffer("weight", None if weight is None else weight.detach().clone(), persistent=False)
+
+    def forward(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """The loss of logits (N, C, ...) against class indices (N, ...)."""
+        return softmax_focal_loss(
+            inputs,
+            targets,
+            self.alpha,
+            self.gamma,
+            self.reduction,
+            ignore_index=self.ignore_index,
+            label_smoothing=self.label_smoothing,
+            weight=self.weight,
+        )
+
+    def extra_repr(self) -> str:
+        """The hyperparameters."""
+        return f"gamma={self.gamma:g}, alpha={describe(self.alpha)}"
+
+    def __repr__(self) -> str:
+        return f"softmax({self.extra_repr()})"

@@ -1,0 +1,108 @@
+"""Varifocal loss: positives weighted by their target quality, only negatives focused."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from yolo_focal.losses.module import Alpha, SigmoidLoss, as_alpha, as_exponent
+from yolo_focal.losses.pieces import (
+    Formula,
+    Terms,
+    ValueAndGradient,
+    background,
+    cross_entropy,
+    logistic_pieces,
+    modulate,
+    scaled,
+)
+from yolo_focal.losses.run import evaluate
+
+__all__ = ["VARIFOCAL", "VarifocalLoss", "focus_negatives", "varifocal_loss"]
+
+
+def focus_negatives(
+    x: Tensor,
+    t: Tensor,
+    positive: Tensor,
+    positive_weight: Tensor | float,
+    *,
+    gamma: float | Tensor,
+    alpha: float | Tensor | None,
+    pos_weight: Tensor | None,
+) -> ValueAndGradient:
+    """Cross-entropy weighted by `positive_weight` where `positive`, and by alpha p^gamma elsewhere."""
+    pieces = logistic_pieces(x)
+    loss = cross_entropy(pieces, t, pos_weight)
+    log_p = ValueAndGradient(-pieces.minus_log_p, pieces.q)
+    negatives = modulate(loss, log_p, gamma, alpha)
+    return ValueAndGradient(
+        torch.where(positive, positive_weight * loss.value, negatives.value),
+        torch.where(positive, positive_weight * loss.gradient, negatives.gradient),
+    )
+
+
+def _pair(x: Tensor, t: Tensor, **terms: Any) -> ValueAndGradient:
+    return focus_negatives(x, t, t > 0, t, **terms)
+
+
+def _background(
+    x: Tensor, *, gamma: float, alpha: float | Tensor | None, pos_weight: Tensor | None
+) -> ValueAndGradient:
+    return scaled(background(x, gamma), alpha)
+
+
+VARIFOCAL = Formula("vfl", _pair, _background)
+
+
+def varifocal_loss(
+    inputs: Tensor,
+    targets: Tensor,
+    alpha: Alpha = 0.75,
+    gamma: float = 2.0,
+    reduction: str = "none",
+    *,
+    pos_weight: Tensor | None = None,
+    weight: Tensor | None = None,
+) -> Tensor:
+    """Cross-entropy times the target quality on positives, and times alpha p^gamma on negatives.
+
+    F = t l where t > 0, and alpha p^gamma l where t = 0, with p = sigmoid(x) and l = -w t log p - (1-t) log(1-p).
+    The minimum for a soft target lies at p = t (without `pos_weight`). The weight is differentiated too, as in the
+    common implementations.
+
+    Args:
+        inputs: logits x of any shape and floating dtype; computed in float32 at least, finite for every logit.
+        targets: t in [0, 1], the quality (IoU) of positives and 0 for negatives, in the shape of `inputs`.
+        alpha: weight of negatives in [0, 1] (in the focal loss it is that of positives); a tensor or sequence has one
+            for each class (last dimension); None or a negative number: off, which is 1.
+        gamma: focusing exponent of negatives, any finite number >= 0.
+        reduction: none (in the dtype of `inputs`), mean or sum (float32 at least).
+        pos_weight: w, factor on the positive term of l, broadcast against `inputs`.
+        weight: factor on the loss, broadcast against `inputs`.
+
+    Raises:
+        ConfigError: an argument is out of range or a shape does not fit. A second derivative raises RuntimeError.
+
+    Source: Zhang et al., VarifocalNet, 2021.
+    """
+    terms: Terms = {"gamma": as_exponent("gamma", gamma), "alpha": as_alpha(alpha), "pos_weight": pos_weight}
+    return evaluate(VARIFOCAL, inputs, targets, reduction, weight, terms)
+
+
+class VarifocalLoss(SigmoidLoss):
+    """`varifocal_loss` as a criterion; see `SigmoidLoss` for the arguments."""
+
+    formula = VARIFOCAL
+
+    def __init__(
+        self,
+        loss_fcn: nn.BCEWithLogitsLoss | None = None,
+        gamma: float = 2.0,
+        alpha: Alpha = 0.75,
+        *,
+        reduction: str | None = None,
+        weight: Tensor | None = None,
+        pos_weight: Tensor | None = None,
+    ):
+        super().__init__(loss_fcn, gamma, alpha, reduction=reduction, weight=weight, pos_weight=pos_weight)
