@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from yolo_focal.commands.arguments import Argument, choice, number, text
+from yolo_focal.commands.arguments import Argument, choice, number, switch, text
 from yolo_focal.errors import ConfigError
 from yolo_focal.files import new_folder, write_json, write_text
 
@@ -37,6 +37,7 @@ ARGUMENTS = (
     Argument("max_det", 300, "most detections an image", number(int, 1)),
     Argument("batch", 16, "images at a time", number(int, 1)),
     Argument("device", None, "device, as Ultralytics writes it: cpu, 0, mps", text),
+    Argument("nms", None, "False: evaluate the NMS-free head of an end-to-end model, not the one for NMS", switch),
     Argument("out", "evaluation", "new folder for evaluation.json, per_class.csv and the plots", text),
 )
 
@@ -106,7 +107,7 @@ def _of_model(arguments: dict[str, Any]) -> "Report":
         "training": _training_counts(arguments),
         "class_rule": arguments["classes"],
         "bucket_rule": arguments["buckets"],
-        **{name: arguments[name] for name in ("imgsz", "conf", "iou", "max_det", "batch", "device")},
+        **{name: arguments[name] for name in ("imgsz", "conf", "iou", "max_det", "batch", "device", "nms")},
     }
     file = arguments["annotations"] or (arguments["data"] if arguments["images"] else None)
     annotations = read_coco(Path(file)) if file else None

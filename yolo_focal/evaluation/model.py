@@ -67,7 +67,7 @@ def evaluate_model(
         training: class frequencies; those of the training split of `data` where None.
         class_rule: see `match_classes`.
         bucket_rule: see `frequency_buckets`.
-        settings: imgsz, conf, iou, max_det, batch, device of `collect_predictions`.
+        settings: imgsz, conf, iou, max_det, batch, device, nms of `collect_predictions`.
 
     Raises:
         DataError, CheckpointError, UnsupportedModelError: as the functions called.
@@ -104,7 +104,7 @@ def evaluate_model_on_coco(
         training: class frequencies of the training split; no frequency buckets where None.
         class_rule: see `match_classes`.
         bucket_rule: see `frequency_buckets`.
-        settings: imgsz, conf, iou, max_det, batch, device of `collect_predictions`.
+        settings: imgsz, conf, iou, max_det, batch, device, nms of `collect_predictions`.
 
     Raises:
         DataError, CheckpointError, UnsupportedModelError: as the functions called.

@@ -75,6 +75,7 @@ def collect_predictions(
     max_det: int = 300,
     batch: int = 16,
     device: str | None = None,
+    nms: bool | None = None,
 ) -> Predictions:
     """Validate `model` on `data` with Ultralytics' own validator and keep every detection; leaves no file behind.
 
@@ -88,6 +89,7 @@ def collect_predictions(
         max_det: most detections per image.
         batch: images per step.
         device: as Ultralytics' `device`; its choice where None.
+        nms: False for the NMS-free head of an end-to-end model, where Ultralytics otherwise validates the other head.
 
     Raises:
         CheckpointError: the model cannot be loaded.
@@ -115,6 +117,7 @@ def collect_predictions(
             max_det=max_det,
             batch=batch,
             device=device,
+            **({} if nms is None else {"nms": nms}),
             project=folder,
             name="val",
             plots=False,

@@ -1,0 +1,227 @@
+"""yolo-focal evaluate from words to files."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from yolo_focal.commands import evaluate
+from yolo_focal.commands.arguments import parse_arguments
+from yolo_focal.errors import CheckpointError, ConfigError, DataError
+
+PICTURES = {"per_class.png", "thresholds.png", "reliability.png"}
+
+
+def run(**words) -> int:
+    """The command as the command line runs it."""
+    given = [f"{name}={value}" for name, value in words.items()]
+    return evaluate.run(parse_arguments("evaluate", evaluate.ARGUMENTS, given))
+
+
+@pytest.fixture
+def fake_results(shared) -> dict[str, Path]:
+    """COCO's fake results and a ground truth for some of their images."""
+    folder = shared / "data/fake_results"
+    return {
+        "predictions": folder / "instances_val2014_fakebbox100_results.json",
+        "annotations": folder / "instances_coco128_overlap.json",
+        "reference": folder / "pycocotools_reference.json",
+    }
+
+
+@pytest.fixture
+def cells(shared, tmp_path) -> Path:
+    """Four images of BCCD as a YOLO dataset, and as a COCO annotation file with ids of its own."""
+    folder = tmp_path / "cells"
+    for kind in ("images", "labels"):
+        (folder / kind).mkdir(parents=True)
+        for file in sorted((shared / "data/bccd" / kind / "val").iterdir())[:4]:
+            shutil.copyfile(file, folder / kind / file.name)
+    names = {"names": ["RBC", "WBC", "Platelets"]}
+    (folder / "data.yaml").write_text(yaml.safe_dump({"train": "images", "val": "images", **names}))
+    content = json.loads((shared / "data/bccd/annotations/instances_val.json").read_text())
+    kept = {image["id"] for image in content["images"] if (folder / "images" / image["file_name"]).exists()}
+    content["images"] = [image for image in content["images"] if image["id"] in kept]
+    content["annotations"] = [each for each in content["annotations"] if each["image_id"] in kept]
+    for record in content["categories"]:
+        record["id"] = 100 - record["id"]
+    for record in content["annotations"]:
+        record["category_id"] = 100 - record["category_id"]
+    (folder / "annotations.json").write_text(json.dumps(content))
+    return folder
+
+
+@pytest.fixture
+def checkpoint(tmp_path) -> Path:
+    """An untrained model of the three cell classes that finds something everywhere."""
+    import torch
+    from ultralytics import YOLO
+    from ultralytics.nn.tasks import DetectionModel
+
+    torch.manual_seed(0)
+    model = YOLO("yolo11n.yaml")
+    model.model = DetectionModel("yolo11n.yaml", nc=3, verbose=False)
+    model.model.names = {0: "rbc", 1: "wbc", 2: "platelets"}
+    with torch.no_grad():
+        for branch in model.model.model[-1].cv3:
+            branch[-1].weight.mul_(40)
+            branch[-1].bias[:] = -2.0
+    path = tmp_path / "model.pt"
+    model.save(path)
+    return path
+
+
+def test_results_without_a_model(fake_results, tmp_path, capsys):
+    """COCO's fake results give the published reference's numbers; every output is there."""
+    out = tmp_path / "out"
+    assert run(predictions=fake_results["predictions"], annotations=fake_results["annotations"], out=out) == 0
+    content = json.loads((out / "evaluation.json").read_text())
+    assert content["coco"] == pytest.approx(json.loads(fake_results["reference"].read_text()), abs=1e-6)
+    assert (content["images"], content["objects"], content["detections"]) == (54, 461, 408)
+    assert content["ultralytics"] is None
+    assert {file.name for file in out.iterdir()} == PICTURES | {"evaluation.json", "per_class.csv"}
+    with (out / "per_class.csv").open() as file:
+        assert len(list(csv.DictReader(file))) == 80
+    printed = capsys.readouterr().out
+    assert "AP 0.528728  AP50 0.713857  AP75 0.599258" in printed
+    assert "326 of 734 detections left out: their 45 images are not in the annotations" in printed
+
+
+def test_class_frequencies_from_another_file(fake_results, shared, tmp_path):
+    """train_annotations= brings buckets to a results file, by class name."""
+    out = tmp_path / "out"
+    train = shared / "data/coco_tiny/annotations/instances_train2017.json"
+    run(
+        predictions=fake_results["predictions"],
+        annotations=fake_results["annotations"],
+        train_annotations=train,
+        buckets="lvis",
+        out=out,
+    )
+    content = json.loads((out / "evaluation.json").read_text())
+    assert [bucket["name"] for bucket in content["buckets"]] == ["rare", "common", "frequent"]
+    assert sum(bucket["classes"] for bucket in content["buckets"]) == 80
+    assert content["bucket_rule"] == "lvis"
+
+
+def test_a_model_on_the_same_images_in_three_formats(cells, checkpoint, tmp_path, capsys):
+    """Label files, annotations beside a data YAML, and an annotation file alone give one result, whatever the ids."""
+    data, annotations = cells / "data.yaml", cells / "annotations.json"
+    runs = {
+        "labels": {"data": data},
+        "both": {"data": data, "annotations": annotations},
+        "coco": {"data": annotations, "images": cells / "images", "train_annotations": annotations},
+    }
+    contents = {}
+    for name, words in runs.items():
+        run(model=checkpoint, imgsz=64, out=tmp_path / name, **words)
+        contents[name] = json.loads((tmp_path / name / "evaluation.json").read_text())
+        assert (tmp_path / name / "candidates.png").exists()
+    by_name = {name: {each["name"]: each for each in content["classes"]} for name, content in contents.items()}
+    for name, content in contents.items():
+        assert content["coco"] == pytest.approx(contents["labels"]["coco"], abs=1e-6)
+        assert content["ultralytics"]["mAP50"] == pytest.approx(contents["labels"]["ultralytics"]["mAP50"], abs=1e-6)
+        for class_name, record in by_name[name].items():
+            expected = by_name["labels"][class_name]
+            assert record["AP50"] == pytest.approx(expected["AP50"], abs=1e-6)
+            assert (record["objects"], record["training_instances"], record["bucket"]) == (
+                expected["objects"],
+                expected["training_instances"],
+                expected["bucket"],
+            )
+        assert content["nms"]["images_lost"] == []
+        assert content["nms"]["candidates_per_image"]["mean"] > 50
+        difference = content["ultralytics"]["difference"]
+        assert sum(step["AP50"] for step in difference) == pytest.approx(
+            content["ultralytics"]["mAP50"] - content["coco"]["AP50"]
+        )
+    assert "images lost to an NMS time limit: none" in capsys.readouterr().out
+    assert not list(cells.rglob("*.cache"))
+
+
+def test_the_models_numbers_are_those_of_pycocotools(cells, checkpoint):
+    """The detections of a model, handed to pycocotools directly, give the same twelve numbers."""
+    import contextlib
+    import io
+
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    from yolo_focal.data.coco import read_coco
+    from yolo_focal.evaluation.model import evaluate_model
+    from yolo_focal.evaluation.results import results_of
+
+    annotations = read_coco(cells / "annotations.json")
+    result = evaluate_model(str(checkpoint), cells / "data.yaml", annotations=annotations, imgsz=64)
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth = COCO(str(cells / "annotations.json"))
+        reference = COCOeval(truth, truth.loadRes(results_of(result.detections, result.ground_truth)), "bbox")
+        reference.evaluate()
+        reference.accumulate()
+        reference.summarize()
+    np.testing.assert_allclose(list(result.evaluation.stats.values()), reference.stats, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("words", "phrases"),
+    [
+        ({}, ["evaluate needs model= and data=, or predictions= and annotations="]),
+        ({"model": "m.pt"}, ["needs model= and data="]),
+        ({"predictions": "p.json"}, ["predictions= needs annotations="]),
+        (
+            {"predictions": "p.json", "model": "m.pt", "data": "d.yaml"},
+            ["predictions= needs annotations=", "leave out data, model"],
+        ),
+        ({"model": "m.pt", "data": "a.json"}, ["data=a.json is a COCO annotation file", "images="]),
+        ({"model": "m.pt", "data": "a.json", "images": "i", "annotations": "b.json"}, ["leave out annotations="]),
+        ({"model": "m.pt", "data": "d.yaml", "images": "i"}, ["images= belongs to a COCO annotation file"]),
+        ({"predictions": "p.json", "annotations": "a.json", "buckets": "halves"}, ["buckets must be one of thirds"]),
+        ({"model": "m.pt", "data": "d.yaml", "imgsz": "0"}, ["imgsz must be an integer >= 32, got '0'"]),
+    ],
+)
+def test_arguments_that_do_not_fit_are_refused(words, phrases, tmp_path, monkeypatch):
+    """All problems are named, and nothing is written."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError) as error:
+        run(**words)
+    assert all(phrase in str(error.value) for phrase in phrases)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_bad_input_leaves_nothing_behind(fake_results, cells, checkpoint, tmp_path):
+    """Files that cannot be evaluated are named; the output folder does not appear."""
+    broken = tmp_path / "broken.json"
+    broken.write_text("[{")
+    out = tmp_path / "out"
+    cases = [
+        ({"predictions": broken, "annotations": fake_results["annotations"]}, DataError, "is not JSON"),
+        ({"predictions": fake_results["predictions"], "annotations": broken}, DataError, "is not JSON"),
+        ({"model": checkpoint, "data": tmp_path / "no.yaml"}, DataError, "does not exist"),
+        ({"model": checkpoint, "data": cells / "data.yaml", "split": "test"}, DataError, "has no split 'test'"),
+        ({"model": tmp_path / "no.pt", "data": cells / "data.yaml"}, CheckpointError, "cannot be loaded"),
+    ]
+    before = set(tmp_path.iterdir())
+    for words, error, phrase in cases:
+        with pytest.raises(error, match=phrase):
+            run(out=out, **words)
+        assert set(tmp_path.iterdir()) == before
+
+
+def test_an_output_folder_in_use_is_refused_first(tmp_path):
+    """Before anything is read: an evaluation must not be lost at its end."""
+    (tmp_path / "mine.txt").write_text("precious")
+    with pytest.raises(DataError, match="is not empty"):
+        run(predictions="nowhere.json", annotations="nowhere.json", out=tmp_path)
+    assert (tmp_path / "mine.txt").read_text() == "precious"
+
+
+def test_an_unreadable_image_is_named(cells, checkpoint, tmp_path):
+    """An image that cannot be decoded is an error, not an image without detections."""
+    damaged = sorted((cells / "images").iterdir())[1]
+    damaged.write_bytes(b"no image")
+    with pytest.raises(DataError, match=rf"1 of 4 images of .* could not be read, the first is .*{damaged.name}"):
+        run(model=checkpoint, data=cells / "data.yaml", imgsz=64, out=tmp_path / "out")
