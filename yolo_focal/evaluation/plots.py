@@ -1,18 +1,24 @@
 """An evaluation in pictures: AP by class, precision and recall over the threshold, reliability, NMS candidates."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
 from matplotlib.patches import Patch
 
 from yolo_focal.evaluation.calibration import Calibration
 from yolo_focal.evaluation.evaluation import ClassResult, Evaluation
 from yolo_focal.evaluation.thresholds import threshold_curve
 
-__all__ = ["plot_candidates", "plot_per_class", "plot_reliability", "plot_thresholds"]
+__all__ = [
+    "plot_candidates",
+    "plot_per_class",
+    "plot_reliability",
+    "plot_reliability_side_by_side",
+    "plot_thresholds",
+]
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
 BUCKET_COLOURS = {"rare": "#D55E00", "common": "#E69F00", "frequent": "#0072B2", None: "#0072B2"}
@@ -64,10 +70,27 @@ def plot_thresholds(evaluation: Evaluation, path: Path) -> None:
 
 def plot_reliability(scores: Calibration, path: Path) -> None:
     """Share of true positives over the score, bin by bin, against the mean score; below, how many detections."""
+    figure = Figure(figsize=(5.6, 6.6), layout="constrained")
+    _draw_reliability(figure, scores)
+    _save(figure, path)
+
+
+def plot_reliability_side_by_side(rows: Sequence[Mapping[str, Calibration]], path: Path) -> None:
+    """One `plot_reliability` beside the other under their names, row by row; all rows have equally many."""
+    columns = max(len(row) for row in rows)
+    figure = Figure(figsize=(5.6 * columns, 6.9 * len(rows)), layout="constrained")
+    panels = figure.subfigures(len(rows), columns, squeeze=False)
+    for place, row in zip(panels, rows, strict=True):
+        for panel, (name, scores) in zip(place, row.items(), strict=True):
+            panel.suptitle(name, fontweight="bold")
+            _draw_reliability(panel, scores)
+    _save(figure, path)
+
+
+def _draw_reliability(figure: FigureBase, scores: Calibration) -> None:
     bins = len(scores.counts)
     edges = np.linspace(0, 1, bins + 1)
     centre, width = (edges[:-1] + edges[1:]) / 2, 0.94 / bins
-    figure = Figure(figsize=(5.6, 6.6), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     for axes in (upper, lower):
         _style(axes)
@@ -84,7 +107,6 @@ def plot_reliability(scores: Calibration, path: Path) -> None:
     if scores.counts.max(initial=0) > 0:
         lower.set_yscale("log")
     lower.set(xlabel=f"score (detections of {scores.least_score:g} and above)", ylabel="detections")
-    _save(figure, path)
 
 
 def plot_candidates(counts: Sequence[int], conf: float, path: Path) -> None:
