@@ -4,6 +4,7 @@ Upstream makes one `BCEWithLogitsLoss(reduction="none")` per criterion, calls it
 the result by class and sums it. The replacement returns that weighted sum at once: one 0-dim tensor, made in one pass.
 """
 
+import dataclasses
 import functools
 import inspect
 from collections.abc import Callable, Mapping
@@ -12,13 +13,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from yolo_focal.config import FocalConfig, read_config
+from yolo_focal.config import AUTO, FocalConfig, read_config
 from yolo_focal.errors import ConfigError, UnsupportedModelError
 from yolo_focal.losses import LOSSES
 from yolo_focal.ultra.anchor_criterion import AnchorCriterion
 from yolo_focal.ultra.patching import Seam
+from yolo_focal.ultra.progress import GainMeter, Progress, progress_of
 
-__all__ = ["ClassCriterion", "SEAMS", "box_criteria", "branch_of", "settings_of", "start_line"]
+__all__ = ["ClassCriterion", "SEAMS", "acts_on", "box_criteria", "settings_of", "start_line"]
 
 
 class ClassCriterion(nn.Module):
@@ -28,19 +30,48 @@ class ClassCriterion(nn.Module):
         config: the loss and its settings.
         class_weights: shape (classes,), or None; each multiplies its class's loss (`cls_pw` of Ultralytics).
         device: where per-class numbers are kept.
+        progress: the training it belongs to; None for a criterion outside of any.
     """
 
-    def __init__(self, config: FocalConfig, class_weights: Tensor | None = None, device: torch.device | None = None):
+    def __init__(
+        self,
+        config: FocalConfig,
+        class_weights: Tensor | None = None,
+        device: torch.device | None = None,
+        progress: Progress | None = None,
+    ):
         super().__init__()
+        self._config = config
+        self.progress = progress or Progress(config)
+        self.class_weights = class_weights
         alpha = torch.tensor(config.alpha, device=device) if isinstance(config.alpha, tuple) else config.alpha
-        row = LOSSES[config.loss]
-        self.config = config
-        self.loss = row.make(gamma=config.gamma, alpha=alpha, weight=class_weights, reduction="sum")
+        make = LOSSES[config.loss].make
+        self.loss: Any = make(gamma=config.gamma, alpha=alpha, weight=class_weights, reduction="sum")
+        self.stock = LOSSES["bce"].make(gamma=0.0, alpha=None, weight=class_weights, reduction="sum")
+
+    @property
+    def config(self) -> FocalConfig:
+        """The settings, with the gain as a number once it has been measured."""
+        measuring = self._config.gain == AUTO and self.progress.meter is not None
+        return self._config if measuring else dataclasses.replace(self._config, gain=self.progress.gain)
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """The loss of `logits` against `targets` in [0, 1], both (images, anchors, classes), as a float32 scalar."""
+        if self.progress.meter is not None and torch.is_grad_enabled():
+            self._measure(self.progress.meter, logits, targets)
+        self.loss.gamma = self._config.gamma_at(self.progress.epoch)
         total: Tensor = self.loss(logits, targets)
-        return total * self.config.gain
+        return total * self.progress.gain
+
+    def _measure(self, meter: GainMeter, logits: Tensor, targets: Tensor) -> None:
+        self.loss.gamma = self._config.gamma
+        has_positive = (targets > 0).any(-1)
+        target = targets[has_positive].float()
+        gradients = []
+        for loss in (self.stock, self.loss):
+            logit = logits.detach()[has_positive].float().requires_grad_()
+            gradients.append(torch.autograd.grad(loss(logit, target), logit)[0][target > 0])
+        meter.observe(*gradients)
 
 
 def settings_of(model: nn.Module) -> FocalConfig | None:
@@ -54,19 +85,12 @@ def is_end_to_end(model: nn.Module) -> bool:
     return getattr(model.model[-1], "one2one_cv2", None) is not None  # type: ignore[index]
 
 
-def branch_of(model: nn.Module, tal_topk2: int | None) -> str:
-    """`one2many` or `one2one` in an end-to-end head, else `class`; upstream builds one2one with topk2=1."""
-    if not is_end_to_end(model):
-        return "class"
-    return "one2one" if tal_topk2 == 1 else "one2many"
-
-
 def _wrap_init(original: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(original)
     def __init__(self: Any, model: nn.Module, tal_topk: int = 10, tal_topk2: int | None = None) -> None:
         original(self, model, tal_topk, tal_topk2)
         config = settings_of(model)
-        if config is None or not acts_on(config, branch_of(model, tal_topk2)):
+        if config is None:
             return
         if not (isinstance(self.bce, nn.BCEWithLogitsLoss) and self.bce.reduction == "none"):
             raise UnsupportedModelError(
@@ -75,15 +99,29 @@ def _wrap_init(original: Callable[..., None]) -> Callable[..., None]:
             )
         config.check_classes(self.nc)
         weights = None if self.class_weights is None else self.class_weights.flatten()
-        self.bce = ClassCriterion(config, weights, self.device)
+        self.bce = ClassCriterion(config, weights, self.device, progress_of(model, config))
         self.class_weights = None  # they are inside the sum now; upstream would multiply a second time
 
     return __init__
 
 
 def acts_on(config: FocalConfig, branch: str) -> bool:
-    """Whether `config` asks for the loss on this branch."""
+    """Whether `config` asks for the loss on this branch: class, one2many or one2one."""
     return branch == "class" or config.branch in ("both", branch)
+
+
+def _wrap_end_to_end_init(original: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(original)
+    def __init__(self: Any, model: nn.Module, *args: Any, **kwargs: Any) -> None:
+        original(self, model, *args, **kwargs)
+        config = settings_of(model)
+        for branch, criterion in box_criteria(self).items():
+            if config is not None and not acts_on(config, branch):
+                weights = criterion.bce.class_weights
+                criterion.class_weights = None if weights is None else weights.view(1, 1, -1)
+                criterion.bce = nn.BCEWithLogitsLoss(reduction="none")
+
+    return __init__
 
 
 def box_criteria(criterion: Any) -> dict[str, Any]:
@@ -127,6 +165,16 @@ SEAMS = (
         holds=lambda init: (
             list(inspect.signature(init).parameters) == ["self", "model", "tal_topk", "tal_topk2"]
             and {"bce", "class_weights", "nc", "device", "args"} <= set(init.__code__.co_names)
+        ),
+    ),
+    Seam(
+        owner="ultralytics.utils.loss:E2ELoss",
+        name="__init__",
+        fact="takes (model, loss_fn) and sets self.one2many and self.one2one",
+        wrap=_wrap_end_to_end_init,
+        holds=lambda init: (
+            list(inspect.signature(init).parameters) == ["self", "model", "loss_fn"]
+            and {"one2many", "one2one"} <= set(init.__code__.co_names)
         ),
     ),
 )

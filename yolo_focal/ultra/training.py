@@ -15,9 +15,10 @@ from yolo_focal.hyp import find_hyp, read_hyp
 from yolo_focal.ultra.anchor_head import anchor_head
 from yolo_focal.ultra.anchor_training import check_anchor_training
 from yolo_focal.ultra.builtin_data import check_data_exists, class_count, resolve_data
-from yolo_focal.ultra.criterion import check_branch, settings_of, start_line
+from yolo_focal.ultra.criterion import check_branch, start_line
 from yolo_focal.ultra.keys import check_call
 from yolo_focal.ultra.patching import Seam, resolve
+from yolo_focal.ultra.progress import follow_training
 from yolo_focal.ultra.validation import watch_for_flood
 
 __all__ = ["SEAMS", "check_model", "check_training"]
@@ -86,7 +87,10 @@ def _wrap_setup_train(original: Callable[[Any], None]) -> Callable[[Any], None]:
     def _setup_train(self: Any) -> None:
         original(self)
         model = resolve("ultralytics.utils.torch_utils:unwrap_model")(self.model)
-        if settings_of(model) is None and anchor_head(model) is None:
+        config = read_config(vars(self.args))
+        if config is not None:
+            follow_training(self, config)
+        elif anchor_head(model) is None:
             return
         line = start_line(model.init_criterion())  # as the first batch will build it
         if line is None:
