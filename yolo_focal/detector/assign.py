@@ -38,7 +38,7 @@ def assign_level(targets: Tensor, anchors: Tensor, rows: int, columns: int, anch
 
     A target matches an anchor where max(w / w_a, w_a / w, h / h_a, h_a / h) < anchor_t. Each match is given to the
     target's own cell and to the neighbours (at most one sideways, one up or down) nearer than half a cell, inside the
-    grid.
+    grid. A centre exactly on a grid line counts its own cell once more, as in YOLOv5.
 
     Args:
         targets: shape (t, 6), image index, class, centre x, centre y, width, height; the box in [0, 1] of the image.

@@ -43,6 +43,7 @@ def complete_iou(boxes: Tensor, targets: Tensor) -> Tensor:
     target_angle = torch.atan(target_size[:, 0] / target_size[:, 1])
     aspect = (4 / math.pi**2) * (target_angle - angle).square()
     with torch.no_grad():
-        weight = aspect / (aspect - iou + (1 + _EPSILON))
+        # Rounding can lift the IoU of equal boxes above 1, and 0 / 0 would then make the loss NaN.
+        weight = aspect / (aspect - iou + (1 + _EPSILON)).clamp(min=_EPSILON)
     complete: Tensor = iou - (distance_squared / diagonal_squared + aspect * weight)
     return complete
