@@ -161,6 +161,14 @@ def test_a_model_without_upright_boxes_is_refused(data_yaml):
         collect_predictions(YOLO("yolo11n-cls.yaml"), data_yaml)
 
 
+def test_labels_of_another_kind_are_refused(data_yaml):
+    """A segmentation model is validated on masks; boxes alone are not enough."""
+    from ultralytics import YOLO
+
+    with pytest.raises(DataError, match=r"data=.*data\.yaml does not suit a model for 'segment' .* of that kind"):
+        collect_predictions(YOLO("yolo11n-seg.yaml"), data_yaml, imgsz=64)
+
+
 def test_a_model_that_cannot_be_loaded_is_refused(data_yaml, tmp_path):
     """A missing file, and a file that is no model."""
     with pytest.raises(CheckpointError, match=r"model=.*missing\.pt cannot be loaded"):

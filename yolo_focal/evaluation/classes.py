@@ -20,7 +20,7 @@ class ClassMatch:
 
     Attributes:
         index: (model classes,) the dataset's class index, -1 where the dataset has no such class.
-        same_order: whether every class has the same index on both sides.
+        same_order: whether every common class has the same index on both sides.
         not_predicted: classes of the dataset that the model does not know; all their objects count as missed.
         not_in_dataset: classes of the model that the dataset does not have; their detections are left out.
     """
@@ -70,7 +70,7 @@ def match_classes(model_names: Sequence[str], dataset_names: Sequence[str], rule
     known = set(ours)
     return ClassMatch(
         index=index,
-        same_order=False,
+        same_order=bool((index[index >= 0] == np.flatnonzero(index >= 0)).all()),
         not_predicted=tuple(name for name, plain in zip(dataset_names, theirs, strict=True) if plain not in known),
         not_in_dataset=tuple(name for name, found in zip(model_names, index, strict=True) if found < 0),
     )

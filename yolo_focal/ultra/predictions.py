@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from yolo_focal.errors import CheckpointError, UnsupportedModelError
+from yolo_focal.errors import CheckpointError, DataError, UnsupportedModelError
 from yolo_focal.ultra import validation
 from yolo_focal.ultra.builtin_data import check_data_exists, resolve_data
 from yolo_focal.ultra.patching import MARK, Seam, resolve
@@ -94,7 +94,7 @@ def collect_predictions(
     Raises:
         CheckpointError: the model cannot be loaded.
         UnsupportedModelError: its task has no upright boxes.
-        DataError: `data` does not exist.
+        DataError: `data` does not exist, or has no masks or keypoints for a model that predicts them.
     """
     data = resolve_data(str(data))
     check_data_exists(data)
@@ -107,7 +107,8 @@ def collect_predictions(
         _lifted_time_limit(),
         validation.count_candidates() as count,
     ):
-        metrics = model.val(
+        metrics = _validated(
+            model,
             validator=validator,
             data=data,
             split=split,
@@ -147,6 +148,18 @@ def ultralytics_average_precision(
         matched, scores, category, object_category
     )
     return {"mAP50": float(ap[:, 0].mean()), "mAP50-95": float(ap.mean())} if len(ap) else {}
+
+
+def _validated(model: Any, data: str | Path, **settings: Any) -> Any:
+    try:
+        return model.val(data=data, **settings)
+    except (KeyError, ValueError) as error:
+        if model.task == "detect":
+            raise
+        reason = " ".join(str(error).split())
+        raise DataError(
+            f"data={data} does not suit a model for '{model.task}' ({reason}); its labels must be of that kind"
+        ) from error
 
 
 class _Record:
