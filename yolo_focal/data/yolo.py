@@ -4,6 +4,7 @@ Nothing is executed or downloaded: a `download:` entry is never run, and YAML ta
 """
 
 import glob
+import reprlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,7 @@ def read_data_yaml(path: Path, datasets_dir: Path | None = None) -> YoloDataset:
     names = _class_names(path, content)
     given_root = content.get("path")
     if given_root is not None and not isinstance(given_root, str):
-        raise DataError(f"{path}: path must be a folder name, got {given_root!r}")
+        raise DataError(f"{path}: path must be a folder name, got {_brief(given_root)}")
     root = Path(given_root) if given_root else path.parent
     if not root.is_absolute() and not root.exists() and datasets_dir is not None:
         root = datasets_dir / root
@@ -123,33 +124,42 @@ def _load_mapping(path: Path) -> dict[str, Any]:
     return content
 
 
+def _brief(value: Any) -> str:
+    """A bounded `repr`: YAML aliases can make a short file expand without end."""
+    shortener = reprlib.Repr()
+    shortener.maxlevel = 2
+    return shortener.repr(value)
+
+
 def _class_names(path: Path, content: dict[str, Any]) -> tuple[str, ...]:
     names, number = content.get("names"), content.get("nc")
     if names is None:
         if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= 100_000:
             raise DataError(
-                f"{path} needs names: (a list, or index: name) or an nc: from 1 to 100000, got nc {number!r}"
+                f"{path} needs names: (a list, or index: name) or an nc: from 1 to 100000, got nc {_brief(number)}"
             )
         return tuple(f"class_{index}" for index in range(number))
     if isinstance(names, list):
         names = dict(enumerate(names))
     if not isinstance(names, dict) or not names:
-        raise DataError(f"{path}: names must be a list or a mapping from index to name, got {names!r}")
+        raise DataError(f"{path}: names must be a list or a mapping from index to name, got {_brief(names)}")
+    if not all(isinstance(name, str | int | float) for name in names.values()):
+        raise DataError(f"{path}: every class name must be a text, got {_brief(names)}")
     try:
         indexed = {int(index): str(name) for index, name in names.items()}
     except (TypeError, ValueError):
-        raise DataError(f"{path}: the keys of names must be class indices, got {list(names)[:5]}") from None
+        raise DataError(f"{path}: the keys of names must be class indices, got {_brief(list(names))}") from None
     if sorted(indexed) != list(range(len(names))):
-        raise DataError(f"{path}: names must have the indices 0 to {len(names) - 1}, got {sorted(indexed)[:5]} ...")
+        raise DataError(f"{path}: names must have the indices 0 to {len(names) - 1}, got {_brief(sorted(indexed))}")
     if number is not None and number != len(indexed):
-        raise DataError(f"{path}: nc is {number}, but names has {len(indexed)} classes; correct one of them")
+        raise DataError(f"{path}: nc is {_brief(number)}, but names has {len(indexed)} classes; correct one of them")
     return tuple(indexed[index] for index in range(len(indexed)))
 
 
 def _sources(path: Path, root: Path, split: str, value: Any) -> tuple[Path, ...]:
     entries = value if isinstance(value, list) else [value]
     if not all(isinstance(entry, str) for entry in entries):
-        raise DataError(f"{path}: {split} must be a folder, a list file or a list of them, got {value!r}")
+        raise DataError(f"{path}: {split} must be a folder, a list file or a list of them, got {_brief(value)}")
     resolved = []
     for entry in entries:
         source = root / entry
