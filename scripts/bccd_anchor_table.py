@@ -21,10 +21,9 @@ ROWS: dict[str, dict[str, Any]] = {
     "focal-1.5": {"fl_gamma": 1.5},
     "focal-1.5-gain": {"fl_gamma": 1.5, "obj": 8.0, "cls": 2.0},
     "qfl-1.5-gain": {"fl_loss": "qfl", "fl_gamma": 1.5, "fl_alpha": 0.5, "obj": 8.0, "cls": 2.0},
-    "qfl-2-cls": {"fl_loss": "qfl", "fl_gamma": 2.0, "fl_alpha": -1, "fl_scope": "cls", "fl_gain": 2.0},
-    "focal-1.5-cls": {"fl_gamma": 1.5, "fl_alpha": -1, "fl_scope": "cls", "fl_gain": 2.0},
-    "qfl-0.5": {"fl_loss": "qfl", "fl_gamma": 0.5, "fl_alpha": -1, "fl_gain": 2.0},
+    "focal-1.5-cls": {"fl_gamma": 1.5, "fl_alpha": -1, "fl_scope": "cls", "fl_gain": 4.0},
     "qfl-1": {"fl_loss": "qfl", "fl_gamma": 1.0, "fl_alpha": -1, "fl_gain": 4.0},
+    "qfl-0.5": {"fl_loss": "qfl", "fl_gamma": 0.5, "fl_alpha": -1, "fl_gain": 2.0},
 }
 ARGUMENTS = (
     Argument("weights", None, "checkpoint to start from", parse=Path, required=True),
