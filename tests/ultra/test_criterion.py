@@ -10,7 +10,8 @@ from torch import nn
 from tests.ultra.conftest import arguments, batch_of, build
 from yolo_focal.config import FocalConfig
 from yolo_focal.errors import ConfigError
-from yolo_focal.ultra.criterion import ClassCriterion, box_criteria, start_line
+from yolo_focal.ultra.criterion import ClassCriterion, box_criteria
+from yolo_focal.ultra.families import start_line
 
 FAMILIES = [
     ("yolov8n.yaml", "detect", ["class"]),

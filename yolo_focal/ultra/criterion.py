@@ -4,7 +4,6 @@ Upstream makes one `BCEWithLogitsLoss(reduction="none")` per criterion, calls it
 the result by class and sums it. The replacement returns that weighted sum at once: one 0-dim tensor, made in one pass.
 """
 
-import dataclasses
 import functools
 import inspect
 from collections.abc import Callable, Mapping
@@ -13,18 +12,28 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from yolo_focal.config import AUTO, FocalConfig, read_config
+from yolo_focal.config import FocalConfig, read_config
 from yolo_focal.errors import ConfigError, UnsupportedModelError
 from yolo_focal.losses import LOSSES
-from yolo_focal.ultra.anchor_criterion import AnchorCriterion
 from yolo_focal.ultra.patching import Seam
-from yolo_focal.ultra.progress import GainMeter, Progress, progress_of
+from yolo_focal.ultra.progress import Progress, progress_of
+from yolo_focal.ultra.term import FocalTerm
 
-__all__ = ["ClassCriterion", "SEAMS", "acts_on", "box_criteria", "settings_of", "start_line"]
+__all__ = [
+    "ClassCriterion",
+    "SEAMS",
+    "acts_on",
+    "box_criteria",
+    "check_branch",
+    "describe_box_criterion",
+    "settings_of",
+]
 
 
-class ClassCriterion(nn.Module):
+class ClassCriterion(FocalTerm):
     """The weighted sum of a focal-family loss over images, anchors and classes; stands in for `v8DetectionLoss.bce`.
+
+    Called with logits and targets in [0, 1], both (images, anchors, classes), it gives a float32 scalar.
 
     Args:
         config: the loss and its settings.
@@ -40,38 +49,12 @@ class ClassCriterion(nn.Module):
         device: torch.device | None = None,
         progress: Progress | None = None,
     ):
-        super().__init__()
-        self._config = config
-        self.progress = progress or Progress(config)
-        self.class_weights = class_weights
         alpha = torch.tensor(config.alpha, device=device) if isinstance(config.alpha, tuple) else config.alpha
         make = LOSSES[config.loss].make
-        self.loss: Any = make(gamma=config.gamma, alpha=alpha, weight=class_weights, reduction="sum")
-        self.stock = LOSSES["bce"].make(gamma=0.0, alpha=None, weight=class_weights, reduction="sum")
-
-    @property
-    def config(self) -> FocalConfig:
-        """The settings, with the gain as a number once it has been measured."""
-        measuring = self._config.gain == AUTO and self.progress.meter is not None
-        return self._config if measuring else dataclasses.replace(self._config, gain=self.progress.gain)
-
-    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """The loss of `logits` against `targets` in [0, 1], both (images, anchors, classes), as a float32 scalar."""
-        if self.progress.meter is not None and torch.is_grad_enabled():
-            self._measure(self.progress.meter, logits, targets)
-        self.loss.gamma = self._config.gamma_at(self.progress.epoch)
-        total: Tensor = self.loss(logits, targets)
-        return total * self.progress.gain
-
-    def _measure(self, meter: GainMeter, logits: Tensor, targets: Tensor) -> None:
-        self.loss.gamma = self._config.gamma
-        has_positive = (targets > 0).any(-1)
-        target = targets[has_positive].float()
-        gradients = []
-        for loss in (self.stock, self.loss):
-            logit = logits.detach()[has_positive].float().requires_grad_()
-            gradients.append(torch.autograd.grad(loss(logit, target), logit)[0][target > 0])
-        meter.observe(*gradients)
+        loss = make(gamma=config.gamma, alpha=alpha, weight=class_weights, reduction="sum")
+        stock = LOSSES["bce"].make(gamma=0.0, alpha=None, weight=class_weights, reduction="sum")
+        super().__init__(config, loss, stock, progress)
+        self.class_weights = class_weights
 
 
 def settings_of(model: nn.Module) -> FocalConfig | None:
@@ -131,10 +114,8 @@ def box_criteria(criterion: Any) -> dict[str, Any]:
     return {name: getattr(inner, "vp_criterion", inner) for name, inner in found.items()}
 
 
-def start_line(criterion: Any) -> str | None:
+def describe_box_criterion(criterion: Any) -> str | None:
     """One line that says what runs, read off the criterion itself; None where focal acts on none of its branches."""
-    if isinstance(criterion, AnchorCriterion):
-        return criterion.start_line()
     acting = {
         name: inner.bce.config
         for name, inner in box_criteria(criterion).items()

@@ -1,7 +1,16 @@
 """Every place of Ultralytics that the plugin reaches, and the switch that puts all patches in or takes them back."""
 
 from yolo_focal.errors import UnsupportedUltralyticsError
-from yolo_focal.ultra import anchor_registration, children, criterion, keys, training, validation
+from yolo_focal.ultra import (
+    anchor_registration,
+    children,
+    criterion,
+    families_rtdetr,
+    families_softmax,
+    keys,
+    training,
+    validation,
+)
 from yolo_focal.ultra.patching import Patch
 
 __all__ = ["PATCHES", "install", "missing_seams", "uninstall"]
@@ -9,6 +18,8 @@ __all__ = ["PATCHES", "install", "missing_seams", "uninstall"]
 PATCHES: tuple[Patch, ...] = (
     *keys.PATCHES,
     *criterion.SEAMS,
+    *families_rtdetr.SEAMS,
+    *families_softmax.SEAMS,
     *training.SEAMS,
     *validation.SEAMS,
     *anchor_registration.PATCHES,

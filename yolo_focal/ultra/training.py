@@ -9,21 +9,19 @@ from typing import Any
 
 from torch import nn
 
-from yolo_focal.config import FocalConfig, read_config
+from yolo_focal.config import read_config
 from yolo_focal.errors import UnsupportedModelError
 from yolo_focal.hyp import find_hyp, read_hyp
 from yolo_focal.ultra.anchor_head import anchor_head
 from yolo_focal.ultra.anchor_training import check_anchor_training
 from yolo_focal.ultra.builtin_data import check_data_exists, class_count, resolve_data
-from yolo_focal.ultra.criterion import check_branch, start_line
+from yolo_focal.ultra.families import check_family, start_line
 from yolo_focal.ultra.keys import check_call
 from yolo_focal.ultra.patching import Seam, resolve
 from yolo_focal.ultra.progress import follow_training
 from yolo_focal.ultra.validation import watch_for_flood
 
-__all__ = ["SEAMS", "check_model", "check_training"]
-
-_WITHOUT_CLASS_BCE = ("RTDETRDetectionModel", "DepthModel")  # subclasses of DetectionModel with criteria of their own
+__all__ = ["SEAMS", "check_training"]
 
 
 def check_training(model: nn.Module, given: Mapping[str, Any]) -> None:
@@ -41,7 +39,7 @@ def check_training(model: nn.Module, given: Mapping[str, Any]) -> None:
     check_anchor_training(model, given, number_of_classes)
     if config is None:
         return
-    check_model(model, config)
+    check_family(model, config, given)
     if number_of_classes is not None:
         config.check_classes(number_of_classes)
 
@@ -53,18 +51,6 @@ def _number_of_classes(given: Mapping[str, Any]) -> int | None:
     data = resolve_data(given["data"])
     check_data_exists(data)
     return 1 if given.get("single_cls") else class_count(data)
-
-
-def check_model(model: nn.Module, config: FocalConfig) -> None:
-    """Raise UnsupportedModelError or ConfigError where `config` cannot act on `model`."""
-    tasks = resolve("ultralytics.nn.tasks")
-    without_class_bce = tuple(getattr(tasks, name) for name in _WITHOUT_CLASS_BCE if hasattr(tasks, name))
-    if not isinstance(model, tasks.DetectionModel) or isinstance(model, without_class_bce):
-        raise UnsupportedModelError(
-            f"focal cannot act on a {type(model).__name__}: it has no class BCE that the plugin knows; "
-            "train it with focal=False and without fl_* arguments"
-        )
-    check_branch(config, model)
 
 
 def _wrap_train(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -95,7 +81,7 @@ def _wrap_setup_train(original: Callable[[Any], None]) -> Callable[[Any], None]:
         line = start_line(model.init_criterion())  # as the first batch will build it
         if line is None:
             raise UnsupportedModelError(
-                f"focal cannot act: the criterion of {type(model).__name__} has no class BCE that the plugin knows; "
+                f"focal cannot act: the criterion of {type(model).__name__} has no class loss that the plugin knows; "
                 "train it with focal=False and without fl_* arguments"
             )
         if resolve("ultralytics.utils:RANK") in {-1, 0}:

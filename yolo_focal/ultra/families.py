@@ -1,0 +1,103 @@
+"""Which model families the plugin can act on, with which settings, and the line that says what runs."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from yolo_focal.config import KEYS, FocalConfig
+from yolo_focal.errors import ConfigError, UnsupportedModelError
+from yolo_focal.losses import LOSSES
+from yolo_focal.ultra.anchor_criterion import AnchorCriterion
+from yolo_focal.ultra.criterion import check_branch, describe_box_criterion
+from yolo_focal.ultra.families_rtdetr import describe_query_criterion
+from yolo_focal.ultra.families_softmax import describe_softmax_criterion
+from yolo_focal.ultra.patching import resolve
+
+__all__ = ["check_family", "start_line"]
+
+_TASKS = "ultralytics.nn.tasks"
+_DESCRIPTIONS = (describe_query_criterion, describe_softmax_criterion, describe_box_criterion)
+
+
+def start_line(criterion: Any) -> str | None:
+    """One line that says what runs, read off the criterion itself; None where focal acts on none of its terms."""
+    if isinstance(criterion, AnchorCriterion):
+        return criterion.start_line()
+    return next((line for describe in _DESCRIPTIONS if (line := describe(criterion)) is not None), None)
+
+
+def check_family(model: nn.Module, config: FocalConfig, given: Mapping[str, Any]) -> None:
+    """Check that `config` can act on a model.
+
+    Args:
+        model: what is to be trained.
+        config: the settings.
+        given: the arguments of the call, where `config` does not tell a default from a choice.
+
+    Raises:
+        UnsupportedModelError: the model has no class loss that the plugin knows.
+        ConfigError: a setting cannot act on this kind of model.
+    """
+    if _is(model, "SemanticSegmentationModel", "ClassificationModel"):
+        _check_single_branch(model, config)
+        if getattr(model.model[-1], "nc", None) == 1:  # type: ignore[index]
+            _check_elementwise(model, config)
+            if isinstance(config.alpha, tuple):
+                raise ConfigError(
+                    "fl_alpha is a list with a number per class, but a binary semantic model has one logit for both "
+                    "classes; give a single number"
+                )
+        else:
+            _check_exclusive(model, config)
+    elif _is(model, "DetectionModel") and not _is(model, "DepthModel"):
+        _check_elementwise(model, config)
+        check_branch(config, model)
+    else:
+        raise UnsupportedModelError(
+            f"focal cannot act on a {type(model).__name__}: it has no class loss that the plugin knows; "
+            "train it with focal=False and without fl_* arguments"
+        )
+    varifocal_alpha = given.get("fl_vfl_alpha", KEYS["fl_vfl_alpha"].default)
+    acts = _is(model, "RTDETRDetectionModel") and config.loss == "vfl"
+    if varifocal_alpha != KEYS["fl_vfl_alpha"].default and not acts:
+        raise ConfigError(
+            f"fl_vfl_alpha={varifocal_alpha} cannot act: it belongs to RT-DETR with fl_loss=vfl; here fl_alpha is the "
+            "alpha of every loss"
+        )
+
+
+def _is(model: nn.Module, *names: str) -> bool:
+    tasks = resolve(_TASKS)
+    return isinstance(model, tuple(getattr(tasks, name) for name in names if hasattr(tasks, name)))
+
+
+def _check_elementwise(model: nn.Module, config: FocalConfig) -> None:
+    if not LOSSES[config.loss].elementwise:
+        names = ", ".join(name for name, row in LOSSES.items() if row.elementwise)
+        raise ConfigError(
+            f"fl_loss={config.loss} is for classes that exclude each other, but a {type(model).__name__} judges each "
+            f"class on its own; expected one of {names}"
+        )
+
+
+def _check_exclusive(model: nn.Module, config: FocalConfig) -> None:
+    kind = type(model).__name__
+    if config.loss not in ("focal", "softmax"):
+        raise ConfigError(
+            f"fl_loss={config.loss} judges each class on its own, but the classes of a {kind} exclude each other; "
+            "expected focal or softmax, which are the same here"
+        )
+    if isinstance(config.alpha, float) and config.alpha != KEYS["fl_alpha"].default:
+        raise ConfigError(
+            f"fl_alpha={config.alpha:g} cannot act: the classes of a {kind} exclude each other, so there are no "
+            "negatives to balance; give a list with one number per class, or leave it out"
+        )
+
+
+def _check_single_branch(model: nn.Module, config: FocalConfig) -> None:
+    if config.branch != "both":
+        raise ConfigError(
+            f"fl_branch={config.branch} needs an end-to-end head (YOLOv10, YOLO26), but a {type(model).__name__} has "
+            "a single branch; leave fl_branch out"
+        )
