@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from yolo_focal.data.coco import CocoDataset
-from yolo_focal.data.labels import read_labels
-from yolo_focal.data.progress import progress_bar
-from yolo_focal.data.yolo import YoloDataset, label_file
+from yolo_focal.data.statistics import split_statistics
+from yolo_focal.data.yolo import YoloDataset
 from yolo_focal.evaluation.classes import match_classes
 
 __all__ = ["TrainingCounts", "training_counts_from_coco", "training_counts_from_yolo"]
@@ -43,16 +42,11 @@ class TrainingCounts:
 
 
 def training_counts_from_yolo(dataset: YoloDataset, *, progress: bool = True) -> TrainingCounts | None:
-    """Count the training split of a YOLO dataset; None where it has none."""
+    """Count the training split of a YOLO dataset as training sees it; None where it has none."""
     if "train" not in dataset.sources:
         return None
-    classes = len(dataset.names)
-    instances, images = np.zeros(classes, np.int64), np.zeros(classes, np.int64)
-    for file in progress_bar(dataset.image_files("train"), "Counting training labels", show=progress):
-        counts = np.bincount(read_labels(label_file(file), classes).classes, minlength=classes)
-        instances += counts
-        images += counts > 0
-    return TrainingCounts(dataset.names, instances.tolist(), images.tolist())
+    counted = split_statistics(dataset, "train", progress=progress)
+    return TrainingCounts(counted.names, counted.instances.tolist(), counted.images_with.tolist())
 
 
 def training_counts_from_coco(dataset: CocoDataset) -> TrainingCounts:
