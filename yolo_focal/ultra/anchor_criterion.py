@@ -11,6 +11,8 @@ from yolo_focal.detector.config import read_anchor_config
 from yolo_focal.detector.objective import Gains, anchor_objective, level_balance, next_balance, scaled_gains
 from yolo_focal.errors import ConfigError
 from yolo_focal.losses import LOSSES
+from yolo_focal.ultra.progress import Progress, progress_of
+from yolo_focal.ultra.term import FocalTerm
 
 __all__ = ["AnchorCriterion", "check_focal"]
 
@@ -43,9 +45,10 @@ class AnchorCriterion:
         self.reference_level = strides.index(16) if 16 in strides else 0
         weights = getattr(model, "class_weights", None)
         on_objectness, on_classes = _by_scope(self.focal)
-        self.objectness = _criterion(on_objectness, self.config.obj_pw, None, device)
+        progress = None if self.focal is None else progress_of(model, self.focal)
+        self.objectness = _criterion(on_objectness, self.config.obj_pw, None, device, progress)
         self.classes = _criterion(
-            on_classes, self.config.cls_pos_weight, None if weights is None else weights.flatten(), device
+            on_classes, self.config.cls_pos_weight, None if weights is None else weights.flatten(), device, progress
         )
 
     def __call__(self, preds: Any, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
@@ -89,31 +92,23 @@ class AnchorCriterion:
         )
 
 
-class _Gained(nn.Module):
-    """A criterion times a factor."""
-
-    def __init__(self, criterion: nn.Module, gain: float):
-        super().__init__()
-        self.criterion = criterion
-        self.gain = gain
-
-    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
-        loss: Tensor = self.criterion(logits, targets)
-        return loss * self.gain
-
-
 def _criterion(
-    focal: FocalConfig | None, pos_weight: float, class_weights: Tensor | None, device: torch.device
+    focal: FocalConfig | None,
+    pos_weight: float,
+    class_weights: Tensor | None,
+    device: torch.device,
+    progress: Progress | None,
 ) -> nn.Module:
     """The mean loss of one term: the focal-family loss of `focal`, or BCE where that is None."""
     positives = None if pos_weight == 1 else torch.tensor(pos_weight, device=device)
+    stock = LOSSES["bce"].make(gamma=0.0, alpha=None, weight=class_weights, pos_weight=positives, reduction="mean")
     if focal is None:
-        return LOSSES["bce"].make(gamma=0.0, alpha=None, weight=class_weights, pos_weight=positives, reduction="mean")
+        return stock
     alpha = torch.tensor(focal.alpha, device=device) if isinstance(focal.alpha, tuple) else focal.alpha
     loss = LOSSES[focal.loss].make(
         gamma=focal.gamma, alpha=alpha, weight=class_weights, pos_weight=positives, reduction="mean"
     )
-    return loss if focal.gain == 1 else _Gained(loss, focal.gain)
+    return FocalTerm(focal, loss, stock, progress)
 
 
 def _by_scope(focal: FocalConfig | None) -> tuple[FocalConfig | None, FocalConfig | None]:

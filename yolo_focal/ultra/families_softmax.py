@@ -139,7 +139,10 @@ SEAMS = (
         name="init_criterion",
         fact="builds a criterion that is called with (preds, batch) and reads batch['cls']",
         wrap=_wrap_init_criterion,
-        holds=lambda _: "cls" in resolve("ultralytics.utils.loss:v8ClassificationLoss").__call__.__code__.co_consts,
+        holds=lambda function: (
+            "v8ClassificationLoss" in function.__code__.co_names
+            and "cls" in resolve("ultralytics.utils.loss:v8ClassificationLoss").__call__.__code__.co_consts
+        ),
     ),
     Seam(
         owner="ultralytics.models.yolo.classify:ClassificationTrainer",
