@@ -1,0 +1,67 @@
+"""Pascal VOC annotation files, one XML per image. They are not trusted: no entities, no unbounded size."""
+
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass
+from pathlib import Path
+
+from yolo_focal.errors import DataError
+
+__all__ = ["VocObject", "VocRecord", "read_voc"]
+
+MOST_XML_BYTES = 16 * 2**20  # some hundred thousand objects in one image
+
+
+@dataclass(frozen=True)
+class VocObject:
+    """An object of a VOC file: class name, corners as written, and whether it is marked difficult."""
+
+    name: str
+    corners: tuple[float, float, float, float]
+    difficult: bool
+
+
+@dataclass(frozen=True)
+class VocRecord:
+    """One VOC file: the name of its image and its objects."""
+
+    file_name: str
+    objects: tuple[VocObject, ...]
+
+
+def read_voc(path: Path) -> VocRecord:
+    """Read one VOC annotation file.
+
+    Raises:
+        DataError: no XML, a document type (entities could expand without end), or a box that is no box.
+    """
+    try:
+        if path.stat().st_size > MOST_XML_BYTES:
+            raise DataError(f"{path} is larger than {MOST_XML_BYTES // 2**20} MiB; a VOC file describes one image")
+        content = path.read_bytes()
+        if b"<!DOCTYPE" in content or b"<!ENTITY" in content or content.startswith((b"\xff\xfe", b"\xfe\xff")):
+            raise DataError(f"{path} declares a document type or is UTF-16; VOC files need neither, so it is not read")
+        root = ElementTree.fromstring(content)
+    except (OSError, ElementTree.ParseError, ValueError, RecursionError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"cannot read the VOC file {path} ({error}); export it again") from error
+    if root.tag != "annotation":
+        raise DataError(f"{path} is not a VOC file: its root is <{root.tag[:40]}>, expected <annotation>")
+    objects = tuple(_object(path, position, node) for position, node in enumerate(root.iter("object"), 1))
+    return VocRecord((root.findtext("filename") or "").strip(), objects)
+
+
+def _object(path: Path, position: int, node: ElementTree.Element) -> VocObject:
+    name = (node.findtext("name") or "").strip()
+    if not name:
+        raise DataError(f"{path}: object {position} has no <name>")
+    words = [node.findtext(f"bndbox/{key}") for key in ("xmin", "ymin", "xmax", "ymax")]
+    try:
+        left, top, right, bottom = (float(word or "") for word in words)
+    except ValueError:
+        raise DataError(f"{path}: object {position} ({name}): bndbox must have four numbers, got {words}") from None
+    if not (-1e9 < left <= right < 1e9 and -1e9 < top <= bottom < 1e9):
+        raise DataError(
+            f"{path}: object {position} ({name}): bndbox must be finite with xmin <= xmax and ymin <= ymax, got {words}"
+        )
+    return VocObject(name, (left, top, right, bottom), (node.findtext("difficult") or "0").strip() == "1")

@@ -1,0 +1,163 @@
+"""Pascal VOC datasets to YOLO datasets."""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from yolo_focal.data.images import image_size, place_image
+from yolo_focal.data.layout import refuse_clashes, write_data_yaml, write_labels
+from yolo_focal.data.progress import progress_bar
+from yolo_focal.data.selection import partition
+from yolo_focal.data.voc import VocRecord, read_voc
+from yolo_focal.data.yolo import IMAGE_SUFFIXES, SPLITS
+from yolo_focal.errors import DataError
+from yolo_focal.files import new_folder
+
+__all__ = ["VocOptions", "voc_to_yolo"]
+
+IMAGE_FOLDERS = ("JPEGImages", "images", ".")
+
+
+@dataclass(frozen=True)
+class VocOptions:
+    """How to convert a VOC dataset.
+
+    Attributes:
+        names: classes in order; empty: all that occur, sorted.
+        difficult: keep objects marked difficult.
+        first_pixel: 0 for corners as annotation tools write them; 1 for the original VOC convention, in which pixels
+            count from 1 and both corners belong to the box.
+        val_share: share of the images set aside for validation where the dataset has no split files.
+        seed: of that choice.
+        link: `copy`, `hardlink` or `symlink` the images.
+    """
+
+    names: tuple[str, ...] = ()
+    difficult: bool = True
+    first_pixel: int = 0
+    val_share: float = 0.0
+    seed: int = 0
+    link: str = "copy"
+
+
+@dataclass(frozen=True)
+class _Item:
+    """One annotation file with its image."""
+
+    annotation: Path
+    image: Path
+    record: VocRecord
+
+
+def voc_to_yolo(voc: Path, out: Path, options: VocOptions, *, progress: bool = True) -> dict[str, Any]:
+    """Write the VOC dataset `voc` as a YOLO dataset into the new folder `out`; returns counts and problems by split.
+
+    Annotations/*.xml (or *.xml in `voc` itself) belong to the images of the same name in JPEGImages/, images/ or `voc`.
+    Splits are those of ImageSets/Main/{train,val,test}.txt where there are any, else everything is train, less
+    `val_share` for val. Boxes are clipped to their image; those left without area are listed and left out.
+
+    Raises:
+        DataError: a file that cannot be read, a class that `names` lacks, a missing image, or an occupied `out`.
+    """
+    items = _items(voc, progress)
+    classes = _classes(voc, items, options.names)
+    splits = _splits(voc, list(items), options)
+    report: dict[str, Any] = {"names": list(classes), "splits": {}}
+    with new_folder(out) as root:
+        for split, stems in splits.items():
+            chosen = [items[stem] for stem in stems]
+            report["splits"][split] = _write_split(root, split, chosen, classes, options, progress)
+        purpose = [
+            f"Converted from the Pascal VOC dataset {voc.resolve().name}.",
+            "Use: yolo-focal train model=yolo11n.yaml data=<this file>",
+        ]
+        if "val" not in splits:
+            purpose.append("There is no validation split: val is train, so its scores say nothing about new images.")
+        folders = {split: f"images/{split}" for split in splits}
+        write_data_yaml(root / "data.yaml", purpose, {"val": "images/train", **folders}, classes)
+    return report
+
+
+def _items(voc: Path, progress: bool) -> dict[str, _Item]:
+    """Every annotation file, read, with its image, by stem."""
+    folder = voc / "Annotations" if (voc / "Annotations").is_dir() else voc
+    files = sorted(folder.glob("*.xml"))
+    if not files:
+        raise DataError(f"no *.xml in {voc / 'Annotations'} or {voc}; give the folder of a Pascal VOC dataset")
+    images = {
+        image.stem: image
+        for place in reversed(IMAGE_FOLDERS)
+        for image in sorted((voc / place).glob("*.*"))
+        if image.suffix.lower() in IMAGE_SUFFIXES
+    }
+    items = {}
+    for file in progress_bar(files, "reading VOC", total=len(files), show=progress):
+        record = read_voc(file)
+        image = images.get(file.stem) or images.get(Path(record.file_name).stem)
+        if image is None:
+            places = ", ".join(str(voc / place) for place in IMAGE_FOLDERS)
+            raise DataError(
+                f"{file}: its image {record.file_name or file.stem} is in none of {places}; add or remove it"
+            )
+        items[file.stem] = _Item(file, image, record)
+    return items
+
+
+def _classes(voc: Path, items: dict[str, _Item], names: tuple[str, ...]) -> tuple[str, ...]:
+    found = sorted({item.name for entry in items.values() for item in entry.record.objects})
+    unknown = [name for name in found if name not in names]
+    if names and unknown:
+        raise DataError(f"{voc} has the classes {', '.join(unknown)}, which names= lacks; add them")
+    if not found:
+        raise DataError(f"{voc} has no object in its {len(items)} annotation files; there is nothing to learn")
+    return names or tuple(found)
+
+
+def _splits(voc: Path, stems: list[str], options: VocOptions) -> dict[str, list[str]]:
+    """Stems of each split, by the dataset's own lists where it has them."""
+    splits: dict[str, list[str]] = {}
+    for split in SPLITS:
+        listing = voc / "ImageSets" / "Main" / f"{split}.txt"
+        if listing.is_file():
+            listed = [line.split()[0] for line in listing.read_text(encoding="utf-8").splitlines() if line.strip()]
+            missing = [stem for stem in listed if stem not in set(stems)]
+            if missing:
+                raise DataError(f"{listing} names {missing[0]} ({len(missing)} in all) without an annotation file")
+            splits[split] = listed
+    if "train" in splits:
+        return splits
+    if splits:
+        raise DataError(f"{voc / 'ImageSets' / 'Main'} has {', '.join(splits)} but no train.txt; add it")
+    numbers, val = partition(range(len(stems)), options.val_share, options.seed)
+    splits = {"train": [stems[number] for number in numbers], "val": [stems[number] for number in val]}
+    return {split: chosen for split, chosen in splits.items() if chosen}
+
+
+def _write_split(
+    root: Path, split: str, items: list[_Item], classes: tuple[str, ...], options: VocOptions, progress: bool
+) -> dict[str, Any]:
+    """Images and labels of one split; returns its counts and problems."""
+    refuse_clashes((item.image.name for item in items), root)
+    (root / "labels" / split).mkdir(parents=True)
+    counts: Counter[str] = Counter()
+    problems: list[str] = []
+    for item in progress_bar(items, f"writing {split}", total=len(items), show=progress):
+        width, height = image_size(item.image)
+        place_image(item.image, root / "images" / split / item.image.name, options.link)
+        objects = []
+        for thing in item.record.objects:
+            if thing.difficult and not options.difficult:
+                continue
+            left, top, right, bottom = thing.corners
+            left, top = left - options.first_pixel, top - options.first_pixel
+            clipped = max(left, 0.0), max(top, 0.0), min(right, float(width)), min(bottom, float(height))
+            if clipped != (left, top, right, bottom):
+                problems.append(f"{item.annotation}: {thing.name}: box reaches outside the image {thing.corners}")
+            if clipped[0] >= clipped[2] or clipped[1] >= clipped[3]:
+                problems.append(f"{item.annotation}: {thing.name}: box without area left out {thing.corners}")
+                continue
+            objects.append((classes.index(thing.name), clipped))
+            counts[thing.name] += 1
+        write_labels(root / "labels" / split / f"{item.image.stem}.txt", objects, width, height)
+    return {"images": len(items), "instances": dict(counts), "problems": problems}

@@ -1,0 +1,120 @@
+"""YOLO datasets to COCO annotation files, for pycocotools and everything else that reads COCO."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from yolo_focal.data.images import image_size
+from yolo_focal.data.labels import LabelProblem, Labels, read_labels
+from yolo_focal.data.progress import progress_bar
+from yolo_focal.data.yolo import YoloDataset, label_file
+from yolo_focal.errors import DataError
+from yolo_focal.files import new_folder, write_json
+
+__all__ = ["coco_content", "image_ids", "write_coco_files"]
+
+
+def image_ids(images: Iterable[Path]) -> dict[Path, int]:
+    """An id for every image: the number in its name where all names are different numbers, else 1, 2, 3, ... in order.
+
+    The first is what Ultralytics writes into `predictions.json`, so its detections can be matched with this file.
+    """
+    listed = list(images)
+    stems = [image.stem for image in listed]
+    if all(stem.isascii() and stem.isdigit() for stem in stems) and len({int(stem) for stem in stems}) == len(stems):
+        return {image: int(image.stem) for image in listed}
+    return {image: number for number, image in enumerate(listed, 1)}
+
+
+def coco_content(
+    dataset: YoloDataset, split: str, ids: dict[Path, int], *, first_annotation_id: int = 1, progress: bool = True
+) -> tuple[dict[str, Any], list[LabelProblem]]:
+    """A split as the content of a COCO annotation file, and every label problem met on the way.
+
+    category_id = class + 1, as Ultralytics numbers custom classes in `predictions.json`; boxes in pixels, not clipped;
+    a polygon becomes the segmentation, its box the bbox, and its area the area. Unusable label lines are left out and
+    listed among the problems.
+
+    Raises:
+        DataError: an image or label file cannot be read.
+    """
+    images = dataset.image_files(split)
+    records: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    problems: list[LabelProblem] = []
+    for image in progress_bar(images, f"converting {split}", total=len(images), show=progress):
+        width, height = image_size(image)
+        labels = read_labels(label_file(image), len(dataset.names))
+        problems += labels.problems
+        records.append({"id": ids[image], "file_name": image.name, "width": width, "height": height})
+        annotations += [
+            {"id": first_annotation_id + len(annotations) + position, "image_id": ids[image], **record}
+            for position, record in enumerate(_annotations(labels, width, height))
+        ]
+    categories = [{"id": index + 1, "name": name} for index, name in enumerate(dataset.names)]
+    info = {"description": f"{dataset.yaml_file.name}, {split}, converted from YOLO labels"}
+    return {"info": info, "images": records, "annotations": annotations, "categories": categories}, problems
+
+
+def write_coco_files(dataset: YoloDataset, out: Path, *, progress: bool = True) -> dict[str, Any]:
+    """Write instances_SPLIT.json for every split into the new folder `out`; returns counts and problems by split.
+
+    Ids of images and annotations are unique over all splits.
+
+    Raises:
+        DataError: an image or label file cannot be read, two images of a split share a name, or `out` is occupied.
+    """
+    splits = {split: dataset.image_files(split) for split in dataset.sources}
+    for split, images in splits.items():
+        _refuse_equal_names(dataset, split, images)
+    ids = image_ids(dict.fromkeys(image for images in splits.values() for image in images))
+    report: dict[str, Any] = {}
+    first = 1
+    with new_folder(out) as root:
+        for split in splits:
+            content, problems = coco_content(dataset, split, ids, first_annotation_id=first, progress=progress)
+            write_json(root / f"instances_{split}.json", content)
+            first += len(content["annotations"])
+            report[split] = {
+                "images": len(content["images"]),
+                "annotations": len(content["annotations"]),
+                "problems": [str(problem) for problem in problems],
+            }
+    return report
+
+
+def _refuse_equal_names(dataset: YoloDataset, split: str, images: list[Path]) -> None:
+    seen: dict[str, Path] = {}
+    for image in images:
+        if image.name in seen:
+            raise DataError(
+                f"{dataset.yaml_file}: {split} has {seen[image.name]} and {image}; COCO files tell images apart "
+                "by name, so rename one of them"
+            )
+        seen[image.name] = image
+
+
+def _annotations(labels: Labels, width: int, height: int) -> list[dict[str, Any]]:
+    annotations = []
+    for kind, (x, y, w, h), polygon in zip(labels.classes, labels.boxes_xywh, labels.polygons, strict=True):
+        box = [(x - w / 2) * width, (y - h / 2) * height, w * width, h * height]
+        record = {
+            "category_id": int(kind) + 1,
+            "bbox": [round(float(value), 4) for value in box],
+            "area": round(float(box[2] * box[3]), 4),
+            "iscrowd": 0,
+        }
+        if polygon is not None:
+            corners = polygon * (width, height)
+            record["area"] = round(_polygon_area(corners), 4)
+            record["segmentation"] = [[round(float(value), 4) for value in corners.ravel()]]
+        annotations.append(record)
+    return annotations
+
+
+def _polygon_area(corners: np.ndarray) -> float:
+    """Area enclosed by (n, 2) corners, by the shoelace formula."""
+    following = np.roll(corners, -1, axis=0)
+    return float(abs((corners[:, 0] * following[:, 1] - following[:, 0] * corners[:, 1]).sum()) / 2)
