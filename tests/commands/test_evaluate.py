@@ -211,6 +211,17 @@ def test_bad_input_leaves_nothing_behind(fake_results, cells, checkpoint, tmp_pa
         assert set(tmp_path.iterdir()) == before
 
 
+def test_a_download_entry_is_never_run(cells, checkpoint, tmp_path):
+    """A data YAML of unknown origin whose images are missing is refused before Ultralytics would run its script."""
+    trap = tmp_path / "ran"
+    content = yaml.safe_load((cells / "data.yaml").read_text())
+    content |= {"val": "elsewhere", "download": f"open({str(trap)!r}, 'w')"}
+    (cells / "data.yaml").write_text(yaml.safe_dump(content))
+    with pytest.raises(DataError, match="elsewhere, which does not exist"):
+        run(model=checkpoint, data=cells / "data.yaml", out=tmp_path / "out")
+    assert not trap.exists()
+
+
 def test_an_output_folder_in_use_is_refused_first(tmp_path):
     """Before anything is read: an evaluation must not be lost at its end."""
     (tmp_path / "mine.txt").write_text("precious")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from yolo_focal.data.coco import CocoDataset
+from yolo_focal.data.locate import datasets_folder, find_data_yaml
 from yolo_focal.data.yolo import read_data_yaml
 from yolo_focal.errors import DataError
 from yolo_focal.evaluation.agreement import Agreement, compare_with_ultralytics
@@ -19,7 +20,6 @@ from yolo_focal.evaluation.coco_source import ground_truth_from_coco, write_yolo
 from yolo_focal.evaluation.evaluation import Evaluation, evaluate_detections
 from yolo_focal.evaluation.training_counts import TrainingCounts, training_counts_from_yolo
 from yolo_focal.evaluation.yolo_source import ground_truth_from_yolo
-from yolo_focal.ultra.builtin_data import datasets_folder, resolve_data
 from yolo_focal.ultra.predictions import Predictions, collect_predictions
 
 __all__ = ["ModelEvaluation", "detections_from_predictions", "evaluate_model", "evaluate_model_on_coco"]
@@ -61,7 +61,7 @@ def evaluate_model(
 
     Args:
         model: an `ultralytics.YOLO`, or anything it loads.
-        data: a data YAML or `shapes`.
+        data: a data YAML, `shapes`, or the name of a dataset that Ultralytics ships.
         split: `train`, `val` or `test`.
         annotations: ground truth in place of the label files, with crowds, segment areas and exact pixels.
         training: class frequencies; those of the training split of `data` where None.
@@ -72,8 +72,9 @@ def evaluate_model(
     Raises:
         DataError, CheckpointError, UnsupportedModelError: as the functions called.
     """
-    dataset = read_data_yaml(Path(resolve_data(str(data))), datasets_folder())
-    dataset.image_files(split)  # a missing split is reported before a model is loaded
+    dataset = read_data_yaml(find_data_yaml(data), datasets_folder())
+    if Path(data).exists():  # what Ultralytics ships under a name it also downloads; a file's download: is never run
+        dataset.image_files(split)
     predictions = collect_predictions(model, dataset.yaml_file, split=split, **settings)
     if annotations is not None:
         ground_truth = ground_truth_from_coco(annotations)
