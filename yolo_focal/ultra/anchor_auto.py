@@ -26,8 +26,10 @@ def fit_anchors_to_data(trainer: Any) -> None:
     """
     model = resolve("ultralytics.utils.torch_utils:unwrap_model")(trainer.model)
     head = anchor_head(model)
+    if head is None:
+        return
     config = read_anchor_config(vars(trainer.args))
-    if head is None or not config.autoanchor:
+    if not config.autoanchor:
         return
     sizes = object_sizes(trainer.train_loader.dataset.labels, float(trainer.args.imgsz), int(trainer.args.seed))
     if not len(sizes):
