@@ -19,6 +19,7 @@ __all__ = ["COMMANDS", "help_text", "main"]
 COMMANDS: dict[str, str] = {
     "demo": "yolo_focal.commands.demo",
     "calibrate": "yolo_focal.commands.calibrate",
+    "tune": "yolo_focal.commands.tune",
 }
 
 

@@ -27,18 +27,20 @@ def find_hyp(name: str | Path) -> Path:
     return found
 
 
-def read_hyp(path: Path) -> dict[str, Any]:
-    """The arguments in a hyperparameter file.
+def read_hyp(path: Path, argument: str = "cfg") -> dict[str, Any]:
+    """The arguments in a hyperparameter file, or in another file of such lines that was given as `argument`.
 
     Raises:
         ConfigError: the file is too large, no YAML, or not a list of `key: value`.
     """
     if path.stat().st_size > _LARGEST_FILE:
-        raise ConfigError(f"cfg={path} has {path.stat().st_size:,} bytes; a hyperparameter file has a few thousand")
+        raise ConfigError(
+            f"{argument}={path} has {path.stat().st_size:,} bytes; a hyperparameter file has a few thousand"
+        )
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cfg={path} is not YAML ({' '.join(str(error).split())})") from error
+        raise ConfigError(f"{argument}={path} is not YAML ({' '.join(str(error).split())})") from error
     if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
-        raise ConfigError(f"cfg={path} must hold lines of 'key: value', got {type(content).__name__}")
+        raise ConfigError(f"{argument}={path} must hold lines of 'key: value', got {type(content).__name__}")
     return content
