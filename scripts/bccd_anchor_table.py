@@ -31,6 +31,7 @@ ARGUMENTS = (
     Argument("out", Path("runs/anchor_table"), "folder for runs and numbers", parse=Path),
     Argument("rows", list(ROWS), f"rows to train: {', '.join(ROWS)}", parse=text_list),
     Argument("imgsz", 320, "training size in pixels", parse=number(int, 32)),
+    Argument("warmup", 7.7, "epochs of warm-up; YOLOv5 takes 100 batches at least", parse=number(float, 0)),
     Argument("epochs", 25, "epochs of each row", parse=number(int, 1)),
     Argument("seed", 0, "seed of each row", parse=number(int, 0)),
 )
@@ -44,12 +45,13 @@ def train_and_measure(row: str, arguments: dict[str, Any]) -> dict[str, Any]:
         **shared,
         **ROWS[row],
         cfg="yolov5-anchor",
-        warmup_epochs=2.0,
+        warmup_epochs=arguments["warmup"],
         epochs=arguments["epochs"],
         seed=arguments["seed"],
         project=str(arguments["out"].resolve()),
         name=row,
         exist_ok=True,
+        val=False,  # the last checkpoint is measured below; validating every epoch would double the time
     )
     last = arguments["out"] / row / "weights" / "last.pt"
     metrics = YOLO(last).val(**shared, project=str(arguments["out"].resolve()), name=f"{row}-val", exist_ok=True)

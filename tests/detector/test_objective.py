@@ -115,7 +115,7 @@ LITERAL = {
 
 @pytest.mark.parametrize("gamma", LITERAL)
 def test_literal_numbers(gamma):
-    """A small batch in float32 gives the numbers written here, of which the last target's overlap is one."""
+    """A small batch in float32 gives the numbers written here."""
     maps = [torch.tensor(LITERAL_LOGITS).T.reshape(1, 1, 7, 2, 2).requires_grad_()]
     positives = {"objectness": torch.tensor(1.5), "classes": torch.tensor(0.8)}
     made = {
