@@ -1,21 +1,25 @@
 """Matchability-aware loss: low-quality matches count in full, with a target that gamma lowers."""
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from yolo_focal.losses.module import Alpha, SigmoidLoss, as_alpha, as_exponent
-from yolo_focal.losses.pieces import Formula, Terms, ValueAndGradient
+from yolo_focal.losses.pieces import Formula, Terms, ValueAndGradient, cross_entropy, logistic_pieces
 from yolo_focal.losses.run import evaluate
 from yolo_focal.losses.varifocal import VARIFOCAL, focus_negatives
 
 __all__ = ["MATCHABILITY", "MatchabilityAwareLoss", "matchability_aware_loss"]
 
 
-def _pair(x: Tensor, t: Tensor, *, gamma: float | Tensor, **terms: Any) -> ValueAndGradient:
+def _pair(
+    x: Tensor, t: Tensor, *, gamma: float | Tensor, alpha: float | Tensor | None, pos_weight: Tensor | None
+) -> ValueAndGradient:
+    pieces = logistic_pieces(x)
     positive = t > 0
-    return focus_negatives(x, torch.where(positive, t**gamma, 0.0), positive, 1.0, gamma=gamma, **terms)
+    # Through log t, because 1 - t^gamma would cancel for the best matches; log1p for the same reason.
+    log_target = torch.where(positive, gamma * torch.where(t > 0.5, torch.log1p(t - 1), torch.log(t)), -torch.inf)
+    loss = cross_entropy(pieces, torch.exp(log_target), pos_weight, rest=-torch.expm1(log_target))
+    return focus_negatives(pieces, loss, positive, 1.0, gamma, alpha)
 
 
 # Negatives are those of the varifocal loss.

@@ -99,12 +99,18 @@ def logistic_pieces(x: Tensor) -> LogisticPieces:
     )
 
 
-def cross_entropy(pieces: LogisticPieces, t: Tensor, pos_weight: Tensor | None) -> ValueAndGradient:
-    """Binary cross-entropy -w t log p - (1-t) log q, with w = `pos_weight`, and its derivative (1-t) p - w t q."""
+def cross_entropy(
+    pieces: LogisticPieces, t: Tensor, pos_weight: Tensor | None, rest: Tensor | None = None
+) -> ValueAndGradient:
+    """Binary cross-entropy -w t log p - (1-t) log q, with w = `pos_weight`, and its derivative (1-t) p - w t q.
+
+    `rest` is 1 - t where that is known better than by the subtraction.
+    """
     positive = t if pos_weight is None else t * pos_weight
+    rest = 1 - t if rest is None else rest
     return ValueAndGradient(
-        positive * pieces.minus_log_p + (1 - t) * pieces.minus_log_q,
-        (1 - t) * pieces.p - positive * pieces.q,
+        positive * pieces.minus_log_p + rest * pieces.minus_log_q,
+        rest * pieces.p - positive * pieces.q,
     )
 
 

@@ -1,13 +1,12 @@
 """Varifocal loss: positives weighted by their target quality, only negatives focused."""
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
 from yolo_focal.losses.module import Alpha, SigmoidLoss, as_alpha, as_exponent
 from yolo_focal.losses.pieces import (
     Formula,
+    LogisticPieces,
     Terms,
     ValueAndGradient,
     background,
@@ -22,18 +21,14 @@ __all__ = ["VARIFOCAL", "VarifocalLoss", "focus_negatives", "varifocal_loss"]
 
 
 def focus_negatives(
-    x: Tensor,
-    t: Tensor,
+    pieces: LogisticPieces,
+    loss: ValueAndGradient,
     positive: Tensor,
     positive_weight: Tensor | float,
-    *,
     gamma: float | Tensor,
     alpha: float | Tensor | None,
-    pos_weight: Tensor | None,
 ) -> ValueAndGradient:
-    """Cross-entropy weighted by `positive_weight` where `positive`, and by alpha p^gamma elsewhere."""
-    pieces = logistic_pieces(x)
-    loss = cross_entropy(pieces, t, pos_weight)
+    """The loss times `positive_weight` where `positive`, and times alpha p^gamma elsewhere."""
     log_p = ValueAndGradient(-pieces.minus_log_p, pieces.q)
     negatives = modulate(loss, log_p, gamma, alpha)
     return ValueAndGradient(
@@ -42,8 +37,11 @@ def focus_negatives(
     )
 
 
-def _pair(x: Tensor, t: Tensor, **terms: Any) -> ValueAndGradient:
-    return focus_negatives(x, t, t > 0, t, **terms)
+def _pair(
+    x: Tensor, t: Tensor, *, gamma: float | Tensor, alpha: float | Tensor | None, pos_weight: Tensor | None
+) -> ValueAndGradient:
+    pieces = logistic_pieces(x)
+    return focus_negatives(pieces, cross_entropy(pieces, t, pos_weight), t > 0, t, gamma, alpha)
 
 
 def _background(
