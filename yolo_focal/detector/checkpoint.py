@@ -129,17 +129,18 @@ def _load(path: Path) -> Any:
     if not hasattr(torch.serialization, "get_unsafe_globals_in_checkpoint"):
         raise CheckpointError(f"reading {path} safely needs torch >= 2.6, this is {torch.__version__}; upgrade torch")
     with torch.serialization.safe_globals(list(_STAND_INS.values())):
-        foreign = sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path))
-        if foreign:
-            raise CheckpointError(
-                f"{path} names {', '.join(foreign)}, which no YOLOv5 v6.0 to v7.0 detection checkpoint needs; "
-                f"nothing in it was run; {_REMEDY}"
-            )
         try:
-            return torch.load(path, map_location="cpu", weights_only=True)
+            foreign = sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path))
+            content = None if foreign else torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:  # whatever a broken pickle makes the reader raise, it is one thing to the user
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
             raise CheckpointError(f"{path} cannot be read as a checkpoint ({reason}); {_REMEDY}") from error
+    if foreign:
+        raise CheckpointError(
+            f"{path} names {', '.join(foreign)}, which no YOLOv5 v6.0 to v7.0 detection checkpoint needs; "
+            f"nothing in it was run; {_REMEDY}"
+        )
+    return content
 
 
 def _check_archive(path: Path) -> None:

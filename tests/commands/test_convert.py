@@ -1,0 +1,167 @@
+"""The convert command, from an original file to a checkpoint that stock Ultralytics code uses."""
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+import yolo_focal
+from yolo_focal.cli import main
+from yolo_focal.detector.checkpoint import read_original
+
+
+@pytest.fixture(scope="module")
+def original(shared):
+    """The genuine YOLOv5n checkpoint."""
+    return shared / "weights" / "yolov5n.pt"
+
+
+@pytest.fixture(scope="module")
+def converted(original, tmp_path_factory):
+    """What the command makes of it."""
+    out = tmp_path_factory.mktemp("convert") / "yolov5n-anchor.pt"
+    assert main(["convert", f"weights={original}", f"out={out}"]) == 0
+    yield out
+    yolo_focal.disable()
+
+
+def test_weights_names_and_anchors_arrive_unchanged(original, converted):
+    """Every tensor bit for bit, the names in order, the anchors as plain numbers."""
+    from ultralytics import YOLO
+
+    source, model = read_original(original), YOLO(converted).model
+    found = model.state_dict()
+    assert found.keys() == source.state.keys()
+    assert all(torch.equal(found[name].float(), source.state[name].float()) for name in found)
+    assert tuple(model.names.values()) == source.names
+    assert model.model[-1].anchor_pixels == source.anchors and model.yaml["anchors"][0] == [10, 13, 16, 30, 33, 23]
+    assert model.stride.tolist() == list(source.strides)
+
+
+def detections(model, image, imgsz):
+    """Multi-label detections of one image, letterboxed to a multiple of 32, as xyxy in its own pixels."""
+    from ultralytics.data.augment import LetterBox
+    from ultralytics.utils import nms, ops
+
+    boxed = LetterBox((imgsz, imgsz), auto=True, stride=32)(image=image)
+    tensor = torch.from_numpy(np.ascontiguousarray(boxed[..., ::-1].transpose(2, 0, 1)))[None].float() / 255
+    with torch.no_grad():
+        found = nms.non_max_suppression(model(tensor), 0.001, 0.6, multi_label=True, max_det=300)[0]
+    found[:, :4] = ops.scale_boxes(tensor.shape[2:], found[:, :4], image.shape)
+    return found.numpy()
+
+
+def mean_average_precision(model, folder, imgsz):
+    """The mAP50-95 and mAP50 of pycocotools on the val2017 images of `folder`, whose labels are YOLO text files."""
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    images, annotations, results = [], [], []
+    for number, file in enumerate(sorted((folder / "images" / "val2017").glob("*.jpg"))):
+        image = cv2.imread(str(file))
+        height, width = image.shape[:2]
+        images.append({"id": number, "width": width, "height": height})
+        labels = folder / "labels" / "val2017" / f"{file.stem}.txt"
+        for cls, x, y, w, h in np.loadtxt(labels, ndmin=2) if labels.is_file() else ():
+            w, h = w * width, h * height
+            box = [x * width - w / 2, y * height - h / 2, w, h]
+            annotations.append({"image_id": number, "category_id": int(cls), "bbox": box, "area": w * h, "iscrowd": 0})
+        for x0, y0, x1, y1, score, cls in detections(model, image, imgsz):
+            box = [x0, y0, x1 - x0, y1 - y0]
+            results.append({"image_id": number, "category_id": int(cls), "bbox": box, "score": score})
+    truth = COCO()
+    categories = [{"id": i, "name": str(i)} for i in range(80)]
+    numbered = [{**annotation, "id": i + 1} for i, annotation in enumerate(annotations)]
+    truth.dataset = {"images": images, "annotations": numbered, "categories": categories}
+    truth.createIndex()
+    evaluation = COCOeval(truth, truth.loadRes(results), "bbox")
+    evaluation.evaluate()
+    evaluation.accumulate()
+    evaluation.summarize()
+    return evaluation.stats[0], evaluation.stats[1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("imgsz", "map50_95", "map50"), [(320, 0.296, 0.467), (640, 0.343, 0.529)])
+def test_precision_on_coco_is_that_of_the_original(converted, shared, imgsz, map50_95, map50):
+    """On 128 images of val2017 the converted checkpoint has the precision known of the original."""
+    from ultralytics import YOLO
+
+    model = YOLO(converted).model.float().eval()
+    found = mean_average_precision(model, shared / "data" / "coco128", imgsz)
+    assert found == pytest.approx((map50_95, map50), abs=0.003)
+
+
+def test_known_objects_are_found(converted, shared):
+    """On a few real images, what the model is sure of is what the labels say."""
+    from ultralytics import YOLO
+
+    model = YOLO(converted).model.float().eval()
+    folder = shared / "data" / "coco128"
+    right = total = 0
+    for file in sorted((folder / "images" / "val2017").glob("*.jpg"))[:6]:
+        labels = folder / "labels" / "val2017" / f"{file.stem}.txt"
+        present = {int(row[0]) for row in np.loadtxt(labels, ndmin=2)} if labels.is_file() else set()
+        sure = [int(row[5]) for row in detections(model, cv2.imread(str(file)), 320) if row[4] > 0.6]
+        right += sum(cls in present for cls in sure)
+        total += len(sure)
+    assert total > 5 and right == total
+
+
+def test_a_fused_original_stays_usable(original, tmp_path):
+    """A checkpoint whose batch normalisation is folded is rebuilt folded, with the same predictions."""
+    from dataclasses import replace
+
+    from yolo_focal.ultra.anchor_checkpoint import build_model
+
+    yolo_focal.enable()
+    whole = build_model(read_original(original)).float()
+    state = {name: value.clone() for name, value in whole.fuse(verbose=False).state_dict().items()}
+    rebuilt = build_model(replace(read_original(original), state=state, fused=True)).float()
+    image = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(rebuilt(image)[0], whole(image)[0])
+    yolo_focal.disable()
+
+
+@pytest.mark.parametrize("width", [0.5, 0.3])
+def test_weights_of_another_architecture_are_refused(original, width):
+    """Shapes that do not fit the multiples in the file are named with what was expected."""
+    from dataclasses import replace
+
+    from yolo_focal.errors import CheckpointError
+    from yolo_focal.ultra.anchor_checkpoint import build_model
+
+    yolo_focal.enable()
+    with pytest.raises(CheckpointError, match=r"the weights are not those of YOLOv5 v6.0 with depth 0.33 and width"):
+        build_model(replace(read_original(original), width=width))
+    yolo_focal.disable()
+
+
+def words(original, tmp_path, **changes):
+    given = {"weights": original, "out": tmp_path / "out.pt", **changes}
+    return ["convert", *(f"{name}={value}" for name, value in given.items() if value is not None)]
+
+
+def test_bad_input_is_one_line_exit_code_2_and_nothing_written(original, tmp_path, capsys):
+    """Each problem is named with its remedy; no output file appears."""
+    (tmp_path / "text.pt").write_text("hello")
+    data = tmp_path / "two.yaml"
+    data.write_text("train: .\nval: .\nnames: {0: a, 1: b}\n")
+    cases = [
+        (words(None, tmp_path), "weights= is required"),
+        (words(tmp_path / "missing.pt", tmp_path), "missing.pt is not a file"),
+        (words(tmp_path / "text.pt", tmp_path), "text.pt is truncated or no torch checkpoint"),
+        (words(original, tmp_path, out=tmp_path / "out.onnx"), "must end in .pt"),
+        (words(original, tmp_path, out=tmp_path / "my_yolov5n.pt"), "call it my_yolov5n-anchor.pt"),
+        (words(original, tmp_path, out=original), "has a name that Ultralytics replaces"),
+        (words(original, tmp_path, data=data), "the checkpoint has 80 classes, but"),
+        (
+            words(original, tmp_path, wieghts=original),
+            "'wieghts' is not an argument of convert; did you mean 'weights'?",
+        ),
+    ]
+    for command, phrase in cases:
+        assert main(command) == 2, command
+        error = capsys.readouterr().err
+        assert phrase in error and error.count("\n") == 1, error
+    assert {path.name for path in tmp_path.iterdir()} == {"text.pt", "two.yaml"}
