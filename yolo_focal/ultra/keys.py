@@ -53,6 +53,33 @@ class _Registration:
         return resolve("ultralytics.utils:DEFAULT_CFG_DICT"), resolve("ultralytics.utils:DEFAULT_CFG")
 
 
+class _CheckpointDefaults:
+    """Stock defaults for the two functions that complete a checkpoint's arguments, so that focal off stays absent there.
+
+    Both keep the plugin's keys of a focal run: they filter by the live keys of the dictionary of defaults.
+    """
+
+    fact = "imports DEFAULT_CFG_DICT by name and completes the arguments of a checkpoint from it"
+    modules = ("ultralytics.utils.torch_utils", "ultralytics.nn.tasks")
+
+    def missing(self) -> str | None:
+        for module in self.modules:
+            if "DEFAULT_CFG_DICT" not in vars(resolve(module)):
+                return f"{module}.DEFAULT_CFG_DICT: {self.fact}"
+        return None
+
+    def install(self) -> None:
+        ours = {*KEYS, *ANCHOR_KEYS}
+        defaults = resolve("ultralytics.utils:DEFAULT_CFG_DICT")
+        for module in self.modules:
+            stock = {name: value for name, value in defaults.items() if name not in ours}
+            vars(resolve(module))["DEFAULT_CFG_DICT"] = stock
+
+    def uninstall(self) -> None:
+        for module in self.modules:
+            vars(resolve(module))["DEFAULT_CFG_DICT"] = resolve("ultralytics.utils:DEFAULT_CFG_DICT")
+
+
 def misspelt(given: Mapping[str, Any], known: Mapping[str, Any]) -> list[str]:
     """A sentence for every key of `given` that is not among the `known` arguments, with the closest one."""
     allowed = {*known, "augmentations", "save_dir"}  # upstream accepts these two beyond its defaults
@@ -128,6 +155,7 @@ def _is_live(cfg: Mapping[str, Any]) -> bool:
 
 PATCHES = (
     _Registration(),
+    _CheckpointDefaults(),
     Seam(
         owner="ultralytics.cfg",
         name="check_dict_alignment",

@@ -1,0 +1,119 @@
+"""The command line: what it says, what it refuses, and that a refusal leaves nothing behind."""
+
+import importlib
+import sys
+
+import pytest
+
+import yolo_focal
+from yolo_focal import cli
+from yolo_focal.config import KEYS
+from yolo_focal.data.shapes import draw_shapes
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+@pytest.fixture(scope="module")
+def small_set(tmp_path_factory):
+    """A data YAML with a handful of drawn images and ten classes."""
+    return draw_shapes(tmp_path_factory.mktemp("data") / "shapes", train_images=24, val_images=8, progress=False)
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capfd):
+    """Run `yolo-focal` with words in an empty folder; returns the exit code, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["yolo-focal"])
+    from ultralytics import cfg
+
+    monkeypatch.setattr(cfg, "ARGV", sys.argv)
+
+    def call(*words):
+        code = cli.main([str(word) for word in words])
+        return (code, *capfd.readouterr())
+
+    yield call
+    yolo_focal.disable()
+
+
+def train(data, *words):
+    """The words of a training that would take seconds."""
+    return ["train", "model=yolo11n.yaml", f"data={data}", "epochs=1", "imgsz=32", *words]
+
+
+REFUSED = [
+    (["fl_gama=2"], "'fl_gama' is not a training argument; did you mean 'fl_gamma'?"),
+    (["fl_gamma=-1"], "fl_gamma must be a number >= 0 (0 is plain BCE), got -1"),
+    (["fl_gamma=nan"], "fl_gamma must be a number >= 0 (0 is plain BCE), got 'nan'"),
+    (["fl_gamma=abc"], "fl_gamma must be a number >= 0 (0 is plain BCE), got 'abc'"),
+    (["fl_alpha=1.5"], "fl_alpha must be "),
+    (["fl_alpha=[0.1,0.2]"], "fl_alpha has 2 numbers, but the dataset has 10 classes; give one number per class"),
+    (["fl_loss=foo"], "fl_loss must be one of bce, "),
+    (["focal=False", "fl_gamma=2"], "focal=False switches the plugin off, but fl_gamma=2 needs it on"),
+    (["focal", "data=/no/such.yaml"], "data=/no/such.yaml does not exist; give a data YAML, the name of an Ultra"),
+    (["data=/no/such.yaml"], "data=/no/such.yaml does not exist; give a data YAML"),
+    (["fl_branch=one2one"], "fl_branch=one2one needs an end-to-end head (YOLOv10, YOLO26), but this model's Detect"),
+    (["cfg=fokal"], "cfg=fokal does not exist; give a YAML file or one of focal, "),
+    (["epochs=many"], "'epochs=many' is of invalid type str"),
+    (["epochs"], "'epochs' has no value; write epochs=VALUE"),
+    (["epochs="], "'epochs=' has no value; write epochs=VALUE"),
+    (["imgsz=[32,"], "has an unmatched '[' or ']' bracket"),
+    (["model=no-such.pt"], "no-such.pt"),
+    (["trian"], "'trian' is not a training argument; did you mean 'train'?"),
+]
+
+
+@pytest.mark.parametrize(("words", "message"), REFUSED, ids=lambda value: str(value)[:40])
+def test_bad_input_is_one_line_and_exit_code_2(run, small_set, tmp_path, words, message):
+    """The line names the value and what was expected; no run folder appears."""
+    code, _, err = run(*train(small_set, *words))
+    lines = [line for line in err.splitlines() if line.startswith("yolo-focal: ")]
+    assert code == 2
+    assert len(lines) == 1 and message in lines[0]
+    assert not any(tmp_path.iterdir())
+
+
+def test_all_problems_of_a_call_are_in_the_one_line(run, small_set):
+    """A misspelt key of this plugin, one of Ultralytics and a bad value."""
+    _, _, err = run(*train(small_set, "fl_gama=2", "epoch=3", "fl_alpha=7"))
+    assert all(part in err for part in ("did you mean 'fl_gamma'?", "did you mean 'epochs'?", "fl_alpha must be"))
+
+
+def test_an_unsupported_ultralytics_is_refused_with_what_is_missing(run, small_set, monkeypatch):
+    """A host library without a seam ends in one line that names it."""
+    from ultralytics.utils import loss
+
+    monkeypatch.setattr(loss.v8DetectionLoss, "__init__", lambda self, model: None)
+    code, _, err = run(*train(small_set, "focal"))
+    assert code == 2
+    assert "lacks what yolo_focal has to reach: ultralytics.utils.loss.v8DetectionLoss.__init__: takes (model" in err
+
+
+@pytest.mark.parametrize("words", [[], ["help"], ["--help"], ["-h"]])
+def test_help_lists_commands_arguments_and_presets(run, words):
+    """Everything a user can type is there."""
+    code, out, _ = run(*words)
+    assert code == 0
+    assert all(name in out for name in [*cli.COMMANDS, *KEYS, "focal-alpha75"])
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_every_command_explains_its_arguments(run, name):
+    """`yolo-focal COMMAND help` has one line for each."""
+    command = importlib.import_module(cli.COMMANDS[name])
+    code, out, _ = run(name, "help")
+    assert code == 0 and out.startswith(f"yolo-focal {name}: {command.SUMMARY}")
+    assert all(f"  {argument.name}" in out and argument.help in out for argument in command.ARGUMENTS)
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_every_command_refuses_an_unknown_argument(run, tmp_path, name):
+    """With exit code 2 and nothing written."""
+    code, _, err = run(name, "no_such_argument=1")
+    assert code == 2 and "'no_such_argument' is not an argument of" in err
+    assert not any(tmp_path.iterdir())
+
+
+def test_commands_of_ultralytics_pass_through(run):
+    """`yolo-focal version` is `yolo version`."""
+    assert run("version")[0] == 0
