@@ -7,69 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from tests.ultra.conftest import arguments, batch_of, build
+from tests.ultra.conftest import batch_of, build
 from yolo_focal.config import FocalConfig
 from yolo_focal.errors import ConfigError
 from yolo_focal.ultra.criterion import ClassCriterion, box_criteria
 from yolo_focal.ultra.families import start_line
-
-FAMILIES = [
-    ("yolov8n.yaml", "detect", ["class"]),
-    ("yolov5n.yaml", "detect", ["class"]),
-    ("yolo11n.yaml", "detect", ["class"]),
-    ("yolo12n.yaml", "detect", ["class"]),
-    ("yolov10n.yaml", "detect", ["one2many", "one2one"]),
-    ("yolo26n.yaml", "detect", ["one2many", "one2one"]),
-    ("yolo11n-seg.yaml", "segment", ["class"]),
-    ("yolo26n-seg.yaml", "segment", ["one2many", "one2one"]),
-    ("yolo11n-pose.yaml", "pose", ["class"]),
-    ("yolo26n-pose.yaml", "pose", ["one2many", "one2one"]),
-    ("yolo11n-obb.yaml", "obb", ["class"]),
-    ("yolo26n-obb.yaml", "obb", ["one2many", "one2one"]),
-]
-
-
-def head_gradients(model, task, **changes):
-    """Loss items and the gradients of the head's parameters for one seeded batch under the arguments `changes`."""
-    model.args, model.criterion = arguments(**changes), None
-    model.zero_grad()
-    torch.manual_seed(1)
-    total, items = model.loss(batch_of(task=task))
-    total.sum().backward()
-    return items, {name: p.grad.clone() for name, p in model.model[-1].named_parameters() if p.grad is not None}
-
-
-def is_class_layer(name):
-    """Whether a parameter of the head belongs to a class branch: cv3, or its one-to-one twin."""
-    return name.startswith(("cv3.", "one2one_cv3."))
-
-
-@pytest.mark.parametrize(("yaml", "task", "branches"), FAMILIES)
-def test_gamma_changes_the_class_gradient_and_nothing_else(enabled, yaml, task, branches):
-    """With gamma 0 and alpha off all gradients are BCE's; gamma 2 changes those of the class layers only."""
-    model = build(yaml)
-    items, bce = head_gradients(model, task)
-    same_items, same = head_gradients(model, task, fl_gamma=0.0, fl_alpha=-1)
-    _, focal = head_gradients(model, task, fl_gamma=2.0, fl_alpha=-1)
-    assert bce.keys() == same.keys() == focal.keys()
-    for name in items:
-        torch.testing.assert_close(same_items[name], items[name], rtol=1e-4, atol=1e-5)
-    for name, gradient in bce.items():
-        torch.testing.assert_close(same[name], gradient, rtol=1e-3, atol=1e-4)
-        if is_class_layer(name):
-            assert not torch.allclose(focal[name], gradient, rtol=1e-2, atol=1e-6), name
-        else:
-            torch.testing.assert_close(focal[name], gradient, rtol=1e-4, atol=1e-6)
-
-
-@pytest.mark.parametrize(("yaml", "task", "branches"), FAMILIES)
-def test_the_start_line_names_the_branches(enabled, yaml, task, branches):
-    """It is read off the criterion that the model builds."""
-    criterion = build(yaml, focal=True).init_criterion()
-    assert list(box_criteria(criterion)) == branches
-    assert all(isinstance(inner.bce, ClassCriterion) for inner in box_criteria(criterion).values())
-    where = "" if branches == ["class"] else " on one2many, one2one"
-    assert start_line(criterion) == f"focal: class BCE -> focal(gamma=1.5, alpha=0.25){where}; box and DFL untouched"
 
 
 def test_without_focal_the_criterion_is_stock(enabled):

@@ -53,6 +53,11 @@ def check_family(model: nn.Module, config: FocalConfig, given: Mapping[str, Any]
     elif _is(model, "DetectionModel") and not _is(model, "DepthModel"):
         _check_elementwise(model, config)
         check_branch(config, model)
+        if _is(model, "WorldModel", "YOLOEModel") and isinstance(config.alpha, tuple):
+            raise ConfigError(
+                f"fl_alpha is a list with a number per class, but the channels of a {type(model).__name__} are prompts, "
+                "not classes of the dataset; give a single number"
+            )
     else:
         raise UnsupportedModelError(
             f"focal cannot act on a {type(model).__name__}: it has no class loss that the plugin knows; "
