@@ -17,6 +17,8 @@ from yolo_focal.resources import cfg_names
 __all__ = ["COMMANDS", "help_text", "main"]
 
 COMMANDS: dict[str, str] = {
+    "compare": "yolo_focal.commands.compare",
+    "convert": "yolo_focal.commands.convert",
     "demo": "yolo_focal.commands.demo",
     "calibrate": "yolo_focal.commands.calibrate",
     "tune": "yolo_focal.commands.tune",

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import yolo_focal
+from yolo_focal.ultra.running import criterion_in_use
 
-__all__ = ["TrainedModel", "train_quietly"]
+__all__ = ["TrainedModel", "train_quietly", "warnings_only"]
 
 
 @dataclass(frozen=True)
@@ -21,11 +22,13 @@ class TrainedModel:
         folder: its run folder, with args.yaml and results.csv.
         checkpoint: the weights (EMA) after the last epoch; unlike best.pt they were not chosen on the evaluated split.
         seconds: wall time.
+        criterion: the class criterion of each branch, read off the training while it ran.
     """
 
     folder: Path
     checkpoint: Path
     seconds: float
+    criterion: dict[str, str]
 
 
 def train_quietly(model: str, folder: Path, label: str, arguments: Mapping[str, Any]) -> TrainedModel:
@@ -41,15 +44,16 @@ def train_quietly(model: str, folder: Path, label: str, arguments: Mapping[str, 
     from ultralytics import YOLO
 
     started = time.perf_counter()
-    with _warnings_only():
+    with warnings_only():
         yolo = YOLO(model)
         _show_epochs(yolo, label)
+        criterion = _watch_criterion(yolo)
         yolo.train(project=str(folder.parent), name=folder.name, exist_ok=True, **arguments)
-    return TrainedModel(folder, folder / "weights" / "last.pt", time.perf_counter() - started)
+    return TrainedModel(folder, folder / "weights" / "last.pt", time.perf_counter() - started, criterion)
 
 
 @contextlib.contextmanager
-def _warnings_only() -> Iterator[None]:
+def warnings_only() -> Iterator[None]:
     """Ultralytics' log and its own progress bars are silent inside the block; warnings are not."""
     logger = logging.getLogger("ultralytics")
     level = logger.level
@@ -58,6 +62,18 @@ def _warnings_only() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
+
+
+def _watch_criterion(yolo: Any) -> dict[str, str]:
+    """A dictionary that the first batch fills with the criterion in use."""
+    seen: dict[str, str] = {}
+
+    def look(trainer: Any) -> None:
+        if not seen:
+            seen.update(criterion_in_use(trainer) or {})
+
+    yolo.add_callback("on_train_batch_end", look)
+    return seen
 
 
 def _show_epochs(yolo: Any, label: str) -> None:

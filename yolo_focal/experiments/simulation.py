@@ -1,0 +1,94 @@
+"""Simulated comparisons whose truth is known: what the intervals and verdicts of `compare` are checked against.
+
+Images differ in difficulty, objects in visibility, trainings in luck; a model finds an object when their sum with fresh
+noise is positive, the better the sum, the better its box and the higher its score. Another configuration differs by a
+known shift of that sum, class by class. Nothing here is a model of a loss: it only has the same sources of chance as a
+real comparison, all of them at once, so that an interval that is right here had to account for each.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from yolo_focal.evaluation.boxes import Floats, Ints
+from yolo_focal.evaluation.matching import IOU_THRESHOLDS, ImageMatches
+
+__all__ = ["World", "simulate_matches"]
+
+
+@dataclass(frozen=True)
+class World:
+    """The chances of a simulated comparison.
+
+    Attributes:
+        images: number of evaluated images.
+        objects: mean number of objects of each class in an image.
+        false_positives: mean number of detections in an image and class that are no object.
+        image_spread: standard deviation of the difficulty of an image, the same for every training.
+        object_spread: standard deviation of the visibility of an object, the same for every training.
+        training_spread: standard deviation of the luck of a training, the same for all its images.
+        noise: standard deviation of what differs from training to training and object to object.
+    """
+
+    images: int = 200
+    objects: tuple[float, ...] = (3.0, 1.0, 0.5, 0.3)
+    false_positives: float = 2.0
+    image_spread: float = 0.7
+    object_spread: float = 0.7
+    training_spread: float = 0.1
+    noise: float = 0.7
+
+
+def simulate_matches(
+    world: World, shifts: dict[str, tuple[float, ...]], seeds: int, random: np.random.Generator
+) -> dict[str, dict[int, ImageMatches]]:
+    """The matches of every configuration and seed on one draw of images.
+
+    Args:
+        world: the chances.
+        shifts: for each configuration, how much better it finds the objects of each class; 0 is the baseline's skill.
+        seeds: trainings of each configuration.
+        random: where all chance comes from.
+    """
+    classes = len(world.objects)
+    counts = random.poisson(world.objects, (world.images, classes))
+    image = np.repeat(np.arange(world.images), counts.sum(1))
+    category = np.repeat(np.tile(np.arange(classes), world.images), counts.ravel())
+    ease = random.normal(0, world.image_spread, world.images)[image]
+    ease = 0.5 + ease + random.normal(0, world.object_spread, len(image))
+    return {
+        name: {
+            seed: _train(world, image, category, ease + np.asarray(shift)[category], random) for seed in range(seeds)
+        }
+        for name, shift in shifts.items()
+    }
+
+
+def _train(world: World, image: Ints, category: Ints, ease: Floats, random: np.random.Generator) -> ImageMatches:
+    """What one training detects: a part of the objects, and false positives."""
+    skill = ease + random.normal(0, world.training_spread) + random.normal(0, world.noise, len(ease))
+    found = skill > 0
+    iou = 0.5 + 0.5 / (1 + np.exp(-1.5 * skill[found] + 1.5 + random.normal(0, 0.5, int(found.sum()))))
+    classes = len(world.objects)
+    wrong = random.poisson(world.false_positives, (world.images, classes))
+    wrong_image = np.repeat(np.arange(world.images), wrong.sum(1))
+    wrong_category = np.repeat(np.tile(np.arange(classes), world.images), wrong.ravel())
+    evidence = np.r_[skill[found] + random.normal(0, 0.5, len(iou)), random.normal(-0.5, 1.0, len(wrong_image))]
+
+    rows_image, rows_category = np.r_[image[found], wrong_image], np.r_[category[found], wrong_category]
+    scores = 1 / (1 + np.exp(-evidence))
+    overlap = np.r_[iou, np.zeros(len(wrong_image))]
+    order = np.lexsort((-scores, rows_category))
+    matched = overlap[order] >= IOU_THRESHOLDS[:, None]
+    return ImageMatches(
+        images=world.images,
+        classes=classes,
+        image=rows_image[order],
+        category=rows_category[order],
+        rank=np.zeros(len(order), dtype=np.int64),
+        scores=scores[order],
+        matched=matched,
+        ignored=np.zeros_like(matched),
+        object_image=image,
+        object_category=category,
+    )
