@@ -19,7 +19,7 @@ __all__ = ["Branch", "FocalConfig", "KEYS", "Key", "Scope", "closest_key", "foca
 
 Branch = Literal["both", "one2many", "one2one"]
 Scope = Literal["both", "cls", "obj"]
-Alpha = float | tuple[float, ...] | None
+Alpha = float | tuple[float, ...] | Literal["auto"] | None
 SAME = "same"  # of an objectness setting: as the class loss has it
 AUTO = "auto"  # of fl_gain: measured over the first batches, and a number from then on
 
@@ -71,7 +71,9 @@ def _switch(value: Any) -> str | None:
 
 
 def _alpha(value: Any) -> str | None:
-    expected = "a number between 0 and 1, -1 (off), or a list with one such number per class"
+    expected = f"a number between 0 and 1, -1 (off), a list with one such number per class, or {AUTO}"
+    if value == AUTO:
+        return None
     if isinstance(value, list | tuple):
         return None if value and all(_is_number(item) and 0 <= item <= 1 for item in value) else expected
     return None if _is_number(value) and (value == -1 or 0 <= value <= 1) else expected
@@ -90,7 +92,12 @@ _FOCAL_KEYS = (
         "focusing exponent; 0 keeps every example's full weight",
         _number(0, remedy=" (0 is plain BCE)"),
     ),
-    Key("fl_alpha", 0.25, "balance of positives in [0, 1]; -1 is off; a list has one number per class", _alpha),
+    Key(
+        "fl_alpha",
+        0.25,
+        f"balance of positives in [0, 1]; -1 is off; a list has one number per class; {AUTO}: from class frequencies",
+        _alpha,
+    ),
     Key(
         "fl_gain",
         1.0,
@@ -136,7 +143,8 @@ class FocalConfig:
     Attributes:
         loss: a name of `yolo_focal.losses.LOSSES`.
         gamma: focusing exponent, >= 0.
-        alpha: weight of positives in [0, 1], one per class, or None for no balancing.
+        alpha: weight of positives in [0, 1], one per class, None for no balancing, or "auto" until the class
+            frequencies are known.
         gain: factor on the class loss, >= 0, or "auto" until it has been measured.
         warmup: epochs over which gamma grows linearly from 0, >= 0.
         varifocal_alpha: weight of negatives in RT-DETR's varifocal loss, in [0, 1].
@@ -170,7 +178,9 @@ class FocalConfig:
         )
 
     def check_classes(self, number_of_classes: int) -> None:
-        """Raise ConfigError where alpha is a list of another length than the dataset's number of classes."""
+        """Raise ConfigError where alpha is not settled or is a list of another length than the number of classes."""
+        if self.alpha == AUTO:
+            raise ConfigError(f"fl_alpha={AUTO} is settled when a training starts on a dataset; give numbers here")
         if isinstance(self.alpha, tuple) and len(self.alpha) != number_of_classes:
             raise ConfigError(
                 f"fl_alpha has {len(self.alpha)} numbers, but the dataset has {number_of_classes} classes; "
@@ -196,6 +206,8 @@ def _number_text(value: float | str) -> str:
 def _alpha_text(alpha: Alpha) -> str:
     if alpha is None:
         return "off"
+    if isinstance(alpha, str):
+        return alpha
     return f"[{', '.join(f'{item:g}' for item in alpha)}]" if isinstance(alpha, tuple) else f"{alpha:g}"
 
 
@@ -251,4 +263,4 @@ def _checked(values: Mapping[str, Any]) -> FocalConfig:
 def _as_alpha(alpha: Any) -> Alpha:
     if isinstance(alpha, list | tuple):
         return tuple(map(float, alpha))
-    return None if alpha == -1 else float(alpha)
+    return AUTO if alpha == AUTO else None if alpha == -1 else float(alpha)

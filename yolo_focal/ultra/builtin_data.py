@@ -8,7 +8,7 @@ from yolo_focal.errors import DataError
 from yolo_focal.resources import cfg_file
 from yolo_focal.ultra.patching import resolve
 
-__all__ = ["check_data_exists", "class_count", "datasets_folder", "resolve_data"]
+__all__ = ["check_data_exists", "class_count", "data_file", "datasets_folder", "resolve_data"]
 
 
 def datasets_folder() -> Path:
@@ -27,7 +27,7 @@ def resolve_data(data: Any) -> Any:
 
 def check_data_exists(data: Any) -> None:
     """Raise DataError where `data` is a name or path that Ultralytics will neither find nor download."""
-    if isinstance(data, str | Path) and "://" not in str(data) and _find(data) is None:
+    if isinstance(data, str | Path) and "://" not in str(data) and data_file(data) is None:
         raise DataError(
             f"data={data} does not exist; give a data YAML, the name of an Ultralytics dataset, or data=shapes"
         )
@@ -39,7 +39,7 @@ def class_count(data: str | Path) -> int:
     Raises:
         DataError: the file is no data YAML.
     """
-    found = _find(data)
+    found = data_file(data)
     content = resolve("ultralytics.utils:YAML").load(found) if found is not None else {}
     names = content.get("names") or range(content.get("nc", 0)) if isinstance(content, dict) else ()
     if not names:
@@ -47,7 +47,7 @@ def class_count(data: str | Path) -> int:
     return len(names)
 
 
-def _find(data: str | Path) -> Path | None:
+def data_file(data: str | Path) -> Path | None:
     """The file that Ultralytics' trainers will read for `data`, which may be a bare name such as coco8."""
     if Path(data).exists():
         return Path(data)

@@ -13,6 +13,7 @@ from typing import Any
 from yolo_focal.config import KEYS, closest_key, focal_keys, read_config
 from yolo_focal.detector.config import ANCHOR_KEYS, anchor_problems
 from yolo_focal.errors import ConfigError
+from yolo_focal.ultra.auto_alpha import settle_alpha
 from yolo_focal.ultra.builtin_data import resolve_data
 from yolo_focal.ultra.patching import Seam, resolve
 
@@ -54,7 +55,7 @@ class _Registration:
 
 
 class _CheckpointDefaults:
-    """Stock defaults for the two functions that complete a checkpoint's arguments, so that focal off stays absent there.
+    """Stock defaults for the two functions that complete a checkpoint's arguments, so that focal off is absent there.
 
     Both keep the plugin's keys of a focal run: they filter by the live keys of the dictionary of defaults.
     """
@@ -143,6 +144,7 @@ def _wrap_check_cfg(original: Callable[..., None]) -> Callable[..., None]:
                 if cfg.get(name) == key.default:  # absent and at its default are the same to the anchor detector
                     cfg.pop(name, None)
             cfg["data"] = resolve_data(cfg.get("data"))
+            settle_alpha(cfg)
         original(cfg, *args, **kwargs)
 
     return check_cfg
