@@ -17,8 +17,11 @@ from yolo_focal.evaluation.boxes import Bools, Floats, Ints
 
 __all__ = ["ScoreMap", "fit_score_map", "logits_of_scores"]
 
-STEPS = 500
-SMALLEST_GAP = np.finfo(np.float32).epsneg / 2  # scores are 32-bit: 1 stands for all that is nearer to 1 than this
+STEPS = 100  # of Newton's method, which needs about ten
+FLAT = 1e-10  # gradient of the mean loss at which it has arrived
+LEAST_DAMPING, MOST_DAMPING = 1e-9, 1e9
+SMALLEST_GAP = float(np.finfo(np.float32).epsneg) / 2  # 32-bit scores: 1 stands for all that is nearer to 1 than this
+LEAST_SCORE = float(np.finfo(np.float32).tiny)
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ class ScoreMap:
 
 def logits_of_scores(scores: Floats) -> Floats:
     """(D, 1) logits of a detector whose score is one sigmoid; scores that 32 bits round to 1 stay finite."""
-    inside = np.clip(scores, np.finfo(np.float32).tiny, 1 - SMALLEST_GAP)
+    inside = np.clip(scores.astype(np.float64), LEAST_SCORE, 1 - SMALLEST_GAP)
     return np.asarray((np.log(inside) - np.log1p(-inside))[:, None])
 
 
@@ -93,17 +96,17 @@ def fit_score_map(
     x, target = torch.from_numpy(logits.astype(np.float64)), torch.from_numpy(_targets(true))
     rows = torch.from_numpy(category)
     factors = x.shape[1]
-    log_scale, shift = (torch.zeros(factors, dtype=torch.float64, requires_grad=True) for _ in range(2))
-    class_shifts = torch.zeros(number_of_classes if per_class else 0, dtype=torch.float64, requires_grad=True)
+    sizes = (factors, factors, number_of_classes if per_class else 0)
 
-    def loss() -> Tensor:
+    def loss(parameters: Tensor) -> Tensor:
+        log_scale, shift, class_shifts = parameters.split(sizes)
         mapped = x * log_scale.exp() + shift
         if per_class:
             mapped = torch.cat((mapped[:, :-1], mapped[:, -1:] + class_shifts[rows, None]), 1)
-        prior = sum(each.square().sum() for each in (class_shifts, log_scale[1:], shift[1:])) / 2
-        return (_negative_log_likelihood(mapped, target) + prior) / len(x)
+        free = torch.cat((class_shifts, log_scale[1:], shift[1:]))
+        return (_negative_log_likelihood(mapped, target) + free.square().sum() / 2) / len(x)
 
-    _minimise(loss, [log_scale, shift, class_shifts])
+    log_scale, shift, class_shifts = _minimum(loss, sum(sizes)).split(sizes)
     return ScoreMap(
         scale=tuple(log_scale.exp().tolist()),
         shift=tuple(shift.tolist()),
@@ -140,15 +143,22 @@ def _negative_log_likelihood(logits: Tensor, target: Tensor) -> Tensor:
     return -(target * log_true + (1 - target) * log_false).sum()
 
 
-def _minimise(loss: Callable[[], Tensor], parameters: list[Tensor]) -> None:
-    optimizer = torch.optim.LBFGS(
-        parameters, max_iter=STEPS, tolerance_grad=1e-10, tolerance_change=1e-14, line_search_fn="strong_wolfe"
-    )
-
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        value = loss()
-        value.backward()
-        return value
-
-    optimizer.step(closure)
+def _minimum(loss: Callable[[Tensor], Tensor], size: int) -> Tensor:
+    """Where `loss` is least, by Newton's method from 0, damped wherever a full step would not go down."""
+    place = torch.zeros(size, dtype=torch.float64)
+    value, damping = loss(place), LEAST_DAMPING
+    for _ in range(STEPS):
+        gradient = torch.autograd.functional.jacobian(loss, place)  # type: ignore[no-untyped-call]
+        if gradient.abs().max() < FLAT:
+            break
+        hessian = torch.autograd.functional.hessian(loss, place)  # type: ignore[no-untyped-call]
+        while damping < MOST_DAMPING:
+            step = torch.linalg.lstsq(hessian + damping * torch.eye(size).double(), -gradient[:, None]).solution[:, 0]
+            new_value = loss(place + step)
+            if new_value < value:
+                break
+            damping *= 10
+        else:
+            break  # no step goes down: this is as far as 64 bits reach
+        place, value, damping = place + step, new_value, max(damping / 100, LEAST_DAMPING)
+    return place
