@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 COLUMNS = {
-    "test_gamma_changes_the_class_gradient_and_nothing_else": "gamma acts on class gradients only; stock at its settings",
+    "test_gamma_changes_the_class_gradient_and_nothing_else": "acts on class gradients only, stock at its settings",
     "test_validation_uses_the_same_settings": "validation the same",
     "test_nothing_enters_the_state_dictionary": "checkpoint unchanged",
     "test_the_start_line_says_what_runs": "start line",

@@ -1,5 +1,7 @@
 """Enabled plugin, small models and batches for the tests of the adapter."""
 
+import cv2
+import numpy as np
 import pytest
 import torch
 
@@ -57,3 +59,50 @@ def batch_of(images=2, objects=4, nc=3, size=64, task="detect", seed=0):
     if task == "obb":
         batch["bboxes"] = torch.cat([batch["bboxes"], uniform(n, 1)], 1)
     return batch
+
+
+@pytest.fixture(scope="session")
+def tiny_data(tmp_path_factory):
+    """The data YAML of eight images of 64 pixels, each with a light and a dark square, in two classes."""
+    return write_squares(tmp_path_factory.mktemp("squares"))
+
+
+@pytest.fixture(scope="session")
+def objectless_data(tmp_path_factory):
+    """The same images without a single label."""
+    return write_squares(tmp_path_factory.mktemp("background"), labelled=False)
+
+
+def write_squares(root, images=8, labelled=True):
+    """Write the dataset into `root` and return its data YAML."""
+    generator = np.random.default_rng(0)
+    for split in ("train", "val"):
+        (root / "images" / split).mkdir(parents=True)
+        (root / "labels" / split).mkdir(parents=True)
+        for index in range(images):
+            image = generator.integers(100, 140, (64, 64, 3), dtype=np.uint8)
+            lines = []
+            for category, grey in enumerate((230, 20)):
+                x, y = generator.integers(0, 40, 2)
+                image[y : y + 24, x : x + 24] = grey
+                lines.append(f"{category} {(x + 12) / 64} {(y + 12) / 64} {24 / 64} {24 / 64}")
+            cv2.imwrite(str(root / "images" / split / f"{index}.png"), image)
+            label = root / "labels" / split / f"{index}.txt"
+            label.write_text("\n".join(lines) if labelled else "", encoding="utf-8")
+    yaml = root / "squares.yaml"
+    yaml.write_text(f"path: {root}\ntrain: images/train\nval: images/val\nnames: [light, dark]\n", encoding="utf-8")
+    return yaml
+
+
+QUICK = {"imgsz": 64, "batch": 4, "epochs": 1, "plots": False, "amp": False, "pretrained": False, "verbose": False}
+
+
+def train_quickly(data, folder, model="yolo11n.yaml", callbacks=None, **changes):
+    """Train a small model for a moment and return its trainer."""
+    from ultralytics import YOLO
+
+    yolo = YOLO(str(model))
+    for event, callback in (callbacks or {}).items():
+        yolo.add_callback(event, callback)
+    yolo.train(**{**QUICK, "data": str(data), "project": str(folder), "name": "run", "exist_ok": True, **changes})
+    return yolo.trainer

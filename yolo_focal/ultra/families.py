@@ -55,8 +55,8 @@ def check_family(model: nn.Module, config: FocalConfig, given: Mapping[str, Any]
         check_branch(config, model)
         if _is(model, "WorldModel", "YOLOEModel") and isinstance(config.alpha, tuple):
             raise ConfigError(
-                f"fl_alpha is a list with a number per class, but the channels of a {type(model).__name__} are prompts, "
-                "not classes of the dataset; give a single number"
+                "fl_alpha is a list with a number per class, but the channels of a "
+                f"{type(model).__name__} are prompts, not classes of the dataset; give a single number"
             )
     else:
         raise UnsupportedModelError(
