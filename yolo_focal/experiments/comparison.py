@@ -1,7 +1,7 @@
 """Carrying a comparison out: the trials that are missing, each noted the moment it ends, with the time left."""
 
 import contextlib
-import fcntl
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -46,12 +46,24 @@ def _only_process(lock: Path) -> Iterator[None]:
     """Hold the folder for this process; the system lets go of it however the process ends."""
     with lock.open("w") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(file.fileno())
         except OSError as error:
             raise DataError(
                 f"another process is at work in {lock.parent}; wait for it, or name another out= folder"
             ) from error
         yield
+
+
+def _lock(descriptor: int) -> None:
+    """Lock a file for as long as this process has it open; OSError where another process has."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 class _Progress:

@@ -19,11 +19,22 @@ __all__ = ["BASELINE", "CLASS_WEIGHTED", "Configuration", "parse_configurations"
 BASELINE = "bce"
 CLASS_WEIGHTED = "cls_pw"
 CLASS_WEIGHT_POWER = 0.5  # of `cls_pw` without a number: inverse square root of the class frequency
-# These belong to the comparison: every configuration gets the same data, model and budget.
-SHARED = frozenset(
-    ["data", "model", "epochs", "time", "batch", "imgsz", "seed", "device", "fraction", "deterministic", "patience"]
-    + ["val", "split", "plots", "save", "save_dir", "project", "name", "exist_ok", "resume", "cfg", "mode", "task"]
+# These belong to the comparison: every configuration gets the same data, model and budget, and folders are its own.
+_BUDGET = (
+    "data",
+    "model",
+    "epochs",
+    "time",
+    "batch",
+    "imgsz",
+    "seed",
+    "device",
+    "fraction",
+    "deterministic",
+    "patience",
 )
+_HOUSEKEEPING = ("val", "split", "plots", "save", "save_dir", "project", "name", "exist_ok", "resume", "cfg")
+SHARED = frozenset([*_BUDGET, *_HOUSEKEEPING, "mode", "task"])
 
 
 @dataclass(frozen=True)

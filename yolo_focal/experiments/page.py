@@ -15,7 +15,7 @@ from yolo_focal.experiments.bootstrap import Difference
 from yolo_focal.experiments.charts import Tick, axis, precision_recall_charts, training_charts
 from yolo_focal.experiments.configurations import BASELINE
 from yolo_focal.experiments.quantities import PRIMARY
-from yolo_focal.experiments.summary import Summary, verdict_text
+from yolo_focal.experiments.summary import Summary, advice
 from yolo_focal.experiments.trial import seconds_of
 from yolo_focal.experiments.verdicts import Verdict
 
@@ -43,6 +43,12 @@ class _Row:
     dot: float
     cut_left: bool
     cut_right: bool
+
+    @property
+    def uncorrected(self) -> bool:
+        """Whether the row alone would be settled, but not among so many."""
+        each = self.verdict.difference
+        return self.verdict.word == "cannot tell" and each.chance.seeds > 1 and (each.low > 0 or each.high < 0)
 
 
 @dataclass(frozen=True)
@@ -92,6 +98,7 @@ def page(summary: Summary) -> str:
         blocks=_blocks(summary, colours),
         means=_means(summary),
         bars=_bars(summary, colours),
+        full_width=_full_width(summary),
         precision_recall=precision_recall_charts(summary.matches, colours, plan.split.classes)
         if summary.matches
         else [],
@@ -185,7 +192,7 @@ def _row(verdict: Verdict, summary: Summary, scale: _Scale) -> _Row:
         difference=signed(each.difference),
         interval=interval_text(each),
         mark=_MARKS[verdict.word],
-        text=verdict_text(verdict, summary.plan.split.images),
+        text=advice(verdict, summary.plan.split.images),
         left=left,
         width=scale.place(high) - left,
         dot=scale.place(each.difference),
@@ -223,6 +230,14 @@ def _means(summary: Summary) -> list[tuple[str, list[str]]]:
     return rows
 
 
+def _full_width(summary: Summary) -> float:
+    """The AP at the right end of the bars: a round number above all of them."""
+    if summary.quantities is None:
+        return 1.0
+    highest = max(float(each.value[:, summary.quantities.classes :].max()) for each in summary.measured.values())
+    return max(axis(0.0, highest, 4)[1], 0.01)
+
+
 def _bars(summary: Summary, colours: dict[str, int]) -> list[dict[str, Any]]:
     """AP of every class, a bar per configuration and a dot per seed, most frequent first."""
     if summary.quantities is None:
@@ -235,7 +250,7 @@ def _bars(summary: Summary, colours: dict[str, int]) -> list[dict[str, Any]]:
                 "colour": colours[name],
                 "name": name,
                 "mean": float(each.value[:, row].mean()),
-                "dots": [100 * float(value) for value in each.value[:, row]],
+                "dots": each.value[:, row].tolist(),
             }
             for name, each in sorted(summary.measured.items(), key=lambda item: colours[item[0]])
         ]

@@ -16,7 +16,7 @@ def write_report(summary: Summary) -> str:
     write_text(out / "results.csv", results_csv(summary))
     write_text(out / "report.html", page(summary))
     ending = [f"Train it: {summary.command}", f"Report: {out / 'report.html'}"]
-    return "\n".join(["", *_table(summary), "", *_sentences(summary), "", *ending])
+    return "\n".join([*_table(summary), "", *_sentences(summary), "", *ending])
 
 
 def _sentences(summary: Summary) -> list[str]:
@@ -32,13 +32,14 @@ def _sentences(summary: Summary) -> list[str]:
 
 
 def _table(summary: Summary) -> list[str]:
-    columns = ("difference", "95 % interval", "verdict")
-    rows = [["", BASELINE, *(column for name in summary.verdicts for column in (name, *columns))]]
-    for several in zip(*summary.verdicts.values(), strict=True):
-        first = several[0].difference
-        rows.append([first.quantity, f"{first.baseline:.3f}"])
-        for verdict in several:
+    lines: list[str] = []
+    for name, verdicts in summary.verdicts.items():
+        rows = [["", BASELINE, name, "difference", "95 % interval", "verdict"]]
+        for verdict in verdicts:
             each = verdict.difference
-            rows[-1] += [f"{each.value:.3f}", signed(each.difference), interval_text(each), verdict.word]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows]
+            means = (f"{each.baseline:.3f}", f"{each.value:.3f}")
+            rows.append([each.quantity, *means, signed(each.difference), interval_text(each), verdict.word])
+        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+        aligned = ([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])] for row in rows)
+        lines += ["", *("  ".join(cells) for cells in aligned)]
+    return lines

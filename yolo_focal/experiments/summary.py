@@ -21,7 +21,7 @@ from yolo_focal.experiments.quantities import PRIMARY, Quantities
 from yolo_focal.experiments.trial import MATCHES
 from yolo_focal.experiments.verdicts import LEVEL, Verdict, judge
 
-__all__ = ["Summary", "document", "results_csv", "summarise", "verdict_text"]
+__all__ = ["Summary", "advice", "document", "results_csv", "summarise", "verdict_text"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,24 +118,33 @@ def verdict_text(verdict: Verdict, images: int) -> str:
         verdict: to put into words.
         images: number of images in the split.
     """
+    return ": ".join([verdict.word, *filter(None, [advice(verdict, images)])])
+
+
+def advice(verdict: Verdict, images: int) -> str:
+    """Why an open question is open and what would likely settle it; empty where it is settled.
+
+    Args:
+        verdict: the answer so far.
+        images: number of images in the split.
+    """
     difference, chance = verdict.difference, verdict.difference.chance
     if verdict.word != "cannot tell":
-        return verdict.word
+        return ""
     if chance.seeds < 2:
-        return "cannot tell: one seed does not show how much trainings differ by luck; give seeds=3 or more"
+        return "one seed does not show how much trainings differ by luck, give seeds=3 or more"
     if verdict.enough is None:
-        return f"cannot tell: only {chance.images} image{'s' * (chance.images != 1)} can show it"
+        return f"only {chance.images} image{'s' * (chance.images != 1)} can show it"
+    if difference.difference == 0:
+        return "no difference was seen"
     seeds, times, both = verdict.enough.seeds, verdict.enough.images_times, verdict.enough.both_times
     options = [f"{seeds} seeds"] if seeds is not None else []
     options += [f"{_round_up(images * times)} images"] if times is not None else []
     if not options and both is not None:
         options = [f"{math.ceil(chance.seeds * both)} seeds and {_round_up(images * both)} images together"]
-    if difference.difference == 0:
-        return "cannot tell: no difference was seen"
-    why = "" if difference.low <= 0 <= difference.high else " after correction for the number of comparisons"
     if not options:
-        return f"cannot tell{why}: the difference is too small for any practical number of seeds and images"
-    return f"cannot tell{why}: would likely take {' or '.join(options)}"
+        return "too small a difference for any practical number of seeds and images"
+    return f"would likely take {' or '.join(options)}"
 
 
 def _round_up(images: float) -> int:

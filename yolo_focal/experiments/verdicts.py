@@ -20,7 +20,7 @@ __all__ = ["Enough", "LEVEL", "Verdict", "Word", "holm", "judge"]
 
 LEVEL = 0.05  # chance of any false verdict
 POWER = 0.8  # chance that an experiment of the advised size would settle a difference as large as the one seen
-MOST_SEEDS, MOST_TIMES_IMAGES = 200, 100  # beyond them the advice is that the difference is too small to matter
+MOST_SEEDS, MOST_TIMES = 50, 20  # beyond them the advice is that the difference is too small to settle
 Word = Literal["better", "worse", "cannot tell"]
 
 
@@ -114,8 +114,8 @@ def _enough(size: float, chance: Chance, level: float) -> Enough | None:
         needed = student_quantile(1 - level / 2, degrees) + student_quantile(POWER, degrees)
         return size >= needed * chance.standard_error(seeds, images)
 
-    images_times = _smallest(lambda n: settles(chance.seeds, chance.images * n / 10), 10, 10 * MOST_TIMES_IMAGES)
-    both_times = _smallest(lambda n: settles(chance.seeds * n / 10, chance.images * n / 10), 10, 10 * MOST_TIMES_IMAGES)
+    images_times = _smallest(lambda n: settles(chance.seeds, chance.images * n / 10), 10, 10 * MOST_TIMES)
+    both_times = _smallest(lambda n: settles(chance.seeds * n / 10, chance.images * n / 10), 10, 10 * MOST_TIMES)
     return Enough(
         seeds=_smallest(lambda n: settles(n, chance.images), chance.seeds, MOST_SEEDS),
         images_times=None if images_times is None else images_times / 10,
