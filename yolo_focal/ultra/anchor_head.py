@@ -43,12 +43,16 @@ class AnchorDetect(Detect):  # type: ignore[misc]
 
     def forward(self, x: list[Tensor]) -> Any:
         """Logits of each level from its features; decoded boxes and scores too outside training."""
-        maps = [conv(feature).unflatten(1, (self.na, self.no)) for conv, feature in zip(self.m, x, strict=True)]
+        maps = [self._by_anchor(conv(feature)) for conv, feature in zip(self.m, x, strict=True)]
         raw = {"maps": maps, "feats": x}
         if self.training:
             return raw
         decoded = decode_maps(maps, torch.tensor(self.anchor_pixels), self.pixels_per_cell, xyxy=bool(self.xyxy))
         return decoded if self.export else (decoded, raw)
+
+    def _by_anchor(self, logits: Tensor) -> Tensor:
+        batch, _, rows, columns = logits.shape  # by name: an export with dynamic axes keeps them free
+        return logits.view(batch, self.na, self.no, rows, columns)
 
     def bias_init(self) -> None:
         """Start objectness and class biases near the truth; the model calls it once its strides are known."""
