@@ -110,6 +110,15 @@ def _losses(run: Path) -> list[str]:
     return [row.split(",")[i] for row in rows for i in columns]
 
 
+def test_alpha_from_frequencies_is_settled_before_the_run_and_saved_as_numbers(small_set, tmp_path):
+    """args.yaml has one number per class where the call said auto."""
+    process = train(small_set, tmp_path, "fl_alpha=auto")
+    assert process.returncode == 0, process.stderr[-2000:]
+    assert "focal: fl_alpha=auto -> disc 0." in process.stdout + process.stderr
+    alpha = yaml.safe_load((tmp_path / "run" / "args.yaml").read_text())["fl_alpha"]
+    assert len(alpha) == 10 and all(0 < value < 1 for value in alpha)
+
+
 def test_off_leaves_no_trace_in_a_run(small_set, tmp_path):
     """args.yaml and the arguments in the checkpoint are the same with the plugin enabled and without it."""
     from ultralytics import YOLO

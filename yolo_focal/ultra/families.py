@@ -53,9 +53,9 @@ def check_family(model: nn.Module, config: FocalConfig, given: Mapping[str, Any]
     elif _is(model, "DetectionModel") and not _is(model, "DepthModel"):
         _check_elementwise(model, config)
         check_branch(config, model)
-        if _is(model, "WorldModel", "YOLOEModel") and isinstance(config.alpha, tuple):
+        if _is(model, "WorldModel", "YOLOEModel") and isinstance(config.alpha, tuple | str):
             raise ConfigError(
-                "fl_alpha is a list with a number per class, but the channels of a "
+                "fl_alpha has a number per class, but the channels of a "
                 f"{type(model).__name__} are prompts, not classes of the dataset; give a single number"
             )
     else:
