@@ -96,17 +96,17 @@ def fit_score_map(
     x, target = torch.from_numpy(logits.astype(np.float64)), torch.from_numpy(_targets(true))
     rows = torch.from_numpy(category)
     factors = x.shape[1]
-    sizes = (factors, factors, number_of_classes if per_class else 0)
+    sizes = [factors, factors, number_of_classes if per_class else 0]
 
     def loss(parameters: Tensor) -> Tensor:
-        log_scale, shift, class_shifts = parameters.split(sizes)
+        log_scale, shift, class_shifts = torch.split(parameters, sizes)
         mapped = x * log_scale.exp() + shift
         if per_class:
             mapped = torch.cat((mapped[:, :-1], mapped[:, -1:] + class_shifts[rows, None]), 1)
         free = torch.cat((class_shifts, log_scale[1:], shift[1:]))
         return (_negative_log_likelihood(mapped, target) + free.square().sum() / 2) / len(x)
 
-    log_scale, shift, class_shifts = _minimum(loss, sum(sizes)).split(sizes)
+    log_scale, shift, class_shifts = torch.split(_minimum(loss, sum(sizes)), sizes)
     return ScoreMap(
         scale=tuple(log_scale.exp().tolist()),
         shift=tuple(shift.tolist()),
@@ -131,7 +131,7 @@ def _check(logits: Floats, true: Bools) -> None:
 
 def _targets(true: Bools) -> Floats:
     positives = true.sum()
-    return np.where(true, (positives + 1) / (positives + 2), 1 / (len(true) - positives + 2))
+    return np.asarray(np.where(true, (positives + 1) / (positives + 2), 1 / (len(true) - positives + 2)))
 
 
 def _negative_log_likelihood(logits: Tensor, target: Tensor) -> Tensor:

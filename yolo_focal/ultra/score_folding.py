@@ -102,11 +102,12 @@ def fold_scores(
     if class_shifts is not None:
         added += torch.tensor(class_shifts, dtype=torch.float64)
     if isinstance(head, AnchorDetect):
-        anchor_scale, anchor_shift = torch.ones(head.no).double(), torch.zeros(head.no).double()
-        anchor_scale[BOX_AND_OBJECTNESS - 1], anchor_shift[BOX_AND_OBJECTNESS - 1] = scale[0], shift[0]
-        anchor_scale[BOX_AND_OBJECTNESS:], anchor_shift[BOX_AND_OBJECTNESS:] = scale[1], shift[1] + added
-        for convolution in head.m:
-            _scale_channels(convolution, anchor_scale.repeat(head.na), anchor_shift.repeat(head.na))
+        channel_scale, channel_shift = torch.ones(head.no).double(), torch.zeros(head.no).double()
+        channel_scale[BOX_AND_OBJECTNESS - 1], channel_shift[BOX_AND_OBJECTNESS - 1] = scale[0], shift[0]
+        channel_scale[BOX_AND_OBJECTNESS:], channel_shift[BOX_AND_OBJECTNESS:] = scale[1], shift[1] + added
+        layers: Any = head.m
+        for convolution in layers:
+            _scale_channels(convolution, channel_scale.repeat(head.na), channel_shift.repeat(head.na))
         return
     for convolution in _class_convolutions(head, branch):
         _scale_channels(convolution, torch.full((head.nc,), scale[0], dtype=torch.float64), shift[0] + added)
@@ -141,7 +142,7 @@ def write_folded(content: dict[str, Any], model: nn.Module, path: Path) -> None:
     """
     model = copy.deepcopy(model)
     if hasattr(model, "criterion"):
-        model.criterion = None
+        model.criterion = None  # type: ignore[assignment]
     for parameter in model.parameters():
         parameter.requires_grad = False
     unfinished = dict.fromkeys(("optimizer", "best_fitness", "stopper", "ema", "updates", "scaler"))
