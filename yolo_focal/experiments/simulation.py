@@ -11,9 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from yolo_focal.evaluation.boxes import Floats, Ints
+from yolo_focal.evaluation.coco_eval import average_precision_from_matches
 from yolo_focal.evaluation.matching import IOU_THRESHOLDS, ImageMatches
+from yolo_focal.experiments.bootstrap import draw_measurements, paired_differences
+from yolo_focal.experiments.quantities import Quantities
+from yolo_focal.experiments.verdicts import Verdict, judge
 
-__all__ = ["World", "simulate_matches"]
+__all__ = ["World", "simulate_comparison", "simulate_matches", "true_difference"]
 
 
 @dataclass(frozen=True)
@@ -92,3 +96,36 @@ def _train(world: World, image: Ints, category: Ints, ease: Floats, random: np.r
         object_image=image,
         object_category=category,
     )
+
+
+def simulate_comparison(
+    world: World, shifts: dict[str, tuple[float, ...]], seeds: int, draws: int, random: np.random.Generator
+) -> dict[str, list[Verdict]]:
+    """The verdicts of one whole comparison on simulated trainings; the first configuration is the baseline."""
+    matches = simulate_matches(world, shifts, seeds, random)
+    quantities = _quantities(world, matches)
+    measured = {name: draw_measurements(trials, quantities, draws) for name, trials in matches.items()}
+    baseline, *others = measured
+    return judge({name: paired_differences(measured[name], measured[baseline], quantities) for name in others})
+
+
+def true_difference(
+    world: World, shifts: dict[str, tuple[float, ...]], repetitions: int, random: np.random.Generator
+) -> Floats:
+    """(R,) the expected difference of every quantity between the second configuration and the first.
+
+    The mean of `repetitions` comparisons with one seed each, on images of their own: as the intervals see it, the
+    small-sample bias of AP included.
+    """
+    differences = []
+    for _ in range(repetitions):
+        matches = simulate_matches(world, shifts, 1, random)
+        quantities = _quantities(world, matches)
+        first, second = (quantities.measure(average_precision_from_matches(trials[0])) for trials in matches.values())
+        differences.append(second - first)
+    return np.asarray(np.mean(differences, axis=0))
+
+
+def _quantities(world: World, matches: dict[str, dict[int, ImageMatches]]) -> Quantities:
+    any_training = next(iter(matches.values()))[0]
+    return Quantities.of(any_training, [f"class {index}" for index in range(len(world.objects))])
