@@ -1,6 +1,7 @@
 """Time and memory of the COCO evaluation beside pycocotools' own, on synthetic detections; numbers must agree.
 
 Usage: python scripts/benchmark_evaluation.py [IMAGES [DETECTIONS_PER_IMAGE [CLASSES]]]     (default 5000 100 80)
+       python scripts/benchmark_evaluation.py draws     (time of a bootstrap over images, without pycocotools)
 
 Both sides run in a process of their own, so that the peak memory printed is theirs alone, their input included:
 arrays here, pycocotools' dictionaries there. Timed is the evaluation only, not the building of that input.
@@ -17,8 +18,9 @@ import time
 import numpy as np
 
 from yolo_focal.evaluation.boxes import Category, Detections, Floats, GroundTruth
-from yolo_focal.evaluation.coco_eval import STATS
+from yolo_focal.evaluation.coco_eval import STATS, PrecisionSchedule
 from yolo_focal.evaluation.evaluation import evaluate_detections
+from yolo_focal.evaluation.matching import match_detections
 
 OBJECTS_PER_IMAGE = 7  # as in COCO
 
@@ -94,6 +96,16 @@ def run_pycocotools(truth: GroundTruth, detections: Detections) -> dict[str, flo
     return measured(seconds) | dict(zip(STATS, evaluation.stats.tolist(), strict=True))
 
 
+def time_draws(images: int = 500, per_image: int = 100, classes: int = 10, draws: int = 1000) -> float:
+    """Seconds for AP of every class and IoU threshold on so many draws of images with replacement."""
+    rng = np.random.default_rng(0)
+    schedule = PrecisionSchedule(match_detections(*synthetic(images, per_image, classes))["all"])
+    started = time.perf_counter()
+    for _ in range(draws):
+        schedule.average_precision(np.bincount(rng.integers(0, images, images), minlength=images))
+    return time.perf_counter() - started
+
+
 def measured(seconds: float) -> dict[str, float]:
     """What this process has cost so far."""
     kibibytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -101,10 +113,13 @@ def measured(seconds: float) -> dict[str, float]:
 
 
 def main() -> None:
-    """Run both sides in children and print them side by side."""
+    """Run what the words ask for, each side in a child, and print the times."""
     words = sys.argv[1:]
     if words and words[0] in SIDES:
         print(json.dumps(SIDES[words[0]](*synthetic(*map(int, words[1:])))))
+        return
+    if words == ["draws"]:
+        print(f"1,000 draws over 500 images x 100 detections x 10 classes: {time_draws():.1f} s")
         return
     size = [*words, *("5000", "100", "80")[len(words) :]]
     print(f"{size[0]} images x {size[1]} detections x {size[2]} classes")
