@@ -17,7 +17,7 @@ ImageCounts = Mapping[int, Mapping[int, int]]  # image id -> class -> instances
 TOLERANCE = 0.10  # relative deviation from a long-tail target that counts as reached
 SHRINK = 0.9  # factor on a profile that cannot be reached at its size
 SMALLEST_SHARE = 0.25  # of the largest possible profile; a smaller one is no longer what was asked for
-MOST_SWEEPS = 25
+MOST_SWEEPS = 8
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,8 @@ def _by_frequency(counts: ImageCounts, classes: Iterable[int]) -> list[tuple[int
 
 
 def _seeded_order(image_ids: Iterable[int], seed: int) -> list[int]:
-    return [int(image) for image in np.random.default_rng(seed).permutation(sorted(image_ids))]
+    ascending = sorted(image_ids)
+    return [ascending[position] for position in np.random.default_rng(seed).permutation(len(ascending))]
 
 
 def _reached(counts: ImageCounts, chosen: Iterable[int], ranked: list[tuple[int, int]]) -> dict[int, int]:
@@ -165,10 +166,11 @@ def _long_tail(
     size = float(rules.largest or min(number / share for (_, number), share in zip(present, shares, strict=True)))
     smallest = size if rules.largest else SMALLEST_SHARE * size
     best: Selection | None = None
+    chosen: set[int] = set()
     while best is None or size >= smallest:
         numbers = long_tail_counts(profile, len(present), max(1, int(size)), rules.imbalance)
         targets = {kind: number for (kind, _), number in zip(present, numbers, strict=True)}
-        chosen = _match(counts, targets, order)
+        chosen = _match(counts, targets, order, chosen)
         if rules.max_images is None or len(chosen) <= rules.max_images:
             found = Selection(sorted(chosen), _reached(counts, chosen, ranked), targets, exact=True)
             if not found.shortfalls():
@@ -188,31 +190,27 @@ def _worst(selection: Selection) -> float:
     return max((abs(value) for value in selection.shortfalls().values()), default=0.0)
 
 
-def _match(counts: ImageCounts, targets: dict[int, int], order: list[int]) -> set[int]:
-    """Images whose summed counts are close to `targets`: local search on the sum of squared relative errors.
+def _match(counts: ImageCounts, targets: dict[int, int], order: list[int], start: set[int]) -> set[int]:
+    """Images whose summed counts are close to `targets`: local search from `start` on the squared relative error.
 
     Each sweep offers every image once, those with the rarest class first, and adds or removes it where that lowers the
-    error; it ends when a sweep changes nothing.
+    error; it ends when a sweep changes next to nothing.
     """
-    reached = dict.fromkeys(targets, 0)
-    chosen = {image for image in order if not counts[image]}
-    rarest_first = sorted(
-        (image for image in order if counts[image]), key=lambda image: min(targets[kind] for kind in counts[image])
-    )
+    weights = {kind: 1 / (target * target) for kind, target in targets.items()}
+    chosen = start | {image for image in order if not counts[image]}
+    excess = {kind: sum(counts[image].get(kind, 0) for image in chosen) - target for kind, target in targets.items()}
+    rarest_first = [(image, tuple(counts[image].items())) for image in order if counts[image]]
+    rarest_first.sort(key=lambda entry: min(targets[kind] for kind, _ in entry[1]))
     for _ in range(MOST_SWEEPS):
-        changed = False
-        for image in rarest_first:
+        changes = 0
+        for image, items in rarest_first:
             sign = -1 if image in chosen else 1
-            gain = 0.0
-            for kind, number in counts[image].items():
-                before = reached[kind] - targets[kind]
-                after = before + sign * number
-                gain += (before * before - after * after) / (targets[kind] * targets[kind])
-            if gain > 0:
-                changed = True
-                chosen.symmetric_difference_update((image,))
-                for kind, number in counts[image].items():
-                    reached[kind] += sign * number
-        if not changed:
+            # (e + s n)^2 - e^2 = n (2 s e + n), for the excess e and n objects more or less
+            if sum(weights[kind] * number * (2 * sign * excess[kind] + number) for kind, number in items) < 0:
+                changes += 1
+                chosen ^= {image}
+                for kind, number in items:
+                    excess[kind] += sign * number
+        if changes <= len(rarest_first) // 1000:
             break
     return chosen
