@@ -2,9 +2,9 @@
 
     GOMP_CPU_AFFINITY="0 1" OMP_NUM_THREADS=2 python scripts/benchmark_loss.py
 
-Every round times each implementation once, one after the other, so that a disturbance of the machine hits all alike; the
-ratio printed is the median over the rounds of the ratio to stock BCE in the same round. Unpinned threads may share a
-core, which makes any of these times meaningless. Options: --device cuda, --rounds 15, --dtype bfloat16.
+Every round times each implementation once, one after the other, so that a disturbance of the machine hits all alike;
+the ratio printed is the median over the rounds of the ratio to stock BCE in the same round. Unpinned threads may share
+a core, which makes any of these times meaningless. Options: --device cuda, --rounds 15, --dtype bfloat16.
 """
 
 import argparse
@@ -53,7 +53,7 @@ def ours(name: str, backend: str) -> Step:
 
 def implementations(device: str) -> dict[str, Step]:
     """Everything that is timed, by name; the first is what the others are compared with."""
-    steps = {"stock BCE": stock_bce, "focal, YOLOv5's formula": textbook_focal}
+    steps: dict[str, Step] = {"stock BCE": stock_bce, "focal, YOLOv5's formula": textbook_focal}
     try:
         from torchvision.ops import sigmoid_focal_loss
 

@@ -13,6 +13,9 @@ from yolo_focal.losses.pieces import Formula, Pair, Terms
 
 __all__ = ["run_compiled"]
 
+# Set after the first failure: a compilation that fails takes seconds, and each training step would try again.
+_unusable = False
+
 
 def _dense(
     pair: Pair, logits: Tensor, targets: Tensor, weight: Tensor | None, terms: Terms, elementwise: bool
@@ -30,11 +33,6 @@ def _compiled_dense() -> Callable[..., tuple[Tensor, Tensor]]:
     return torch.compile(_dense, dynamic=True)
 
 
-@functools.cache
-def _warn_once(reason: str) -> None:
-    warnings.warn(f"torch.compile is not usable here, losses run eagerly instead: {reason}", stacklevel=2)
-
-
 def run_compiled(
     formula: Formula,
     logits: Tensor,
@@ -45,7 +43,8 @@ def run_compiled(
     gradient: bool,
 ) -> tuple[Tensor, Tensor | None]:
     """Like `run_chunked`, which also takes over, after one warning, where compilation is not possible."""
-    if not logits.numel() or not logits.dim():
+    global _unusable
+    if _unusable or not logits.numel() or not logits.dim():
         return run_chunked(formula, logits, targets, terms, elementwise=elementwise, gradient=gradient)
     dtype = torch.promote_types(logits.dtype, torch.float32)
 
@@ -59,7 +58,9 @@ def run_compiled(
     weight = operands.pop("weight")
     try:
         return _compiled_dense()(formula.pair, logits, targets, weight, operands, elementwise)
-    except RuntimeError as error:
-        # All failures of the compiler stack are RuntimeErrors; a mistake in the arguments fails again below.
-        _warn_once(str(error).strip().partition("\n")[0])
-        return run_chunked(formula, logits, targets, terms, elementwise=elementwise, gradient=gradient)
+    except RuntimeError as error:  # the base of all failures of the compiler stack
+        eager = run_chunked(formula, logits, targets, terms, elementwise=elementwise, gradient=gradient)
+        _unusable = True  # only now: had the arguments been at fault, the line above would have said so
+        reason = str(error).strip().partition("\n")[0]
+        warnings.warn(f"torch.compile is not usable here, losses run eagerly instead: {reason}", stacklevel=2)
+        return eager

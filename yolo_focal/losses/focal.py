@@ -78,7 +78,7 @@ def sigmoid_focal_loss(
         weight: factor on the loss, broadcast against `inputs`.
 
     Raises:
-        ConfigError: an argument is out of range or a shape does not fit. A second derivative raises RuntimeError.
+        ConfigError: an argument is out of range or a shape does not fit. A second derivative: YoloFocalError.
 
     Source: Lin et al., Focal Loss for Dense Object Detection, 2017; soft targets as in YOLOv5.
     """

@@ -53,7 +53,7 @@ def matchability_aware_loss(
         weight: factor on the loss, broadcast against `inputs`.
 
     Raises:
-        ConfigError: an argument is out of range or a shape does not fit. A second derivative raises RuntimeError.
+        ConfigError: an argument is out of range or a shape does not fit. A second derivative: YoloFocalError.
 
     Source: Huang et al., DEIM: DETR with Improved Matching, 2025.
     """

@@ -71,7 +71,7 @@ def poly_loss(
         weight: factor on the loss, broadcast against `inputs`.
 
     Raises:
-        ConfigError: an argument is out of range or a shape does not fit. A second derivative raises RuntimeError.
+        ConfigError: an argument is out of range or a shape does not fit. A second derivative: YoloFocalError.
 
     Source: Leng et al., PolyLoss, 2022.
     """

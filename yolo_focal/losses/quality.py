@@ -70,7 +70,7 @@ def quality_focal_loss(
         weight: factor on the loss, broadcast against `inputs`.
 
     Raises:
-        ConfigError: an argument is out of range or a shape does not fit. A second derivative raises RuntimeError.
+        ConfigError: an argument is out of range or a shape does not fit. A second derivative: YoloFocalError.
 
     Source: Li et al., Generalized Focal Loss, 2020.
     """

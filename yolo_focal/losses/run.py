@@ -7,9 +7,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from yolo_focal.errors import ConfigError
+from yolo_focal.errors import ConfigError, YoloFocalError
 from yolo_focal.losses.chunked import run_chunked
 from yolo_focal.losses.compiled import run_compiled
 from yolo_focal.losses.pieces import Formula, Terms
@@ -71,6 +70,7 @@ def evaluate(
 
     Raises:
         ConfigError: shapes differ, the reduction is unknown, logits are not floating, or targets require a gradient.
+        YoloFocalError: a second derivative is asked for.
     """
     check_operands(logits, targets, reduction)
     if logits.shape != targets.shape:
@@ -144,14 +144,36 @@ class _Fused(torch.autograd.Function):
         return result if scale == 1 else result * scale
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         logits, targets = ctx.saved_tensors
+        with torch.no_grad():
+            gradient = _Fused.gradient(ctx, logits, targets, upstream)
+        if torch.is_grad_enabled():  # create_graph: without this, the gradient would pass for a constant
+            gradient = _OnceDifferentiable.apply(gradient, logits, upstream)
+        return gradient, None, None, None, None
+
+    @staticmethod
+    def gradient(ctx: Any, logits: Tensor, targets: Tensor, upstream: Tensor) -> Tensor:
         upstream = upstream.to(torch.promote_types(logits.dtype, torch.float32)) * ctx.scale
         if ctx.backward_kernel is not None:
-            return ctx.backward_kernel(logits, targets, upstream), None, None, None, None
+            finished: Tensor = ctx.backward_kernel(logits, targets, upstream)
+            return finished
         # The stored gradient is scaled in place and given away; another backward over the same graph computes it anew.
         gradient, ctx.gradient = ctx.gradient, None
         if gradient is None:
             gradient = ctx.run(logits, targets, gradient=True)[1]
-        return gradient.mul_(upstream).to(logits.dtype), None, None, None, None
+        scaled: Tensor = gradient.mul_(upstream).to(logits.dtype)
+        return scaled
+
+
+class _OnceDifferentiable(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, gradient: Tensor, logits: Tensor, upstream: Tensor) -> Tensor:
+        return gradient.view_as(gradient)
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
+        raise YoloFocalError(
+            "a second derivative was asked of a fused loss, which has only the first; "
+            "leave create_graph out, or write the loss with torch operations"
+        )

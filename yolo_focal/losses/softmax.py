@@ -61,7 +61,7 @@ def softmax_focal_loss(
         weight: shape (C,), w above.
 
     Raises:
-        ConfigError: an argument is out of range, or a shape or dtype does not fit. A second derivative: RuntimeError.
+        ConfigError: an argument is out of range, or a shape or dtype does not fit. A second derivative: YoloFocalError.
 
     Source: Lin et al., Focal Loss for Dense Object Detection, 2017, with the softmax's p_y.
     """
@@ -69,6 +69,11 @@ def softmax_focal_loss(
     label_smoothing = as_fraction("label_smoothing", label_smoothing)
     classes = _check(inputs, targets, reduction)
     kept = targets != ignore_index
+    outside = targets[kept & ((targets < 0) | (targets >= classes))]
+    if len(outside):
+        raise ConfigError(
+            f"class index {outside[0].item()} is outside [0, {classes}) and is not ignore_index {ignore_index}"
+        )
     factor = _per_class("alpha", as_alpha(alpha), inputs, classes)
     weights = _per_class("weight", weight, inputs, classes)
     normaliser = 1.0

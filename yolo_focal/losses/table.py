@@ -140,7 +140,7 @@ LOSSES: dict[str, LossRow] = {
         uses_gamma=True,
         uses_alpha=False,
         elementwise=True,
-        soft_minimiser="the minimum for a soft target t is above p = t: only negatives are focused",
+        soft_minimiser="the minimum for a soft target t is not at p = t (gamma 2: t 0.3 gives p 0.161, 0.7 0.809)",
     ),
     "mal": LossRow(
         name="mal",

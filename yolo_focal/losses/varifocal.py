@@ -80,7 +80,7 @@ def varifocal_loss(
         weight: factor on the loss, broadcast against `inputs`.
 
     Raises:
-        ConfigError: an argument is out of range or a shape does not fit. A second derivative raises RuntimeError.
+        ConfigError: an argument is out of range or a shape does not fit. A second derivative: YoloFocalError.
 
     Source: Zhang et al., VarifocalNet, 2021.
     """

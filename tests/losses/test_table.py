@@ -1,0 +1,118 @@
+"""The table of losses, what its rows build, and what the package exports."""
+
+import copy
+import inspect
+import pickle
+import subprocess
+import sys
+
+import pytest
+import torch
+
+import yolo_focal.losses
+from yolo_focal.losses import LOSSES, FocalLoss
+
+ELEMENTWISE = [name for name, row in LOSSES.items() if row.elementwise]
+
+
+def make(name: str, **kwargs):
+    return LOSSES[name].make(**{"gamma": 1.5, "alpha": 0.25, **kwargs})
+
+
+def test_all_is_sorted_and_complete():
+    """`__all__` is sorted, and lists exactly the public names that the package binds."""
+    names = yolo_focal.losses.__all__
+    assert names == sorted(names, key=lambda name: (not name.isupper(), not name[0].isupper(), name))
+    bound = {
+        name
+        for name, value in vars(yolo_focal.losses).items()
+        if not name.startswith("_") and not inspect.ismodule(value)
+    }
+    assert bound == set(names)
+
+
+def test_importing_the_losses_imports_torch_only():
+    """Neither Ultralytics nor Triton nor the compiler is loaded by importing the losses."""
+    code = (
+        "import sys, torch; before = set(sys.modules); import yolo_focal.losses;"
+        "new = {name.partition('.')[0] for name in set(sys.modules) - before};"
+        "print(sorted(new - sys.stdlib_module_names))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['yolo_focal']"
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_row_says_what_it_is(name):
+    """A row's name is its key, and its texts are single lines without a full stop."""
+    row = LOSSES[name]
+    assert row.name == name
+    for text in (row.summary, row.soft_minimiser):
+        assert text and "\n" not in text and not text.endswith(".")
+
+
+def test_only_softmax_is_not_elementwise():
+    """Every loss but softmax can stand where a per-class BCE does."""
+    assert [name for name in LOSSES if name not in ELEMENTWISE] == ["softmax"]
+
+
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_flags_say_which_hyperparameters_act(name):
+    """Both gamma and alpha change the loss exactly where the row says so."""
+    x, t = torch.linspace(-3, 3, 12).view(3, 4), torch.tensor([0.0, 1.0, 0.3, 0.8]).expand(3, 4)
+    row, plain = LOSSES[name], make(name)(x, t)
+    assert row.uses_gamma != torch.equal(plain, make(name, gamma=3.0)(x, t))
+    assert row.uses_alpha != torch.equal(plain, make(name, alpha=0.6)(x, t))
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_criterion_keeps_nothing(name):
+    """A criterion has no parameters and an empty state dict, and copies and pickles to an equal one."""
+    criterion = make(name, alpha=torch.tensor([0.2, 0.7]), weight=torch.tensor([1.0, 3.0]))
+    x = torch.tensor([[0.5, -2.0], [3.0, 1.0]])
+    t = torch.tensor([[1.0, 0.0], [0.3, 0.9]]) if name != "softmax" else torch.tensor([1, 0])
+    assert not list(criterion.parameters()) and not criterion.state_dict()
+    expected = criterion(x, t)
+    for clone in (copy.deepcopy(criterion), pickle.loads(pickle.dumps(criterion))):
+        assert torch.equal(clone(x, t), expected)
+        assert repr(clone) == repr(criterion)
+
+
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_default_reduction_is_elementwise(name):
+    """A row's criterion gives one value for each logit unless a reduction is asked for."""
+    x = torch.randn(2, 3)
+    assert make(name)(x, torch.zeros(2, 3)).shape == x.shape
+
+
+@pytest.mark.parametrize("name", [name for name in LOSSES if LOSSES[name].uses_gamma])
+def test_gamma_is_read_at_every_call(name):
+    """A criterion whose gamma is set to g equals one made with g."""
+    x = torch.tensor([[0.5, -2.0], [3.0, 1.0]])
+    t = torch.tensor([[1.0, 0.0], [0.3, 0.9]]) if name != "softmax" else torch.tensor([1, 0])
+    criterion = make(name, gamma=0.0)
+    criterion.gamma = 2.5
+    assert torch.equal(criterion(x, t), make(name, gamma=2.5)(x, t))
+
+
+def test_repr_names_the_loss_and_its_settings():
+    """The repr of a criterion is what a start line can print."""
+    assert repr(make("focal")) == "focal(gamma=1.5, alpha=0.25)"
+    assert repr(make("qfl", alpha=-1)) == "qfl(gamma=1.5, alpha=off)"
+    assert repr(make("bce")) == "bce"
+    assert repr(make("asl")) == "asl(gamma_pos=0, gamma_neg=1.5, clip=0.05)"
+    assert repr(make("vfl", alpha=[0.1, 0.2, 0.3, 0.4])) == "vfl(gamma=1.5, alpha=[0.1, 0.2, 0.3, ...])"
+
+
+def test_focal_loss_leaves_the_wrapped_criterion_alone():
+    """FocalLoss takes reduction, weight and pos_weight from a criterion, which stays as it was."""
+    wrapped = torch.nn.BCEWithLogitsLoss(
+        weight=torch.tensor([1.0, 2.0]), pos_weight=torch.tensor([3.0, 4.0]), reduction="sum"
+    )
+    before = copy.deepcopy(wrapped)
+    focal = FocalLoss(wrapped, gamma=0, alpha=None)
+    x, t = torch.tensor([[0.5, -2.0]]), torch.tensor([[1.0, 0.2]])
+    torch.testing.assert_close(focal(x, t), wrapped(x, t))
+    assert wrapped.reduction == before.reduction == "sum"
+    assert wrapped.state_dict().keys() == before.state_dict().keys()
+    assert all(torch.equal(value, before.state_dict()[key]) for key, value in wrapped.state_dict().items())
