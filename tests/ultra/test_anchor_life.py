@@ -303,3 +303,44 @@ def test_poor_anchors_are_replaced_before_training_and_kept(enabled, data, tmp_p
     kept = YOLO(path)
     kept.train(**given, name="kept", autoanchor=False)
     assert kept.trainer.model.yaml["anchors"] == architecture["anchors"]
+
+
+CLASSIC = {
+    "lr0": 0.02,
+    "box": 0.07,
+    "cls": 0.6,
+    "cls_pw": 0.9,
+    "obj": 1.2,
+    "iou_t": 0.2,
+    "anchor_t": 3.5,
+    "fl_gamma": 0.5,
+}
+
+
+def test_a_classic_hyp_file_is_translated_when_training(enabled, data, tmp_path):
+    """cfg= takes YOLOv5's own file for an anchor detector; what the call says itself goes before it."""
+    from ultralytics import YOLO
+
+    file = tmp_path / "hyp.mine.yaml"
+    file.write_text(yaml.safe_dump(CLASSIC))
+    model = YOLO("yolov5n-anchor.yaml")
+    model.train(**SMALL, data=str(data), epochs=1, cfg=str(file), obj=3.0, project=str(tmp_path))
+    args, criterion = model.trainer.args, model.trainer.model.criterion
+    assert (args.optimizer, args.lr0, args.close_mosaic, args.cls_pw) == ("SGD", 0.02, 0, 0.0)
+    config = criterion.config
+    assert (config.box, config.cls, config.obj, config.cls_pos_weight, config.anchor_t) == (0.07, 0.6, 3.0, 0.9, 3.5)
+    assert criterion.focal.gamma == 0.5
+
+
+def test_a_classic_hyp_file_is_refused_for_other_models(enabled, data, tmp_path, capsys):
+    """Its gains would ruin another loss; Python and the command line say so in one line."""
+    from ultralytics import YOLO
+
+    from yolo_focal.cli import main
+
+    file = tmp_path / "hyp.mine.yaml"
+    file.write_text(yaml.safe_dump(CLASSIC))
+    with pytest.raises(UnsupportedModelError, match="is a YOLOv5 file: its gains are those of an anchor detector's"):
+        YOLO("yolov8n.yaml").train(**SMALL, data=str(data), cfg=str(file))
+    assert main(["train", "model=yolov8n.yaml", f"data={data}", f"cfg={file}"]) == 2
+    assert "take cfg=yolov5-classic for other models" in capsys.readouterr().err

@@ -2,17 +2,19 @@
 
 import logging
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from torch import nn
 
+from yolo_focal.classic_hyp import translate
 from yolo_focal.config import KEYS, read_config
 from yolo_focal.detector.config import ANCHOR_KEYS, read_anchor_config
 from yolo_focal.errors import UnsupportedModelError
 from yolo_focal.ultra.anchor_criterion import check_focal
 from yolo_focal.ultra.anchor_head import anchor_head
 
-__all__ = ["check_anchor_training"]
+__all__ = ["check_anchor_training", "translate_for"]
 
 _FOCAL_KEYS_OF_ANCHORS = ("fl_scope", "fl_obj_gamma", "fl_obj_alpha")
 _ULTRALYTICS_DFL = 1.5
@@ -41,6 +43,29 @@ def check_anchor_training(model: nn.Module, given: Mapping[str, Any], number_of_
         logging.getLogger("ultralytics").warning(
             f"WARNING dfl={given['dfl']} does not act: an anchor detector has no distribution focal loss"
         )
+
+
+def translate_for(model: Any, content: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """The arguments that a classic YOLOv5 file means for `model`; what is left out is logged.
+
+    Args:
+        model: what is to be trained.
+        content: of the file.
+        path: the file.
+
+    Raises:
+        UnsupportedModelError: the model is no anchor detector, whose losses such a file is about.
+        ConfigError: keys that cannot be translated.
+    """
+    if anchor_head(model) is None:
+        raise UnsupportedModelError(
+            f"cfg={path} is a YOLOv5 file: its gains are those of an anchor detector's losses, which this model has "
+            "not; train model=yolov5n-anchor.yaml, or take cfg=yolov5-classic for other models"
+        )
+    translation = translate(content, str(path))
+    ignored = "".join(f"; {name} is ignored: {reason}" for name, reason in translation.ignored.items())
+    logging.getLogger("ultralytics").info(f"{path}: YOLOv5 hyperparameters, translated{ignored}")
+    return translation.arguments
 
 
 def _refuse_anchor_arguments(model: nn.Module, given: Mapping[str, Any]) -> None:

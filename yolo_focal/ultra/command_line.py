@@ -1,12 +1,14 @@
-"""The `yolo` command with the plugin on: arguments checked first, all at once, then handed to Ultralytics' entry point."""
+"""The `yolo` command with the plugin on: arguments are checked first, then handed to Ultralytics' entry point."""
 
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 import yolo_focal
+from yolo_focal.classic_hyp import is_classic
 from yolo_focal.errors import ConfigError, DataError
 from yolo_focal.hyp import find_hyp, read_hyp
+from yolo_focal.ultra.anchor_training import translate_for
 from yolo_focal.ultra.builtin_data import check_data_exists, resolve_data
 from yolo_focal.ultra.keys import check_call, misspelt
 from yolo_focal.ultra.patching import resolve
@@ -55,6 +57,8 @@ def _checked(words: Sequence[str]) -> list[str]:
         if name == "cfg" and separator:
             path = find_hyp(value.strip())
             from_file = read_hyp(path)
+            if is_classic(from_file):
+                continue
             word = f"cfg={path}"
         elif separator:
             given.update([cfg.parse_key_value_pair(word)])
@@ -65,6 +69,11 @@ def _checked(words: Sequence[str]) -> list[str]:
         else:
             given[word] = True
         checked.append(word)
+    if is_classic(from_file):
+        if "model" not in given:
+            raise ConfigError(f"cfg={path} is a YOLOv5 file for an anchor detector; add model=yolov5n-anchor.yaml")
+        from_file = translate_for(resolve("ultralytics:YOLO")(str(given["model"])).model, from_file, path)
+        checked += [f"{name}={value}" for name, value in from_file.items() if name not in given]
     _check({**from_file, **given}, known, verbs)
     return checked
 

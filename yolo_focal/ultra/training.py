@@ -4,16 +4,16 @@ import functools
 import inspect
 import logging
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from torch import nn
 
+from yolo_focal.classic_hyp import is_classic
 from yolo_focal.config import AUTO, read_config
 from yolo_focal.errors import UnsupportedModelError
 from yolo_focal.hyp import find_hyp, read_hyp
 from yolo_focal.ultra.anchor_head import anchor_head
-from yolo_focal.ultra.anchor_training import check_anchor_training
+from yolo_focal.ultra.anchor_training import check_anchor_training, translate_for
 from yolo_focal.ultra.builtin_data import check_data_exists, class_count, resolve_data
 from yolo_focal.ultra.families import check_family, start_line
 from yolo_focal.ultra.keys import check_call
@@ -59,8 +59,12 @@ def _wrap_train(original: Callable[..., Any]) -> Callable[..., Any]:
         watch_for_flood()
         from_file = {}
         if kwargs.get("cfg"):
-            kwargs["cfg"] = str(find_hyp(kwargs["cfg"]))
-            from_file = read_hyp(Path(kwargs["cfg"]))
+            path = find_hyp(kwargs["cfg"])
+            kwargs["cfg"] = str(path)
+            from_file = read_hyp(path)
+            if is_classic(from_file):
+                from_file = translate_for(self.model, from_file, path)
+                kwargs = {**from_file, **{name: value for name, value in kwargs.items() if name != "cfg"}}
         if isinstance(self.model, nn.Module):  # an exported model is refused upstream
             check_training(self.model, {**from_file, **kwargs})
         return original(self, trainer=trainer, **kwargs)
