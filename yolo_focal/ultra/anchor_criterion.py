@@ -36,6 +36,7 @@ class AnchorCriterion:
         self.focal = read_config(arguments)
         if self.focal is not None:
             check_focal(self.focal, head.nc)
+            self.focal.check_classes(head.nc)
         self.gains = scaled_gains(
             Gains(self.config.box, self.config.obj, self.config.cls), head.nl, head.nc, float(arguments["imgsz"])
         )
@@ -123,6 +124,7 @@ def _criterion(
     stock = LOSSES["bce"].make(gamma=0.0, alpha=None, weight=class_weights, pos_weight=positives, reduction="mean")
     if focal is None:
         return stock
+    assert not isinstance(focal.alpha, str)  # check_focal has seen to it
     alpha = torch.tensor(focal.alpha, device=device) if isinstance(focal.alpha, tuple) else focal.alpha
     loss = LOSSES[focal.loss].make(
         gamma=focal.gamma, alpha=alpha, weight=class_weights, pos_weight=positives, reduction="mean"
@@ -150,9 +152,8 @@ def check_focal(focal: FocalConfig, number_of_classes: int) -> None:
         raise ConfigError(
             "fl_scope=cls cannot act: with one class an anchor detector has no class loss; use fl_scope=obj"
         )
-    if focal.scope != "cls" and isinstance(focal.for_objectness().alpha, tuple):
+    if focal.scope != "cls" and isinstance(focal.for_objectness().alpha, tuple | str):
         raise ConfigError(
             "fl_alpha is a list with a number per class, which objectness has not; give fl_obj_alpha=0.25 or "
             "fl_scope=cls"
         )
-    focal.check_classes(number_of_classes)
