@@ -141,11 +141,12 @@ SEAMS = (
     Seam(
         owner="ultralytics.utils.loss:v8DetectionLoss",
         name="__init__",
-        fact="takes (model, tal_topk, tal_topk2) and sets self.bce, self.class_weights, self.nc and self.device",
+        fact="takes (model, tal_topk, tal_topk2), sets self.bce, self.class_weights, self.nc and self.device, and names "
+        "the items of its loss in self.loss_names",
         wrap=_wrap_init,
         holds=lambda init: (
             list(inspect.signature(init).parameters) == ["self", "model", "tal_topk", "tal_topk2"]
-            and {"bce", "class_weights", "nc", "device", "args"} <= set(init.__code__.co_names)
+            and {"bce", "class_weights", "nc", "device", "args", "loss_names"} <= set(init.__code__.co_names)
         ),
     ),
     Seam(
