@@ -10,6 +10,7 @@ import numpy as np
 
 import yolo_focal
 from yolo_focal.data.labels import read_labels
+from yolo_focal.data.locate import datasets_folder
 from yolo_focal.data.yolo import label_file, read_data_yaml
 from yolo_focal.errors import CheckpointError, ConfigError, DataError
 from yolo_focal.evaluation.buckets import frequency_buckets
@@ -17,7 +18,7 @@ from yolo_focal.evaluation.training_counts import training_counts_from_yolo
 from yolo_focal.experiments.configurations import Configuration
 from yolo_focal.experiments.trial import Trial
 from yolo_focal.files import write_json
-from yolo_focal.ultra.builtin_data import datasets_folder, resolve_data
+from yolo_focal.ultra.builtin_data import resolve_data
 from yolo_focal.ultra.running import check_asked
 
 __all__ = ["Plan", "Split", "claim_folder", "make_plan"]

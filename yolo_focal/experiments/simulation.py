@@ -6,6 +6,7 @@ known shift of that sum, class by class. Nothing here is a model of a loss: it o
 real comparison, all of them at once, so that an interval that is right here had to account for each.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,7 +45,7 @@ class World:
 
 
 def simulate_matches(
-    world: World, shifts: dict[str, tuple[float, ...]], seeds: int, random: np.random.Generator
+    world: World, shifts: Mapping[str, tuple[float, ...]], seeds: int, random: np.random.Generator
 ) -> dict[str, dict[int, ImageMatches]]:
     """The matches of every configuration and seed on one draw of images.
 
@@ -99,7 +100,7 @@ def _train(world: World, image: Ints, category: Ints, ease: Floats, random: np.r
 
 
 def simulate_comparison(
-    world: World, shifts: dict[str, tuple[float, ...]], seeds: int, draws: int, random: np.random.Generator
+    world: World, shifts: Mapping[str, tuple[float, ...]], seeds: int, draws: int, random: np.random.Generator
 ) -> dict[str, list[Verdict]]:
     """The verdicts of one whole comparison on simulated trainings; the first configuration is the baseline."""
     matches = simulate_matches(world, shifts, seeds, random)
@@ -110,7 +111,7 @@ def simulate_comparison(
 
 
 def true_difference(
-    world: World, shifts: dict[str, tuple[float, ...]], repetitions: int, random: np.random.Generator
+    world: World, shifts: Mapping[str, tuple[float, ...]], repetitions: int, random: np.random.Generator
 ) -> Floats:
     """(R,) the expected difference of every quantity between the second configuration and the first.
 

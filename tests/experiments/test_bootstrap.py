@@ -1,0 +1,155 @@
+"""The paired bootstrap: its measurements, its variance components, and how often it is right."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+
+from yolo_focal.evaluation.coco_eval import average_precision_from_matches
+from yolo_focal.evaluation.matching import ImageMatches
+from yolo_focal.experiments.bootstrap import Chance, Measured, draw_measurements, paired_differences
+from yolo_focal.experiments.quantities import Quantities
+from yolo_focal.experiments.simulation import World, simulate_comparison, simulate_matches, true_difference
+
+SMALL = World(images=40, objects=(2.0, 1.0, 0.5), training_spread=0.03)
+NAMES = ["cell", "dot", "ring"]
+
+
+def random():
+    return np.random.default_rng(0)
+
+
+def with_images_repeated(matches, counts):
+    """The matches of a dataset that really holds image i `counts[i]` times, built row by row."""
+    rows = [row for row, image in enumerate(matches.image) for _ in range(counts[image])]
+    objects = [row for row, image in enumerate(matches.object_image) for _ in range(counts[image])]
+    fields = {name: getattr(matches, name)[rows] for name in ("image", "category", "rank", "scores")}
+    flags = {name: getattr(matches, name)[:, rows] for name in ("matched", "ignored")}
+    return ImageMatches(
+        images=matches.images,
+        classes=matches.classes,
+        object_image=matches.object_image[objects],
+        object_category=matches.object_category[objects],
+        **fields,
+        **flags,
+    )
+
+
+def test_a_draw_measures_a_dataset_with_the_images_drawn():
+    """AP of a resample is that of a dataset in which each image stands as often as it was drawn."""
+    matches = simulate_matches(SMALL, {"bce": (0.0,) * 3}, 1, random())["bce"][0]
+    quantities = Quantities.of(matches, NAMES)
+    measured = draw_measurements({0: matches}, quantities, draws=3, seed=5)
+    generator = np.random.default_rng(5)
+    for drawn in measured.drawn[:, 0]:
+        counts = np.bincount(generator.integers(0, 40, 40), minlength=40)
+        average_precision = average_precision_from_matches(with_images_repeated(matches, counts))
+        by_class = average_precision.mean(0)
+        expected = [np.nanmean(by_class), np.nanmean(average_precision[0]), *by_class]
+        np.testing.assert_allclose(drawn, expected, atol=1e-12)
+
+
+def test_the_same_images_are_drawn_for_every_configuration():
+    """Two configurations with the same detections differ by nothing, on every draw."""
+    matches = simulate_matches(SMALL, {"bce": (0.0,) * 3}, 2, random())["bce"]
+    quantities = Quantities.of(matches[0], NAMES)
+    one, other = (draw_measurements(matches, quantities, draws=10) for _ in range(2))
+    np.testing.assert_array_equal(one.drawn, other.drawn)
+    for each in paired_differences(one, other, quantities):
+        assert (each.difference, each.low, each.high, each.p_value) == (0, 0, 0, 1)
+
+
+def test_only_seeds_that_both_have_are_paired():
+    """A trial that failed on one side takes its partner out of the difference."""
+    quantities = Quantities.of(simulate_matches(SMALL, {"bce": (0.0,) * 3}, 1, random())["bce"][0], NAMES)
+    rows = len(quantities.names)
+    value = np.arange(3.0)[:, None] + np.zeros(rows)
+    drawn = random().normal(size=(50, 3, rows))
+    three = Measured((0, 1, 2), value, drawn)
+    two = Measured((2, 0), 10 * value[[2, 0]], drawn[:, [2, 0]])
+    difference = paired_differences(two, three, quantities)[0]
+    assert difference.chance.seeds == 2
+    assert difference.difference == pytest.approx((9 * 2 + 9 * 0) / 2)
+    assert difference.baseline == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("spreads", "most"),
+    [((0.3, 0.2, 0.1), 1.25), ((0.0, 0.5, 0.0), 1.25), ((0.05, 0.0, 0.4), 1.6)],  # a part is never below zero
+)
+def test_the_variance_is_that_of_the_simulation(spreads, most):
+    """For a plain mean over images the squared standard error is, on average, the true variance, or errs upwards."""
+    by_image, by_seed, by_both = spreads
+    images, seeds, draws = 30, 4, 60
+    generator = random()
+    quantities = dataclasses.replace(_one_quantity(), images=np.array([images]))
+    totals = []
+    for _ in range(150):
+        effect = (
+            generator.normal(0, by_image, images)
+            + generator.normal(0, by_seed, (seeds, 1))
+            + generator.normal(0, by_both, (seeds, images))
+        )
+        weights = np.array(
+            [np.bincount(generator.integers(0, images, images), minlength=images) for _ in range(draws)]
+        )
+        drawn = (weights @ effect.T / images)[:, :, None]
+        ours = Measured(tuple(range(seeds)), effect.mean(1, keepdims=True), drawn)
+        zero = Measured(ours.seeds, np.zeros_like(ours.value), np.zeros_like(drawn))
+        chance = paired_differences(ours, zero, quantities)[0].chance
+        totals.append(chance.standard_error(seeds, images) ** 2)
+    true = by_image**2 / images + by_seed**2 / seeds + by_both**2 / (images * seeds)
+    assert 0.85 * true <= np.mean(totals) <= most * true
+
+
+def _one_quantity():
+    return Quantities(("AP",), np.ones((1, 1)), np.array([10]), np.array([1]), 1)
+
+
+def test_more_images_and_seeds_shrink_the_parts_they_belong_to():
+    """Images leave the part of the seeds as it is, and the other way round."""
+    chance = Chance(images=100, seeds=4, from_images=3.0, from_seeds=2.0, from_both=1.0)
+    assert chance.standard_error(4, 100) == pytest.approx(math.sqrt(6))
+    assert chance.standard_error(4, 10**12) == pytest.approx(math.sqrt(2))
+    assert chance.standard_error(10**12, 100) == pytest.approx(math.sqrt(3))
+    assert chance.standard_error(8, 200) == pytest.approx(math.sqrt(3 / 2 + 2 / 2 + 1 / 4))
+
+
+def test_one_image_gives_no_interval():
+    """A class that a single image shows has a difference but no interval and no p-value."""
+    world = dataclasses.replace(SMALL, objects=(2.0,))
+    matches = simulate_matches(world, {"bce": (0.0,), "focal": (0.3,)}, 2, random())
+    quantities = dataclasses.replace(Quantities.of(matches["bce"][0], NAMES), images=np.array([1, 1, 1]))
+    measured = {name: draw_measurements(trials, quantities, draws=20) for name, trials in matches.items()}
+    difference = paired_differences(measured["focal"], measured["bce"], quantities)[0]
+    assert math.isnan(difference.low) and math.isnan(difference.high) and math.isnan(difference.p_value)
+    assert difference.difference != 0
+
+
+KNOWN = {"bce": (0.0,) * 3, "focal": (0.1, 0.2, 0.3)}
+EQUAL = {name: (0.0,) * 3 for name in ("bce", "focal", "qfl")}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("seeds", "luck"), [(3, 0.0), (3, 0.03), (5, 0.1)])
+def test_intervals_cover_the_known_difference(seeds, luck):
+    """Over 400 comparisons, 93 to 97 % of all 95 % intervals hold the true difference."""
+    world = dataclasses.replace(SMALL, images=60, training_spread=luck)
+    truth = true_difference(world, KNOWN, 4000, np.random.default_rng(1))
+    covered = []
+    for repetition in range(400):
+        verdicts = simulate_comparison(world, KNOWN, seeds, 60, np.random.default_rng([2, repetition]))["focal"]
+        intervals = [(each.difference.low, each.difference.high) for each in verdicts]
+        covered.append([low <= true <= high for (low, high), true in zip(intervals, truth, strict=True)])
+    assert 0.93 <= np.mean(covered) <= 0.97
+
+
+@pytest.mark.slow
+def test_equal_configurations_are_rarely_called_different():
+    """Over 400 comparisons of equals, at most 5 % end with any better or worse at all."""
+    false = 0
+    for repetition in range(400):
+        verdicts = simulate_comparison(SMALL, EQUAL, 3, 60, np.random.default_rng([3, repetition]))
+        false += any(each.word != "cannot tell" for several in verdicts.values() for each in several)
+    assert false <= 20
