@@ -141,8 +141,8 @@ SEAMS = (
     Seam(
         owner="ultralytics.utils.loss:v8DetectionLoss",
         name="__init__",
-        fact="takes (model, tal_topk, tal_topk2), sets self.bce, self.class_weights, self.nc and self.device, and names "
-        "the items of its loss in self.loss_names",
+        fact="takes (model, tal_topk, tal_topk2), sets self.bce, self.class_weights, self.nc and self.device, and "
+        "names the items of its loss in self.loss_names",
         wrap=_wrap_init,
         holds=lambda init: (
             list(inspect.signature(init).parameters) == ["self", "model", "tal_topk", "tal_topk2"]
