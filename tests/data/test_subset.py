@@ -1,13 +1,10 @@
 """Subsets on disk: real COCO files in, what pycocotools and Ultralytics read back out."""
 
 import functools
-import http.server
 import json
 import os
 import shutil
-import threading
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +18,6 @@ from ultralytics.data.utils import check_det_dataset, img2label_paths, verify_im
 from tests.data.coco_files import one_image, write_coco
 from yolo_focal.data.selection import SelectionRules
 from yolo_focal.data.subset import CocoSource, SubsetOptions, make_subset
-from yolo_focal.data.yolo import read_data_yaml
 from yolo_focal.errors import DataError
 
 subset = functools.partial(make_subset, progress=False)
@@ -324,50 +320,3 @@ def test_a_read_only_place_is_refused(tmp_path: Path) -> None:
         (tmp_path / "locked").mkdir(mode=0o500)
         with pytest.raises(DataError, match=r"cannot write to .*locked"):
             subset(source, tmp_path / "locked" / "set", SubsetOptions())
-
-
-@pytest.fixture
-def image_server(tmp_path: Path) -> Iterator[tuple[str, list[str]]]:
-    """A web server over `tmp_path`/web, with the list of paths it was asked for."""
-    asked: list[str] = []
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(self.path)
-            super().do_GET()
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    (tmp_path / "web").mkdir()
-    handler = functools.partial(Handler, directory=str(tmp_path / "web"))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}", asked
-    server.shutdown()
-    server.server_close()
-
-
-def test_only_the_chosen_images_are_downloaded(tmp_path: Path, image_server: tuple[str, list[str]]) -> None:
-    """With a server, images that are neither on disk nor chosen are never asked for."""
-    server, asked = image_server
-    boxes = [{"image_id": number, "category_id": 1, "bbox": [0, 0, 9, 9], "area": 81} for number in range(1, 7)]
-    source = write_coco(tmp_path / "source", dict.fromkeys(range(1, 7), (32, 32)), boxes, {1: "thing"})
-    shutil.copytree(source.images, tmp_path / "web" / "val2017")
-    remote = CocoSource(source.annotations, tmp_path / "cache" / "val2017", server)
-    subset(remote, tmp_path / "set", SubsetOptions(rules=SelectionRules(max_images=2)))
-    placed = sorted(path.name for path in (tmp_path / "set" / "images" / "train").iterdir())
-    assert len(placed) == 2
-    assert sorted(asked) == [f"/val2017/{name}" for name in placed]
-    assert read_data_yaml(tmp_path / "set" / "data.yaml").names == ("thing",)
-
-
-def test_without_a_network_the_message_says_what_to_put_where(tmp_path: Path) -> None:
-    """A server that does not answer ends in one line with the address and the file to place."""
-    source = one_image(tmp_path / "source", [[0, 0, 9, 9]])
-    remote = CocoSource(source.annotations, tmp_path / "cache" / "val2017", "http://127.0.0.1:9")
-    with pytest.raises(
-        DataError, match=r"cannot download http://127.0.0.1:9/val2017/0001.png .*put the image at .*0001"
-    ):
-        subset(remote, tmp_path / "set", SubsetOptions())
-    assert not (tmp_path / "set").exists()
