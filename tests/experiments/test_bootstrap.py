@@ -91,9 +91,7 @@ def test_the_variance_is_that_of_the_simulation(spreads, most):
             + generator.normal(0, by_seed, (seeds, 1))
             + generator.normal(0, by_both, (seeds, images))
         )
-        weights = np.array(
-            [np.bincount(generator.integers(0, images, images), minlength=images) for _ in range(draws)]
-        )
+        weights = np.array([np.bincount(generator.integers(0, images, images), minlength=images) for _ in range(draws)])
         drawn = (weights @ effect.T / images)[:, :, None]
         ours = Measured(tuple(range(seeds)), effect.mean(1, keepdims=True), drawn)
         zero = Measured(ours.seeds, np.zeros_like(ours.value), np.zeros_like(drawn))
@@ -128,7 +126,7 @@ def test_one_image_gives_no_interval():
 
 
 KNOWN = {"bce": (0.0,) * 3, "focal": (0.1, 0.2, 0.3)}
-EQUAL = {name: (0.0,) * 3 for name in ("bce", "focal", "qfl")}
+EQUAL = dict.fromkeys(("bce", "focal", "qfl"), (0.0,) * 3)
 
 
 @pytest.mark.slow

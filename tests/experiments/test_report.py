@@ -51,7 +51,9 @@ def test_json_and_csv_say_the_same(reported):
     for name in ("focal", "qfl"):
         for quantity, result in document["configurations"][name]["results"].items():
             row = rows[name, quantity]
-            assert float(row["difference"]) == result["difference"] == pytest.approx(result["mean"] - result["baseline"])
+            assert (
+                float(row["difference"]) == result["difference"] == pytest.approx(result["mean"] - result["baseline"])
+            )
             assert float(row["low"]) <= float(row["difference"]) <= float(row["high"])
             assert row["verdict"] == result["verdict"]
             assert float(rows["bce", quantity]["mean"]) == result["baseline"]
@@ -68,15 +70,18 @@ class Page(HTMLParser):
         self.feed(text)
 
     def handle_starttag(self, tag, attributes):
+        """Note an element and what it loads."""
         self.elements.append(tag)
         self.loads += [value for name, value in attributes if name in ("src", "href", "srcset", "data", "action")]
         if tag not in ("meta", "wbr", "br", "link", "img"):
             self.open.append(tag)
 
     def handle_startendtag(self, tag, attributes):
+        """Note an element that closes itself."""
         self.elements.append(tag)
 
     def handle_endtag(self, tag):
+        """Every end belongs to the last open start."""
         assert self.open.pop() == tag
 
 
@@ -95,7 +100,13 @@ def test_the_report_shows_every_part(reported):
     """Verdicts, the correction, bars, curves, trials and the command."""
     summary, _ = reported
     text = (summary.plan.out / "report.html").read_text()
-    for phrase in ("Train the winner", "focal against bce", "qfl against bce", "AP of every class", "Precision over recall"):
+    for phrase in (
+        "Train the winner",
+        "focal against bce",
+        "qfl against bce",
+        "AP of every class",
+        "Precision over recall",
+    ):
         assert phrase in text
     assert "Holm" in text and "paired bootstrap over images and seeds" in text
     panels = 4 + 2  # all classes and each of three; mAP and box loss

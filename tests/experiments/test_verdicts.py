@@ -33,7 +33,9 @@ def test_adjusted_p_values_reject_what_the_procedure_rejects(pairs, level):
     adjusted = holm(p_values, weights)
     near = any(abs(value - level) < 1e-9 for value in adjusted)
     if not near:
-        assert {i for i, value in enumerate(adjusted) if value <= level} == rejected_step_by_step(p_values, weights, level)
+        assert {i for i, value in enumerate(adjusted) if value <= level} == rejected_step_by_step(
+            p_values, weights, level
+        )
 
 
 def test_equal_weights_are_the_ordinary_procedure():
@@ -50,12 +52,19 @@ def test_a_quantity_without_p_value_stays_open_and_keeps_its_share():
 
 def difference(quantity="AP", value=0.1, p_value=0.001, seeds=3, images=200, parts=(1e-4, 1e-4, 1e-4)):
     """A difference with the given chances; the interval plays no part in verdicts."""
-    return Difference(quantity, 0.5 + value, 0.5, value, value - 0.01, value + 0.01, p_value, Chance(images, seeds, *parts))
+    return Difference(
+        quantity, 0.5 + value, 0.5, value, value - 0.01, value + 0.01, p_value, Chance(images, seeds, *parts)
+    )
 
 
 def test_words_follow_sign_and_corrected_p_value():
     """better, worse, cannot tell."""
-    rows = [difference(value=0.1), difference("AP50", -0.1), difference("AP rare", p_value=0.04), difference("AP common", p_value=0.5)]
+    rows = [
+        difference(value=0.1),
+        difference("AP50", -0.1),
+        difference("AP rare", p_value=0.04),
+        difference("AP common", p_value=0.5),
+    ]
     verdicts = judge({"focal": rows})["focal"]
     assert [each.word for each in verdicts] == ["better", "worse", "cannot tell", "cannot tell"]
     assert verdicts[2].adjusted_p > LEVEL > verdicts[2].difference.p_value
@@ -96,7 +105,9 @@ def test_what_seeds_alone_cannot_settle_is_not_promised():
     """Where images are the uncertain part, no number of seeds is advised, and the other way round."""
     by_images = difference(value=0.01, p_value=0.4, parts=(1e-4, 0.0, 0.0))
     by_seeds = difference(value=0.01, p_value=0.4, parts=(0.0, 1e-4, 0.0))
-    first, second = (judge({"focal": [each, difference("AP50", p_value=0.9)]})["focal"][0].enough for each in (by_images, by_seeds))
+    first, second = (
+        judge({"focal": [each, difference("AP50", p_value=0.9)]})["focal"][0].enough for each in (by_images, by_seeds)
+    )
     assert first.seeds is None and first.images_times is not None
     assert second.seeds is not None and second.images_times is None
 

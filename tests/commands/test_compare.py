@@ -1,0 +1,269 @@
+"""`yolo-focal compare` from end to end on a handful of small images, and everything it refuses."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+import yolo_focal
+from yolo_focal.cli import main
+
+TINY = [
+    "model=yolo11n.yaml",
+    "epochs=2",
+    "imgsz=32",
+    "batch=4",
+    "device=cpu",
+    "val=False",
+    "warmup_epochs=0",
+    "draws=100",
+]
+
+
+@pytest.fixture(autouse=True)
+def plugin_off_afterwards():
+    """The command enables the plugin in its process; other tests start without it."""
+    yield
+    yolo_focal.disable()
+
+
+@pytest.fixture(scope="module")
+def squares(tmp_path_factory):
+    """A dataset of light and dark squares: eight images to train on, six to evaluate on, an unlabelled test split."""
+    root = tmp_path_factory.mktemp("squares")
+    random = np.random.default_rng(0)
+    for split, count in (("train", 8), ("val", 6), ("test", 2)):
+        (root / "images" / split).mkdir(parents=True)
+        (root / "labels" / split).mkdir(parents=True)
+        for number in range(count):
+            image = np.full((64, 64, 3), 128, np.uint8)
+            lines = []
+            for kind in (0, 1):
+                x, y = random.integers(0, 40, 2)
+                image[y : y + 24, x : x + 24] = 255 * kind
+                lines.append(f"{kind} {(x + 12) / 64} {(y + 12) / 64} {24 / 64} {24 / 64}")
+            cv2.imwrite(str(root / "images" / split / f"{number}.png"), image)
+            if split != "test":
+                (root / "labels" / split / f"{number}.txt").write_text("\n".join(lines))
+    (root / "squares.yaml").write_text(
+        "train: images/train\nval: images/val\ntest: images/test\nnames: [dark, light]\n"
+    )
+    return root / "squares.yaml"
+
+
+def words(data, out, *more, losses="focal", seeds=2):
+    return ["compare", f"data={data}", f"out={out}", f"losses={losses}", f"seeds={seeds}", *TINY, *more]
+
+
+def rows_of(out):
+    """The lines of the journal as dictionaries, sorted."""
+    rows = [json.loads(line) for line in (out / "trials.jsonl").read_text().splitlines()]
+    return sorted(rows, key=lambda row: (row["seed"], row["configuration"]))
+
+
+def start(arguments):
+    """The command in a process group of its own, so that it can be killed with everything it started."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "yolo_focal", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def wait_for(path, process, seconds=120):
+    """Return when `path` exists."""
+    deadline = time.monotonic() + seconds
+    while not path.exists():
+        assert process.poll() is None and time.monotonic() < deadline, process.communicate()[0]
+        time.sleep(0.01)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(squares, tmp_path_factory):
+    """A comparison that nothing interrupted: its folder and what it printed."""
+    out = tmp_path_factory.mktemp("undisturbed") / "out"
+    process = start(words(squares, out))
+    printed, _ = process.communicate()
+    assert process.returncode == 0, printed
+    return out, printed
+
+
+@pytest.mark.slow
+def test_every_trial_is_what_was_asked(undisturbed):
+    """Arguments from args.yaml and criterion as it ran, seed by seed."""
+    out, _ = undisturbed
+    rows = rows_of(out)
+    assert [(row["configuration"], row["seed"]) for row in rows] == [("bce", 0), ("focal", 0), ("bce", 1), ("focal", 1)]
+    for row in rows:
+        focal = row["configuration"] == "focal"
+        assert row["status"] == "finished" and row["images"] == 6
+        assert row["criterion"] == {"class": "focal(gamma=1.5, alpha=0.25)" if focal else "BCE"}
+        assert ("fl_gamma" in row["arguments"]) == focal
+        assert row["arguments"]["seed"] == row["seed"] and row["arguments"]["epochs"] == 2
+
+
+@pytest.mark.slow
+def test_output_files_and_what_is_printed(undisturbed):
+    """A line per trial with the time left, the table, a command, four files."""
+    out, printed = undisturbed
+    assert {"trials.jsonl", "summary.json", "results.csv", "report.html"} <= {path.name for path in out.iterdir()}
+    assert " 1/4 " in printed and " 4/4 " in printed and "left" in printed
+    assert "Train it: yolo-focal train" in printed
+    assert json.loads((out / "summary.json").read_text())["configurations"]["focal"]["seeds"] == [0, 1]
+
+
+@pytest.mark.slow
+def test_killed_in_the_second_trial_and_started_again_it_ends_the_same(undisturbed, squares, tmp_path):
+    """SIGKILL during a training: nothing is lost or done twice, and every number is that of an undisturbed run."""
+    out = tmp_path / "out"
+    process = start(words(squares, out))
+    wait_for(out / "trials" / "focal-seed0" / "run" / "args.yaml", process)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert len((out / "trials.jsonl").read_text().splitlines()) == 1
+    first_trained = (out / "trials" / "bce-seed0" / "trained.json").stat().st_mtime_ns
+    (out / "trials.jsonl").open("a").write('{"configuration": "fo')  # and the disk has half a line
+
+    assert subprocess.run([sys.executable, "-m", "yolo_focal", *words(squares, out)], check=False).returncode == 0
+    assert (out / "trials" / "bce-seed0" / "trained.json").stat().st_mtime_ns == first_trained
+    assert rows_of(out) == rows_of(undisturbed[0])
+    for name in ("summary.json", "results.csv"):
+        assert (out / name).read_text() == (undisturbed[0] / name).read_text()
+
+
+@pytest.mark.slow
+def test_a_finished_comparison_trains_nothing_again(undisturbed, squares):
+    """The same command once more only judges and reports."""
+    out, _ = undisturbed
+    before = (out / "trials.jsonl").read_bytes()
+    results = (out / "results.csv").read_text()
+    assert main(words(squares, out)) == 0
+    assert (out / "trials.jsonl").read_bytes() == before
+    assert (out / "results.csv").read_text() == results
+
+
+@pytest.mark.slow
+def test_another_comparison_is_refused_in_this_folder(undisturbed, squares, capsys):
+    """The line says what differs, then and now; nothing is written."""
+    out, _ = undisturbed
+    before = {path: path.stat().st_mtime_ns for path in out.iterdir()}
+    assert main([*words(squares, out, seeds=3), "epochs=3", "lr0=0.5"]) == 2
+    message = capsys.readouterr().err
+    for phrase in ("holds another comparison", "epochs was 2, is now 3", "lr0 was not given, is now 0.5", "seeds was"):
+        assert phrase in message
+    assert before == {path: path.stat().st_mtime_ns for path in out.iterdir()}
+
+
+@pytest.mark.slow
+def test_a_failing_trial_is_reported_and_the_others_go_on(squares, tmp_path, capsys):
+    """A learning-rate schedule that cannot be computed fails its trials only; the exit code is 1; a restart retries."""
+    out = tmp_path / "out"
+    losses = "bce:nbs=0,focal"
+    assert main(words(squares, out, losses=losses, seeds=1)) == 1
+    printed = capsys.readouterr().out
+    status = {row["configuration"]: row["status"] for row in rows_of(out)}
+    assert status == {"bce": "finished", "bce:nbs=0": "failed", "focal": "finished"}
+    assert "FAILED bce:nbs=0 seed 0: ZeroDivisionError" in printed
+    assert "Traceback" in (out / "trials" / "bce-nbs=0-seed0" / "error.txt").read_text()
+    assert main(words(squares, out, losses=losses, seeds=1)) == 1
+    assert [row["configuration"] for row in rows_of(out)].count("bce:nbs=0") == 2
+
+
+@pytest.mark.slow
+def test_two_processes_cannot_share_a_folder(squares, tmp_path, capsys):
+    """The second one is told so and changes nothing."""
+    out = tmp_path / "out"
+    process = start(words(squares, out))
+    wait_for(out / "trials", process)
+    assert main(words(squares, out)) == 2
+    assert "another process is at work" in capsys.readouterr().err
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+@pytest.mark.parametrize(
+    ("change", "phrases"),
+    [
+        (["losses=fokal"], ["unknown loss 'fokal'", "did you mean 'focal'?"]),
+        (["losses=focal:gamma"], ["must be key=value"]),
+        (["losses=focal:fl_gama=2"], ["'fl_gama' is not a training argument", "did you mean 'fl_gamma'?"]),
+        (["losses=focal:fl_alpha=[0.1,0.2,0.3]"], ["fl_alpha has 3 numbers", "2 classes"]),
+        (["losses=focal:optimizer=[1]"], ["optimizer"]),
+        (["seeds=0"], ["seeds must be how many seeds (>= 1)", "got '0'"]),
+        (["seeds=-2"], ["seeds must be how many seeds"]),
+        (["seeds=1,1"], ["different ones"]),
+        (["seeds=two"], ["got 'two'"]),
+        (["split=test"], ["the split 'test'", "has no labels", "choose another split="]),
+        (["engine=slurm"], ["engine must be one of local, ray"]),
+        (["imgsz=100"], ["imgsz must be a multiple of 32", "got 100"]),
+        (["device=0,1"], ["device must be a single one", "engine=ray"]),
+        (["fl_gamma=2"], ["fl_gamma=2 belongs to a configuration: losses=focal:fl_gamma=2"]),
+        (["cls_pw=1"], ["losses=bce,cls_pw:cls_pw=1"]),
+        (["lr=0.1"], ["'lr' is not an argument of compare", "did you mean 'lr"]),
+        (["model=nothing.yaml"], ["model=nothing.yaml cannot be loaded"]),
+        (["data=nothing.yaml"], ["nothing.yaml does not exist"]),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(squares, tmp_path, capsys, change, phrases):
+    """Exit code 2, value, expectation and remedy in one line, no output folder."""
+    out = tmp_path / "out"
+    assert main([*words(squares, out), *change]) == 2
+    message = capsys.readouterr().err
+    assert all(phrase in message for phrase in phrases), message
+    assert message.count("\n") == 1
+    assert not out.exists()
+
+
+def test_a_folder_that_is_not_a_comparison_is_left_alone(squares, tmp_path, capsys):
+    """A folder with other files is refused, and so is a damaged record."""
+    (tmp_path / "notes.txt").write_text("mine")
+    assert main(words(squares, tmp_path)) == 2
+    assert "is not empty and holds no comparison" in capsys.readouterr().err
+    (tmp_path / "comparison.json").write_text("[]")
+    assert main(words(squares, tmp_path)) == 2
+    assert "is not the record of a comparison" in capsys.readouterr().err
+    assert {path.name for path in tmp_path.iterdir()} == {"notes.txt", "comparison.json"}
+
+
+def test_ray_missing_is_said_before_anything_starts(squares, tmp_path, capsys, monkeypatch):
+    """The message has the command that installs it."""
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert main([*words(squares, tmp_path / "out"), "engine=ray"]) == 2
+    assert "pip install 'yolo_focal[ray]'" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def processes_of(out: Path):
+    """The process that trains into `out`, found by what Ray's workers have open; None while there is none."""
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                title = (folder / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if title.startswith(b"ray::run_trial"):
+                yield int(folder.name)
+
+
+@pytest.mark.slow
+def test_ray_gives_the_same_trials_and_survives_a_lost_worker(undisturbed, squares, tmp_path):
+    """Two workers, one of them killed in the middle of a training: the same journal as one process alone."""
+    pytest.importorskip("ray")
+    out = tmp_path / "out"
+    process = start(words(squares, out, "engine=ray", "parallel=2"))
+    wait_for(out / "trials" / "bce-seed0" / "run" / "args.yaml", process)
+    victims = list(processes_of(out))
+    os.kill(victims[0], signal.SIGKILL)
+    printed, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, printed
+    assert rows_of(out) == rows_of(undisturbed[0])
+    assert len((out / "trials.jsonl").read_text().splitlines()) == 4
