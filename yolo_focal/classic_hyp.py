@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from yolo_focal.errors import ConfigError
 
-__all__ = ["CLASSIC_KEYS", "IMPLIED", "ClassicKey", "Translation", "is_classic", "translate"]
+__all__ = ["CLASSIC_KEYS", "ClassicKey", "IMPLIED", "Translation", "is_classic", "translate"]
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,15 @@ from yolo_focal.resources import cfg_names
 __all__ = ["COMMANDS", "help_text", "main"]
 
 COMMANDS: dict[str, str] = {
-    "compare": "yolo_focal.commands.compare",
-    "convert": "yolo_focal.commands.convert",
     "demo": "yolo_focal.commands.demo",
+    "evaluate": "yolo_focal.commands.evaluate",
+    "compare": "yolo_focal.commands.compare",
     "calibrate": "yolo_focal.commands.calibrate",
     "tune": "yolo_focal.commands.tune",
+    "subset": "yolo_focal.commands.subset",
+    "yolo2coco": "yolo_focal.commands.yolo2coco",
+    "voc2yolo": "yolo_focal.commands.voc2yolo",
+    "convert": "yolo_focal.commands.convert",
 }
 
 

@@ -16,7 +16,7 @@ from yolo_focal.data.subset_files import CocoSource, SubsetPart, subset_notes, s
 from yolo_focal.errors import DataError
 from yolo_focal.files import new_folder, write_json
 
-__all__ = ["LABEL_MODES", "CocoSource", "SubsetOptions", "make_subset"]
+__all__ = ["CocoSource", "LABEL_MODES", "SubsetOptions", "make_subset"]
 
 LABEL_MODES = ("selected", "all")
 

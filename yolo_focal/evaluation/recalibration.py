@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from yolo_focal.data.locate import datasets_folder
 from yolo_focal.data.yolo import YoloDataset, read_data_yaml
 from yolo_focal.errors import DataError
 from yolo_focal.evaluation.boxes import Bools, Detections, Floats, Ints
@@ -14,7 +15,7 @@ from yolo_focal.evaluation.matching import ImageMatches
 from yolo_focal.evaluation.model import ModelEvaluation, evaluate_model
 from yolo_focal.evaluation.score_map import ScoreMap, fit_score_map, logits_of_scores
 from yolo_focal.ultra.anchor_scores import record_anchor_logits
-from yolo_focal.ultra.builtin_data import datasets_folder, resolve_data
+from yolo_focal.ultra.builtin_data import resolve_data
 from yolo_focal.ultra.score_folding import fold_scores, load_branch, read_checkpoint, score_branches, write_folded
 
 __all__ = ["LEAST_SCORE", "Recalibration", "other_split", "recalibrate", "trained_size"]

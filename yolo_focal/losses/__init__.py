@@ -17,10 +17,10 @@ from yolo_focal.losses.table import LOSSES, LossRow
 from yolo_focal.losses.varifocal import VarifocalLoss, varifocal_loss
 
 __all__ = [
-    "LOSSES",
     "AsymmetricLoss",
     "BinaryCrossEntropy",
     "FocalLoss",
+    "LOSSES",
     "LossRow",
     "MatchabilityAwareLoss",
     "MultiBoxLoss",

@@ -11,10 +11,11 @@ from typing import Any
 
 from yolo_focal.config import AUTO, KEYS
 from yolo_focal.data.frequencies import alpha_from_frequencies
+from yolo_focal.data.locate import datasets_folder
 from yolo_focal.data.statistics import class_counts
 from yolo_focal.data.yolo import read_data_yaml
 from yolo_focal.errors import ConfigError
-from yolo_focal.ultra.builtin_data import data_file, datasets_folder
+from yolo_focal.ultra.builtin_data import data_file
 
 __all__ = ["settle_alpha"]
 

@@ -3,17 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+from yolo_focal.data.locate import datasets_folder
 from yolo_focal.data.shapes import ensure_shapes
 from yolo_focal.errors import DataError
 from yolo_focal.resources import cfg_file
 from yolo_focal.ultra.patching import resolve
 
-__all__ = ["check_data_exists", "class_count", "data_file", "datasets_folder", "resolve_data"]
-
-
-def datasets_folder() -> Path:
-    """Ultralytics' datasets directory (`yolo settings datasets_dir=...`)."""
-    return Path(resolve("ultralytics.utils:SETTINGS")["datasets_dir"])
+__all__ = ["check_data_exists", "class_count", "data_file", "resolve_data"]
 
 
 def resolve_data(data: Any) -> Any:

@@ -18,7 +18,7 @@ from yolo_focal.config import AUTO, FocalConfig
 from yolo_focal.errors import ConfigError
 from yolo_focal.ultra.patching import resolve
 
-__all__ = ["MEASURED_BATCHES", "GainMeter", "Progress", "follow_training", "progress_of"]
+__all__ = ["GainMeter", "MEASURED_BATCHES", "Progress", "follow_training", "progress_of"]
 
 MEASURED_BATCHES = 8
 
