@@ -86,7 +86,5 @@ def test_annotations_come_out_of_the_archive_once(tmp_path: Path, image_server: 
 
 def test_without_a_network_annotations_have_a_place_to_be_put(tmp_path: Path) -> None:
     """The message has the address of the archive and the path of the file wanted."""
-    with pytest.raises(
-        DataError, match=r"trainval2017.zip .*unpack that file so that .*val2017.json"
-    ):
+    with pytest.raises(DataError, match=r"trainval2017.zip .*unpack that file so that .*val2017.json"):
         fetch_annotations("val2017", tmp_path / "coco", server=NOBODY)

@@ -130,6 +130,23 @@ def test_a_minimum_above_the_source_is_noted_with_what_there_is(tmp_path: Path, 
     assert any(f"the source has only {row['available']}" in note for note in manifest["notes"])
 
 
+def test_a_minimum_that_other_limits_forbid_is_noted(tmp_path: Path, coco_tiny: CocoSource) -> None:
+    """Two images cannot hold 100 people, and the note blames the limit."""
+    options = SubsetOptions(categories=("person",), rules=SelectionRules(min_per_class=100, max_images=2))
+    manifest = subset(coco_tiny, tmp_path / "set", options)
+    assert any("person: 100 instances asked" in note and "the other limits" in note for note in manifest["notes"])
+
+
+def test_a_class_name_cannot_add_keys_to_the_data_yaml(tmp_path: Path) -> None:
+    """Names are data: line breaks and YAML syntax in them stay inside the name."""
+    evil = "thing\ntrain: /etc"
+    boxes = [{"image_id": 1, "category_id": 1, "bbox": [0, 0, 9, 9], "area": 81}]
+    source = write_coco(tmp_path / "source", {1: (32, 32)}, boxes, {1: evil, 2: "path: {a: [b"})
+    subset(source, tmp_path / "set", SubsetOptions(rules=SelectionRules(min_per_class=5)))
+    content = yaml.safe_load((tmp_path / "set" / "data.yaml").read_text())
+    assert content == {"train": "images/train", "val": "images/train", "names": {0: evil, 1: "path: {a: [b"}}
+
+
 def test_record_order_does_not_matter_and_the_seed_does(tmp_path: Path, coco_tiny: CocoSource) -> None:
     """A file with its lists reversed gives the same files; another seed gives other images."""
     content = json.loads(coco_tiny.annotations.read_text())

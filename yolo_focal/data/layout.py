@@ -38,7 +38,8 @@ def write_data_yaml(path: Path, purpose: Sequence[str], splits: Mapping[str, str
         splits: split -> folder relative to the YAML.
         names: class names by index.
     """
-    comments = [f"# {line}" for line in [*purpose, "No `path:` key: the folder of this file is the root."]]
+    lines = [*purpose, "No `path:` key: the folder of this file is the root."]
+    comments = ["# " + " ".join(line.split()) for line in lines]  # a class name may hold a line break
     body = yaml.safe_dump(
         {**splits, "names": dict(enumerate(names))}, sort_keys=False, allow_unicode=True, default_flow_style=False
     )

@@ -199,7 +199,7 @@ def _match(counts: ImageCounts, targets: dict[int, int], order: list[int], start
     weights = {kind: 1 / (target * target) for kind, target in targets.items()}
     chosen = start | {image for image in order if not counts[image]}
     excess = {kind: sum(counts[image].get(kind, 0) for image in chosen) - target for kind, target in targets.items()}
-    rarest_first = [(image, tuple(counts[image].items())) for image in order if counts[image]]
+    rarest_first = [(image, sorted(counts[image].items())) for image in order if counts[image]]
     rarest_first.sort(key=lambda entry: min(targets[kind] for kind, _ in entry[1]))
     for _ in range(MOST_SWEEPS):
         changes = 0

@@ -111,11 +111,12 @@ def subset_notes(parts: list[SubsetPart]) -> list[str]:
     for category, deviation in train.selection.shortfalls().items():
         asked, available = train.selection.asked[category], train.available[category]
         reached = train.selection.reached[category]
-        reason = (
-            f"the source has only {available}"
-            if available < asked
-            else "objects come in whole images, shared with classes that already have enough"
-        )
+        if available < asked:
+            reason = f"the source has only {available}"
+        elif train.selection.exact:
+            reason = "objects come in whole images, shared with classes that need other numbers"
+        else:
+            reason = "the other limits leave no room for more"
         notes.append(
             f"{train.dataset.categories[category]}: {asked} instances asked, {reached} reached "
             f"({deviation:+.0%}): {reason}."
