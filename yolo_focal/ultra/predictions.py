@@ -20,7 +20,7 @@ from yolo_focal.ultra import validation
 from yolo_focal.ultra.builtin_data import check_data_exists, resolve_data
 from yolo_focal.ultra.patching import MARK, Seam, resolve
 
-__all__ = ["Predictions", "collect_predictions", "ultralytics_average_precision"]
+__all__ = ["Predictions", "collect_predictions", "remove_label_cache", "ultralytics_average_precision"]
 
 TASKS_WITH_BOXES = ("detect", "segment", "pose")
 
@@ -126,7 +126,7 @@ def collect_predictions(
             val=False,  # else official COCO splits are also evaluated with a package that may not be installed
             verbose=False,
         )
-    _remove_label_cache(record.label_files, started)
+    remove_label_cache(record.label_files, started)
     return record.predictions(metrics, tuple(count.per_image) or None)
 
 
@@ -261,7 +261,7 @@ def _is_installed(seam: Seam) -> bool:
     return hasattr(getattr(resolve(seam.owner), seam.name), MARK)
 
 
-def _remove_label_cache(label_files: Sequence[str], started: float) -> None:
+def remove_label_cache(label_files: Sequence[str], started: float) -> None:
     """Remove the cache that Ultralytics wrote beside the labels since `started`; an older one was valid and stays."""
     for folder in {Path(file).parent for file in label_files[:1]}:
         cache = folder.with_suffix(".cache")
