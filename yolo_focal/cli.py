@@ -57,7 +57,7 @@ def _run_command(name: str, command: ModuleType, words: list[str]) -> int:
     if any(word.lstrip("-") in ("help", "h") for word in words):
         print(help_table(name, command.SUMMARY, command.ARGUMENTS))
         return 0
-    passed_through = getattr(command, "passed_through", tuple)()
+    passed_through = command.passed_through() if hasattr(command, "passed_through") else []
     code: int = command.run(parse_arguments(name, command.ARGUMENTS, words, passed_through))
     return code
 

@@ -9,8 +9,7 @@ import difflib
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from numbers import Real
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from yolo_focal.errors import ConfigError
 from yolo_focal.losses import LOSSES
@@ -20,8 +19,8 @@ __all__ = ["Branch", "FocalConfig", "KEYS", "Key", "Scope", "closest_key", "foca
 Branch = Literal["both", "one2many", "one2one"]
 Scope = Literal["both", "cls", "obj"]
 Alpha = float | tuple[float, ...] | Literal["auto"] | None
-SAME = "same"  # of an objectness setting: as the class loss has it
-AUTO = "auto"  # of fl_gain: measured over the first batches, and a number from then on
+SAME: Final = "same"  # of an objectness setting: as the class loss has it
+AUTO: Final = "auto"  # of fl_gain and fl_alpha: measured at the start of a training, and numbers from then on
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class Key:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and value is not True and value is not False and math.isfinite(value)
 
 
 def _number(minimum: float, maximum: float = math.inf, remedy: str = "") -> Callable[[Any], str | None]:
@@ -177,10 +176,15 @@ class FocalConfig:
             alpha=self.alpha if self.objectness_alpha == "same" else self.objectness_alpha,
         )
 
-    def check_classes(self, number_of_classes: int) -> None:
-        """Raise ConfigError where alpha is not settled or is a list of another length than the number of classes."""
-        if self.alpha == AUTO:
+    @property
+    def settled_alpha(self) -> float | tuple[float, ...] | None:
+        """`alpha`; ConfigError while it is still "auto"."""
+        if self.alpha == "auto":
             raise ConfigError(f"fl_alpha={AUTO} is settled when a training starts on a dataset; give numbers here")
+        return self.alpha
+
+    def check_classes(self, number_of_classes: int) -> None:
+        """Raise ConfigError where alpha is a list of another length than the dataset's number of classes."""
         if isinstance(self.alpha, tuple) and len(self.alpha) != number_of_classes:
             raise ConfigError(
                 f"fl_alpha has {len(self.alpha)} numbers, but the dataset has {number_of_classes} classes; "

@@ -49,7 +49,8 @@ class ClassCriterion(FocalTerm):
         device: torch.device | None = None,
         progress: Progress | None = None,
     ):
-        alpha = torch.tensor(config.alpha, device=device) if isinstance(config.alpha, tuple) else config.alpha
+        settled = config.settled_alpha
+        alpha = torch.tensor(settled, device=device) if isinstance(settled, tuple) else settled
         make = LOSSES[config.loss].make
         loss = make(gamma=config.gamma, alpha=alpha, weight=class_weights, reduction="sum")
         stock = LOSSES["bce"].make(gamma=0.0, alpha=None, weight=class_weights, reduction="sum")

@@ -74,7 +74,7 @@ class BinaryPixelCriterion(FocalTerm):
     """Stands in for the BCE of binary semantic segmentation: the sum over one logit per pixel."""
 
     def __init__(self, config: FocalConfig, progress: Progress):
-        loss = LOSSES[config.loss].make(gamma=config.gamma, alpha=config.alpha, reduction="sum")
+        loss = LOSSES[config.loss].make(gamma=config.gamma, alpha=config.settled_alpha, reduction="sum")
         super().__init__(config, loss, nn.BCEWithLogitsLoss(reduction="sum"), progress)
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from yolo_focal.classic_hyp import is_classic
-from yolo_focal.config import AUTO, read_config
+from yolo_focal.config import read_config
 from yolo_focal.errors import UnsupportedModelError
 from yolo_focal.hyp import find_hyp, read_hyp
 from yolo_focal.ultra.anchor_head import anchor_head
@@ -40,7 +40,7 @@ def check_training(model: nn.Module, given: Mapping[str, Any]) -> None:
     if config is None:
         return
     check_family(model, config, given)
-    if number_of_classes is not None and config.alpha != AUTO:  # that is settled when the arguments are merged
+    if number_of_classes is not None:
         config.check_classes(number_of_classes)
 
 
