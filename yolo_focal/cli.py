@@ -11,6 +11,7 @@ from types import ModuleType
 from yolo_focal import __version__
 from yolo_focal.commands.arguments import help_table, parse_arguments
 from yolo_focal.config import KEYS
+from yolo_focal.detector.config import ANCHOR_KEYS
 from yolo_focal.errors import YoloFocalError
 from yolo_focal.resources import cfg_names
 
@@ -65,7 +66,8 @@ def _run_command(name: str, command: ModuleType, words: list[str]) -> int:
 def help_text() -> str:
     """What `yolo-focal help` prints: commands, training arguments, presets."""
     commands = {name: importlib.import_module(path).SUMMARY for name, path in COMMANDS.items()}
-    width = max(len(name) for name in [*KEYS, *commands])
+    keys = {**KEYS, **ANCHOR_KEYS}
+    width = max(len(name) for name in [*keys, *commands])
     lines = [
         f"yolo-focal {__version__}: focal-family losses for Ultralytics YOLO",
         "",
@@ -76,7 +78,7 @@ def help_text() -> str:
         *(f"  {name:<{width}}  {summary}" for name, summary in commands.items()),
         "",
         "Training arguments:",
-        *(f"  {key.name:<{width}}  {key.help} (default {key.default})" for key in KEYS.values()),
+        *(f"  {key.name:<{width}}  {key.help} (default {key.default})" for key in keys.values()),
         "",
         f"Presets for cfg=: {', '.join(cfg_names('hyp'))}",
     ]
