@@ -6,6 +6,7 @@ known shift of that sum, class by class. Nothing here is a model of a loss: it o
 real comparison, all of them at once, so that an interval that is right here had to account for each.
 """
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -18,7 +19,7 @@ from yolo_focal.experiments.bootstrap import draw_measurements, paired_differenc
 from yolo_focal.experiments.quantities import Quantities
 from yolo_focal.experiments.verdicts import Verdict, judge
 
-__all__ = ["World", "simulate_comparison", "simulate_matches", "true_difference"]
+__all__ = ["Frequencies", "World", "repeat_comparisons", "simulate_matches", "true_difference"]
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,56 @@ def _train(world: World, image: Ints, category: Ints, ease: Floats, random: np.r
     )
 
 
-def simulate_comparison(
+@dataclass(frozen=True, eq=False)
+class Frequencies:
+    """How often simulated comparisons were right.
+
+    Attributes:
+        repetitions: how many comparisons.
+        covered: (R,) share whose interval of each quantity held the true difference.
+        half_widths: (R,) mean half-width of these intervals.
+        false_verdicts: share with any better or worse on the configuration that equals the baseline.
+        true_verdicts: (R,) share with the right verdict on the configuration that differs.
+    """
+
+    repetitions: int
+    covered: Floats
+    half_widths: Floats
+    false_verdicts: float
+    true_verdicts: Floats
+
+
+def repeat_comparisons(
+    world: World, shift: tuple[float, ...], seeds: int, draws: int, repetitions: int, seed: int = 0
+) -> Frequencies:
+    """Compare a baseline with a configuration that differs by `shift` and one that does not differ, again and again.
+
+    Args:
+        world: the chances.
+        shift: how much better one configuration finds the objects of each class.
+        seeds: trainings of each.
+        draws: resamples of the images in each comparison.
+        repetitions: how many comparisons.
+        seed: where all chance comes from.
+    """
+    shifts = {"baseline": (0.0,) * len(shift), "other": shift, "equal": (0.0,) * len(shift)}
+    truth = true_difference(world, shifts, 10 * repetitions, np.random.default_rng([seed, 0]))
+    covered, half_widths, right, false_verdicts = [], [], [], 0
+    for repetition in range(repetitions):
+        random = np.random.default_rng([seed, 1, repetition])
+        verdicts = _simulate_comparison(world, shifts, seeds, draws, random)
+        ends = np.array([(each.difference.low, each.difference.high) for each in verdicts["other"]])
+        covered.append((ends[:, 0] <= truth) & (truth <= ends[:, 1]))
+        half_widths.append((ends[:, 1] - ends[:, 0]) / 2)
+        words = np.array([each.word for each in verdicts["other"]])
+        right.append(words == np.where(truth > 0, "better", "worse"))
+        false_verdicts += any(each.word != "cannot tell" for each in verdicts["equal"])
+    means = (np.asarray(np.mean(each, axis=0)) for each in (covered, half_widths, right))
+    share, width, power = means
+    return Frequencies(repetitions, share, width, false_verdicts / repetitions, power)
+
+
+def _simulate_comparison(
     world: World, shifts: Mapping[str, tuple[float, ...]], seeds: int, draws: int, random: np.random.Generator
 ) -> dict[str, list[Verdict]]:
     """The verdicts of one whole comparison on simulated trainings; the first configuration is the baseline."""
@@ -118,9 +168,10 @@ def true_difference(
     The mean of `repetitions` comparisons with one seed each, on images of their own: as the intervals see it, the
     small-sample bias of AP included.
     """
+    first_two = dict(itertools.islice(shifts.items(), 2))
     differences = []
     for _ in range(repetitions):
-        matches = simulate_matches(world, shifts, 1, random)
+        matches = simulate_matches(world, first_two, 1, random)
         quantities = _quantities(world, matches)
         first, second = (quantities.measure(average_precision_from_matches(trials[0])) for trials in matches.values())
         differences.append(second - first)
