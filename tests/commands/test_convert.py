@@ -1,5 +1,7 @@
 """The convert command, from an original file to a checkpoint that stock Ultralytics code uses."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -165,3 +167,56 @@ def test_bad_input_is_one_line_exit_code_2_and_nothing_written(original, tmp_pat
         error = capsys.readouterr().err
         assert phrase in error and error.count("\n") == 1, error
     assert {path.name for path in tmp_path.iterdir()} == {"text.pt", "two.yaml"}
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("yolov5n6-anchor.yaml", {}),
+        ("yolov5s-anchor.yaml", {"root": "DetectionModel", "names": dict}),
+        (
+            "yolov5n-anchor.yaml",
+            {
+                "root": "DetectionModel",
+                "dtype": torch.float32,
+                "baggage": {"best_fitness": np.array([0.5]), "opt": {"save_dir": Path("runs/exp")}, "date": "now"},
+            },
+        ),
+    ],
+)
+def test_other_scales_levels_and_versions_are_converted(tmp_path, name, given):
+    """P6, the class names of v6.2 and later, and files that training has not stripped give the same boxes as before."""
+    from ultralytics import YOLO
+
+    from tests.commands.original_format import write_original
+
+    yolo_focal.enable()
+    torch.manual_seed(0)
+    model = YOLO(name).model
+    model.names = {i: f"class {i}" for i in range(80)}
+    model = model.half().float().eval() if given.get("dtype") is None else model.eval()
+    image = torch.rand(1, 3, 128, 128)
+    with torch.no_grad():
+        expected = model(image)[0]
+    write_original(model, tmp_path / "last.pt", **given)
+    assert main(["convert", f"weights={tmp_path / 'last.pt'}"]) == 0
+    found = YOLO(tmp_path / "last-anchor.pt").model
+    assert found.names == model.names and found.yaml["scale"] == model.yaml["scale"]
+    half = given.get("dtype") == torch.float32  # checkpoints of Ultralytics are stored in half precision
+    with torch.no_grad():
+        torch.testing.assert_close(found(image)[0], expected, rtol=0.02 if half else 1e-4, atol=0.5 if half else 1e-3)
+    yolo_focal.disable()
+
+
+def test_a_tree_of_modules_without_end_is_refused(tmp_path, capsys):
+    """A file can hold a module that contains itself; reading it ends in one line."""
+    from ultralytics import YOLO
+
+    from tests.commands.original_format import write_original
+
+    yolo_focal.enable()
+    model = YOLO("yolov5n-anchor.yaml").model
+    write_original(model, tmp_path / "endless.pt", change=lambda layers: layers[9].add_module("again", layers[9]))
+    yolo_focal.disable()
+    assert main(["convert", f"weights={tmp_path / 'endless.pt'}"]) == 2
+    assert "modules nested deeper than a YOLOv5 model" in capsys.readouterr().err

@@ -165,8 +165,8 @@ def _check_archive(path: Path) -> None:
 
 def _read_model(model: Any) -> OriginalCheckpoint:
     layers = _children(_children(model)["model"])
-    if len(layers) not in (25, 33):
-        raise ValueError(f"{len(layers)} layers, expected 25 (P5) or 33 (P6)")
+    if len(layers) not in (25, 34):
+        raise ValueError(f"{len(layers)} layers, expected 25 (P5) or 34 (P6)")
     head = list(layers.values())[-1]
     if type(head) is not _STAND_INS["models.yolo.Detect"]:
         raise ValueError(f"the last layer is {type(head).__name__}, expected Detect")
