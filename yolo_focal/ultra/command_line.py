@@ -13,7 +13,7 @@ from yolo_focal.ultra.builtin_data import check_data_exists, resolve_data
 from yolo_focal.ultra.keys import check_call, misspelt
 from yolo_focal.ultra.patching import resolve
 
-__all__ = ["run_yolo"]
+__all__ = ["checked_words", "run_yolo"]
 
 _SPECIAL = frozenset({"checks", "version", "settings", "cfg", "login", "logout", "copy-cfg", "solutions"})
 _BARE_SWITCHES = frozenset({"half", "int8", "end2end", "nms"})  # upstream takes these words alone as True
@@ -30,7 +30,7 @@ def run_yolo(words: Sequence[str]) -> int:
 
     yolo_focal.enable()
     if words[0].lstrip("-") not in _SPECIAL:
-        sys.argv[1:] = _checked(words)
+        sys.argv[1:] = checked_words(words)
     try:
         entrypoint()
     except FileNotFoundError as error:
@@ -38,7 +38,7 @@ def run_yolo(words: Sequence[str]) -> int:
     return 0
 
 
-def _checked(words: Sequence[str]) -> list[str]:
+def checked_words(words: Sequence[str]) -> list[str]:
     """`words` with `cfg=` as a path, after checking all they say."""
     cfg = resolve("ultralytics.cfg")
     known = resolve("ultralytics.utils:DEFAULT_CFG_DICT")
