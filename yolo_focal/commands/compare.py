@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from yolo_focal.commands.arguments import Argument, choice, number
+from yolo_focal.commands.arguments import Argument, choice, number, switch
 from yolo_focal.config import KEYS
 from yolo_focal.errors import ConfigError
 
@@ -41,9 +41,10 @@ ARGUMENTS = (
     Argument("draws", 1000, "resamples of the images behind each interval", number(int, 100)),
     Argument("engine", "local", "local: one trial at a time; ray: a Ray cluster", choice("local", "ray")),
     Argument("parallel", 2, "engine=ray without a cluster: trials at a time", number(int, 1)),
+    Argument("extend", False, "add seeds or losses to the comparison in out=", switch),
     Argument("out", "runs/compare", "folder of the comparison; the same one again continues it"),
 )
-_NOT_TRAINING = ("data", "model", "losses", "seeds", "split", "draws", "engine", "parallel", "out")
+_NOT_TRAINING = ("data", "model", "losses", "seeds", "split", "draws", "engine", "parallel", "extend", "out")
 
 
 def passed_through() -> list[str]:
@@ -78,7 +79,7 @@ def run(arguments: dict[str, Any]) -> int:
     )
     print("\n".join(f"{each.name}: {each}" for each in plan.configurations))
     engine = ENGINES[arguments["engine"]]
-    journal = run_missing_trials(plan, lambda trials: engine(trials, arguments["parallel"]))
+    journal = run_missing_trials(plan, lambda trials: engine(trials, arguments["parallel"]), arguments["extend"])
     summary = summarise(plan, journal, arguments["draws"])
     print(write_report(summary))
     return 1 if summary.failed else 0

@@ -20,13 +20,18 @@ _LOCK = ".lock"
 _BAR = 24  # characters
 
 
-def run_missing_trials(plan: Plan, engine: Callable[[list[Trial]], Rows]) -> Journal:
+def run_missing_trials(plan: Plan, engine: Callable[[list[Trial]], Rows], extend: bool = False) -> Journal:
     """Carry out the trials of `plan` that are not finished; those that failed before are tried again.
+
+    Args:
+        plan: the comparison.
+        engine: carries trials out.
+        extend: whether the folder may hold the same comparison with fewer seeds or configurations.
 
     Raises:
         DataError: the folder belongs to another comparison, or another process is at work in it.
     """
-    claim_folder(plan)
+    claim_folder(plan, extend)
     with _only_process(plan.out / _LOCK):
         journal = Journal(plan.out / JOURNAL)
         journal.cut_unfinished_line()

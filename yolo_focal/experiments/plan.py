@@ -184,8 +184,12 @@ def _read_split(data: Path, name: str) -> Split:
     return Split(name, len(files), dataset.names, instances, frequency_buckets("thirds", np.array(instances)))
 
 
-def claim_folder(plan: Plan) -> None:
+def claim_folder(plan: Plan, extend: bool = False) -> None:
     """Make `plan.out` the folder of this comparison, or refuse it where it is another's.
+
+    Args:
+        plan: the comparison.
+        extend: whether seeds and configurations may be more than those the folder has.
 
     Raises:
         DataError: the folder holds another comparison, with the arguments that differ; or something else altogether.
@@ -194,14 +198,16 @@ def claim_folder(plan: Plan) -> None:
     if path.exists():
         try:
             before = json.loads(path.read_text(encoding="utf-8"))
-            differences = _differences(before, json.loads(json.dumps(plan.identity())))
-        except (ValueError, AttributeError) as error:
+            now = json.loads(json.dumps(plan.identity()))
+            differences = _differences(_extended(before, now) if extend else before, now)
+        except (ValueError, AttributeError, KeyError, TypeError) as error:
             raise DataError(f"{path} is not the record of a comparison; name a new out= folder") from error
         if differences:
             raise DataError(
                 f"{plan.out} holds another comparison: {'; '.join(differences)}; name a new out= folder, or repeat the "
-                "arguments it was started with"
+                "arguments it was started with (extend=True adds seeds and losses)"
             )
+        write_json(path, now)
         return
     if plan.out.exists() and (not plan.out.is_dir() or any(plan.out.iterdir())):
         raise DataError(f"the output folder {plan.out} is not empty and holds no comparison; name a new out= folder")
@@ -209,6 +215,16 @@ def claim_folder(plan: Plan) -> None:
         write_json(path, plan.identity())
     except OSError as error:
         raise DataError(f"cannot write to {plan.out} ({error.strerror}); name a folder you may write to") from error
+
+
+def _extended(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """`before` with the seeds and configurations of `now`, where those contain its own."""
+    extended = dict(before)
+    if set(before["seeds"]) <= set(now["seeds"]):
+        extended["seeds"] = now["seeds"]
+    if before["configurations"].items() <= now["configurations"].items():
+        extended["configurations"] = now["configurations"]
+    return extended
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
