@@ -72,10 +72,12 @@ class Family:
 
     def head_gradients(self, model, **changes):
         """Loss items and gradients of the head's parameters for one seeded batch under the arguments `changes`."""
-        model.args, model.criterion = arguments(**changes), None
+        model.args = arguments(**changes)
         model.zero_grad()
         torch.manual_seed(1)
         inner = getattr(model, "student_model", model)
+        if hasattr(inner, "criterion"):
+            del inner.criterion  # built anew, from these arguments
         inner.model[-1].nc = self.nc  # a head with prompts sets it to the number of prompts it was last called with
         batch = self.batch()
         total, items = model.loss(batch) if self.task != "classify" else model.loss(batch, model(batch["img"]))
@@ -202,6 +204,7 @@ FAMILIES = [
         "yolov8n-rtdetr.yaml",
         class_layers=r"(dec|enc)_score_head\.",
         other_layers=r"(dec|enc)_bbox_head\.",
+        size=160,
         stock={"fl_loss": "vfl", "fl_gamma": 1.5, "fl_vfl_alpha": 0.25, "fl_alpha": 0.25},
         changed={"fl_loss": "vfl", "fl_gamma": 3.0, "fl_vfl_alpha": 0.25},
     ),

@@ -8,6 +8,7 @@ from yolo_focal.ultra import (
     families_rtdetr,
     families_softmax,
     keys,
+    saving,
     training,
     validation,
 )
@@ -21,6 +22,7 @@ PATCHES: tuple[Patch, ...] = (
     *families_rtdetr.SEAMS,
     *families_softmax.SEAMS,
     *training.SEAMS,
+    *saving.SEAMS,
     *validation.SEAMS,
     *anchor_registration.PATCHES,
     *children.PATCHES,

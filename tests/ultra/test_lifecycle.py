@@ -1,0 +1,274 @@
+"""What a training with focal goes through: resume, new runs, checkpoints elsewhere, recovery, options, own trainers."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+import yolo_focal
+from tests.ultra.conftest import QUICK, batch_of, build, train_quickly
+from tests.ultra.test_warmup import Interrupted, interrupt_after
+from yolo_focal.config import KEYS
+from yolo_focal.errors import UnsupportedModelError
+from yolo_focal.ultra.criterion import ClassCriterion
+
+WITHOUT_THE_PACKAGE = """
+import sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "yolo_focal":
+            raise ModuleNotFoundError("No module named 'yolo_focal'")
+sys.meta_path.insert(0, Absent())
+import numpy as np
+from ultralytics import YOLO
+"""
+
+
+@pytest.fixture(scope="module")
+def trained(tiny_data, tmp_path_factory):
+    """The folder of a finished run of two epochs with focal, and every epoch's checkpoint."""
+    yolo_focal.enable()
+    try:
+        folder = tmp_path_factory.mktemp("trained")
+        train_quickly(tiny_data, folder, epochs=2, save_period=1, focal=True, fl_gamma=2.0)
+    finally:
+        yolo_focal.disable()
+    return folder / "run"
+
+
+def run_python(program, **environment):
+    """Run a program in a new interpreter; its output."""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env={**os.environ, **environment}, timeout=300
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+def command_line(*words, cwd):
+    """Run `yolo-focal` in a process of its own."""
+    command = [sys.executable, "-m", "yolo_focal", *words]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=300)
+
+
+def test_off_leaves_no_trace(tiny_data, tmp_path):
+    """With the plugin enabled and focal off, args.yaml, arguments in the checkpoint and weights are those of stock."""
+    stock = train_quickly(tiny_data, tmp_path / "stock")
+    yolo_focal.enable()
+    try:
+        ours = train_quickly(tiny_data, tmp_path / "ours")
+    finally:
+        yolo_focal.disable()
+    expected, found = (
+        [line for line in (t.save_dir / "args.yaml").read_text().splitlines() if str(tmp_path) not in line]
+        for t in (stock, ours)
+    )
+    assert found == expected
+    before, after = (torch.load(t.last, weights_only=False) for t in (stock, ours))
+    assert before["train_args"].keys() == after["train_args"].keys()
+    for name, weight in before["model"].state_dict().items():
+        assert torch.equal(after["model"].state_dict()[name], weight), name
+
+
+def test_resume_keeps_focal_and_says_that_a_change_is_ignored(enabled, tiny_data, tmp_path, caplog):
+    """From Python, with another gamma asked for."""
+    from ultralytics import YOLO
+
+    with pytest.raises(Interrupted):
+        train_quickly(tiny_data, tmp_path, callbacks={"on_fit_epoch_end": interrupt_after(0)}, epochs=2, fl_gamma=2.0)
+    resumed = YOLO(tmp_path / "run" / "weights" / "last.pt")
+    caplog.set_level("WARNING", logger="ultralytics")
+    resumed.train(resume=True, fl_gamma=0.5)
+    assert "Resume ignores" in caplog.text and "fl_gamma" in caplog.text
+    assert resumed.trainer.start_epoch == 1
+    assert resumed.trainer.model.criterion.bce.config.gamma == 2.0
+
+
+def test_resume_from_the_command_line(enabled, tiny_data, tmp_path):
+    """`yolo-focal train resume model=last.pt` goes on with the same loss, in a process of its own."""
+    with pytest.raises(Interrupted):
+        train_quickly(tiny_data, tmp_path, callbacks={"on_fit_epoch_end": interrupt_after(0)}, epochs=2, fl_gamma=2.0)
+    last = tmp_path / "run" / "weights" / "last.pt"
+    done = command_line("train", "resume", f"model={last}", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "focal: class BCE -> focal(gamma=2, alpha=0.25)" in done.stdout + done.stderr
+    assert torch.load(last, weights_only=False)["train_args"]["fl_gamma"] == 2.0
+
+
+def test_a_new_training_from_a_checkpoint_does_not_inherit_focal(enabled, trained, tiny_data, tmp_path):
+    """It is a new run with the arguments of its own call, as with every other argument of Ultralytics."""
+    trainer = train_quickly(tiny_data, tmp_path, model=trained / "weights" / "best.pt")
+    assert not any(hasattr(trainer.args, name) for name in KEYS)
+    assert type(trainer.model.criterion.bce) is torch.nn.BCEWithLogitsLoss
+
+
+@pytest.mark.parametrize("safe", ["0", "1"])
+def test_checkpoints_work_in_an_interpreter_without_the_package(trained, safe):
+    """The last, the best and an epoch's load and predict, normally and with Ultralytics' safe loading."""
+    names = [str(trained / "weights" / name) for name in ("last.pt", "best.pt", "epoch0.pt")]
+    program = (
+        WITHOUT_THE_PACKAGE
+        + f"""
+for name in {names!r}:
+    print(len(YOLO(name).predict(np.zeros((64, 64, 3), np.uint8), imgsz=64, verbose=False)))
+"""
+    )
+    assert run_python(program, ULTRALYTICS_SAFE_LOAD=safe).split()[-3:] == ["1", "1", "1"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("safe", ["0", "1"])
+def test_checkpoints_validate_export_and_train_on_without_the_package(trained, tiny_data, tmp_path, safe):
+    """Everything a user does with a checkpoint, where this package was never installed."""
+    program = (
+        WITHOUT_THE_PACKAGE
+        + f"""
+import shutil
+source = shutil.copy({str(trained / "weights" / "best.pt")!r}, {str(tmp_path)!r} + "/best.pt")
+print("map", YOLO(source).val(data={str(tiny_data)!r}, imgsz=64, plots=False, project={str(tmp_path)!r}).box.map >= 0)
+for kind in ("torchscript", "onnx"):
+    exported = YOLO(source).export(format=kind, imgsz=64)
+    print(kind, len(YOLO(exported, task="detect").predict(np.zeros((64, 64, 3), np.uint8), imgsz=64, verbose=False)))
+YOLO(source).train(data={str(tiny_data)!r}, project={str(tmp_path)!r}, **{QUICK!r})
+print("trained")
+"""
+    )
+    words = run_python(program, ULTRALYTICS_SAFE_LOAD=safe)
+    for expected in ("map True", "torchscript 1", "onnx 1", "trained"):
+        assert expected in words
+
+
+def test_recovery_from_nan(enabled, tiny_data, tmp_path, caplog):
+    """Ultralytics goes back to last.pt, with a new EMA; the criteria stay those of this training."""
+
+    def poison(trainer):
+        if trainer.epoch == 1 and not trainer.nan_recovery_attempts:
+            trainer.loss = torch.tensor(float("nan"))
+
+    caplog.set_level("WARNING", logger="ultralytics")
+    trainer = train_quickly(
+        tiny_data, tmp_path, callbacks={"on_train_epoch_end": poison}, epochs=3, fl_gain="auto", fl_warmup=2, val=True
+    )
+    assert "recovering from last.pt" in caplog.text
+    ours, theirs = trainer.model.criterion.bce, trainer.ema.ema.criterion.bce
+    assert ours.config == theirs.config and ours.config.gain == trainer.args.fl_gain
+    assert ours.loss.gamma == theirs.loss.gamma == 1.5
+
+
+def test_out_of_memory_in_the_first_epoch_is_retried(enabled, tiny_data, tmp_path, caplog):
+    """Ultralytics halves the batch and starts the epoch again; the gain is measured all the same."""
+    calls = []
+
+    def fail_once(trainer):
+        preprocess = trainer.preprocess_batch
+
+        def preprocess_batch(batch):
+            calls.append(len(batch["img"]))
+            if len(calls) == 2:
+                raise RuntimeError("CUDA out of memory")
+            return preprocess(batch)
+
+        trainer.preprocess_batch = preprocess_batch
+
+    caplog.set_level("WARNING", logger="ultralytics")
+    trainer = train_quickly(tiny_data, tmp_path, callbacks={"on_train_start": fail_once}, fl_gain="auto")
+    assert "Reducing to batch=2" in caplog.text
+    assert trainer.args.fl_gain > 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"multi_scale": 0.5},
+        {"single_cls": True},
+        {"cls_pw": 0.5},
+        {"fl_alpha": [0.3, 0.6], "fl_loss": "qfl"},
+        pytest.param({"compile": True}, marks=pytest.mark.slow),
+    ],
+    ids=str,
+)
+def test_options_of_ultralytics(enabled, tiny_data, tmp_path, changes):
+    """They train with focal, and the class loss is finite."""
+    trainer = train_quickly(tiny_data, tmp_path, **{"focal": True, **changes})
+    assert torch.isfinite(trainer.tloss["cls_loss"]) and trainer.tloss["cls_loss"] > 0
+    criterion = trainer.model.criterion if hasattr(trainer.model, "criterion") else trainer.model._orig_mod.criterion
+    assert isinstance(criterion.bce, ClassCriterion)
+    assert (criterion.bce.class_weights is not None) == ("cls_pw" in changes)
+
+
+def test_a_dataset_without_any_object(enabled, objectless_data, tmp_path):
+    """Trains on background alone; the gain cannot be measured and stays `auto` for a resume."""
+    trainer = train_quickly(objectless_data, tmp_path, fl_gain="auto")
+    assert trainer.args.fl_gain == "auto" and torch.isfinite(trainer.tloss["cls_loss"])
+
+
+def test_bfloat16_autocast(enabled):
+    """Logits and targets arrive in half precision; the loss is float32 and its gradient reaches the model."""
+    model = build("yolo11n.yaml", focal=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        total, items = model.loss(batch_of())
+    total.sum().backward()
+    assert items["cls_loss"].dtype == torch.float32 and torch.isfinite(items["cls_loss"])
+    assert model.model[-1].cv3[0][-1].weight.grad.abs().sum() > 0
+
+
+def test_a_trainer_of_the_users_own_and_callbacks(enabled, tiny_data, tmp_path):
+    """Focal acts in a subclass, and callbacks of the user run beside those of the plugin."""
+    from ultralytics.models.yolo.detect import DetectionTrainer
+
+    class CountingTrainer(DetectionTrainer):
+        """Counts its batches."""
+
+        batches = 0
+
+        def preprocess_batch(self, batch):
+            """As upstream."""
+            self.batches += 1
+            return super().preprocess_batch(batch)
+
+    epochs = []
+    trainer = train_quickly(
+        tiny_data,
+        tmp_path,
+        callbacks={"on_train_epoch_start": lambda trainer: epochs.append(trainer.epoch)},
+        trainer=CountingTrainer,
+        epochs=2,
+        fl_warmup=1,
+    )
+    assert trainer.batches == 4 and epochs == [0, 1]
+    assert trainer.model.criterion.bce.loss.gamma == 1.5
+
+
+def test_a_trainer_with_a_criterion_of_its_own_is_refused_by_name(enabled, tiny_data, tmp_path):
+    """Before the first batch, with the class of the model."""
+    from ultralytics.models.yolo.detect import DetectionTrainer
+    from ultralytics.nn.tasks import DetectionModel
+
+    class Foreign(DetectionModel):
+        """A model that does not use Ultralytics' criteria."""
+
+        def init_criterion(self):
+            """Some other loss."""
+            return torch.nn.MSELoss()
+
+    class ForeignTrainer(DetectionTrainer):
+        """Trains it."""
+
+        def get_model(self, cfg=None, weights=None, verbose=True):
+            """The foreign model."""
+            return Foreign("yolo11n.yaml", nc=2, verbose=False)
+
+    with pytest.raises(UnsupportedModelError, match="the criterion of Foreign has no class loss that the plugin knows"):
+        train_quickly(tiny_data, tmp_path, trainer=ForeignTrainer, focal=True)
+
+
+def test_a_truncated_checkpoint_is_one_clear_error(enabled, trained, tmp_path):
+    """Resuming from it starts nothing."""
+    broken = tmp_path / "last.pt"
+    broken.write_bytes((trained / "weights" / "last.pt").read_bytes()[:100_000])
+    done = command_line("train", "resume", f"model={broken}", cwd=tmp_path)
+    assert done.returncode == 2, done.stderr[-2000:]
+    assert "last.pt" in done.stderr and "Traceback" not in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["last.pt"]
