@@ -165,17 +165,17 @@ def test_another_comparison_is_refused_in_this_folder(undisturbed, squares, caps
 
 @pytest.mark.slow
 def test_a_failing_trial_is_reported_and_the_others_go_on(squares, tmp_path, capsys):
-    """A learning-rate schedule that cannot be computed fails its trials only; the exit code is 1; a restart retries."""
+    """An optimizer that does not exist fails its trials only; the exit code is 1; a restart retries."""
     out = tmp_path / "out"
-    losses = "bce:nbs=0,focal"
+    losses = "bce:optimizer=Nonsense,focal"
     assert main(words(squares, out, losses=losses, seeds=1)) == 1
     printed = capsys.readouterr().out
     status = {row["configuration"]: row["status"] for row in rows_of(out)}
-    assert status == {"bce": "finished", "bce:nbs=0": "failed", "focal": "finished"}
-    assert "FAILED bce:nbs=0 seed 0: ZeroDivisionError" in printed
-    assert "Traceback" in (out / "trials" / "bce-nbs=0-seed0" / "error.txt").read_text()
+    assert status == {"bce": "finished", "bce:optimizer=Nonsense": "failed", "focal": "finished"}
+    assert "FAILED bce:optimizer=Nonsense seed 0: NotImplementedError" in printed
+    assert "Traceback" in (out / "trials" / "bce-optimizer=Nonsense-seed0" / "error.txt").read_text()
     assert main(words(squares, out, losses=losses, seeds=1)) == 1
-    assert [row["configuration"] for row in rows_of(out)].count("bce:nbs=0") == 2
+    assert [row["configuration"] for row in rows_of(out)].count("bce:optimizer=Nonsense") == 2
 
 
 @pytest.mark.slow

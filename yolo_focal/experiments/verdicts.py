@@ -10,6 +10,7 @@ Source: S. Holm, "A simple sequentially rejective multiple test procedure", 1979
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from yolo_focal.experiments.bootstrap import Chance, Difference
@@ -47,13 +48,21 @@ class Verdict:
         difference: as measured.
         adjusted_p: its p-value after the correction; NaN where it has none.
         word: better, worse or cannot tell.
-        enough: what would likely settle it; None where it is settled or nothing can be said.
+        share: the part of LEVEL that the correction starts this question with.
     """
 
     difference: Difference
     adjusted_p: float
     word: Word
-    enough: Enough | None
+    share: float
+
+    @cached_property
+    def enough(self) -> Enough | None:
+        """What would likely settle an open question; None where it is settled or nothing can be said."""
+        chance = self.difference.chance
+        if self.word != "cannot tell" or chance.seeds < 2 or math.isnan(chance.from_images):
+            return None
+        return _enough(abs(self.difference.difference), chance, LEVEL * self.share)
 
 
 def holm(p_values: Sequence[float], weights: Sequence[float]) -> list[float]:
@@ -90,22 +99,20 @@ def judge(differences: Mapping[str, Sequence[Difference]]) -> dict[str, list[Ver
     adjusted = holm([each.p_value for _, each in rows], weights)
     verdicts: dict[str, list[Verdict]] = {name: [] for name in differences}
     for (name, each), weight, p_value in zip(rows, weights, adjusted, strict=True):
-        verdicts[name].append(_verdict(each, p_value, LEVEL * weight))
+        verdicts[name].append(_verdict(each, p_value, weight))
     return verdicts
 
 
-def _verdict(difference: Difference, adjusted_p: float, level: float) -> Verdict:
+def _verdict(difference: Difference, adjusted_p: float, share: float) -> Verdict:
     if difference.chance.seeds < 2:  # the luck of a training is unknown, however clear its images are
-        return Verdict(difference, math.nan, "cannot tell", None)
+        return Verdict(difference, math.nan, "cannot tell", share)
     if adjusted_p <= LEVEL:
-        return Verdict(difference, adjusted_p, "better" if difference.difference > 0 else "worse", None)
-    return Verdict(difference, adjusted_p, "cannot tell", _enough(abs(difference.difference), difference.chance, level))
+        return Verdict(difference, adjusted_p, "better" if difference.difference > 0 else "worse", share)
+    return Verdict(difference, adjusted_p, "cannot tell", share)
 
 
-def _enough(size: float, chance: Chance, level: float) -> Enough | None:
+def _enough(size: float, chance: Chance, level: float) -> Enough:
     """What it would take to see a true difference of `size` at `level` with a chance of POWER."""
-    if math.isnan(chance.from_images):
-        return None
     if size == 0:
         return Enough(None, None, None)
 
