@@ -1,0 +1,102 @@
+"""Kill a training with SIGKILL at random moments, resume it each time, and compare it with undisturbed ones.
+
+python scripts/kill_and_resume.py data=coco8.yaml folder=/tmp/kills [kills=20] [epochs=30] [imgsz=64] [longest=6]
+
+After every kill the checkpoint, if there is one yet, has to load. The same arguments without kills run with three
+seeds: their spread is what the disturbed run's final losses are to be judged by. Needs a system with fork.
+"""
+
+import multiprocessing
+import random
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from ultralytics import YOLO
+
+import yolo_focal
+
+FORK = multiprocessing.get_context("fork")  # a child starts without importing everything again
+
+
+def train(arguments: dict[str, Any]) -> None:
+    """Start a training, or resume it where it has a checkpoint."""
+    torch.set_num_threads(1)
+    last = Path(arguments["project"]) / arguments["name"] / "weights" / "last.pt"
+    if last.exists():
+        YOLO(last).train(resume=True)
+    else:
+        YOLO("yolo11n.yaml").train(**arguments)
+
+
+def run(arguments: dict[str, Any], seconds: float | None = None) -> bool:
+    """Train in a process of its own, killed after `seconds`; whether it came to its end."""
+    process = FORK.Process(target=train, args=(arguments,))
+    process.start()
+    process.join(seconds)
+    if process.is_alive():
+        process.kill()
+        process.join()
+        return False
+    if process.exitcode != 0:
+        raise SystemExit(f"the training ended with exit code {process.exitcode}")
+    return True
+
+
+def last_row(arguments: dict[str, Any]) -> dict[str, float]:
+    """The final losses in results.csv."""
+    rows = (Path(arguments["project"]) / arguments["name"] / "results.csv").read_text(encoding="utf-8").split()
+    return {
+        name: float(value)
+        for name, value in zip(rows[0].split(","), rows[-1].split(","), strict=False)
+        if name == "epoch" or name.startswith("train/")
+    }
+
+
+def main(words: list[str]) -> int:
+    """Kill, resume, compare; the exit code is 0 where the disturbed run came to its end."""
+    given = dict(word.split("=", 1) for word in words)
+    yolo_focal.enable()
+    torch.set_num_threads(1)
+    arguments: dict[str, Any] = {
+        "data": given["data"],
+        "project": str(Path(given["folder"]).resolve()),
+        "name": "killed",
+        "exist_ok": True,
+        "epochs": int(given.get("epochs", 30)),
+        "imgsz": int(given.get("imgsz", 64)),
+        "batch": 4,
+        "fl_gain": "auto",
+        "fl_warmup": 5,
+        **{"pretrained": False, "amp": False, "val": False, "plots": False, "verbose": False},
+    }
+    moments = random.Random(0)
+    last = Path(arguments["project"]) / "killed" / "weights" / "last.pt"
+    kills = unfinished = loadable = 0
+    while kills < int(given.get("kills", 20)):
+        started = time.monotonic()
+        if run(arguments, moments.uniform(0.2, float(given.get("longest", 6)))):
+            break
+        kills += 1
+        if last.exists():
+            checkpoint = torch.load(last, weights_only=False)
+            loadable += 1
+            state = f"last.pt of epoch {checkpoint['epoch'] + 1}, fl_gain {checkpoint['train_args']['fl_gain']}"
+        else:
+            unfinished += 1
+            state = "no checkpoint yet"
+        print(f"kill {kills} after {time.monotonic() - started:.1f} s: {state}", flush=True)
+    complete = run(arguments)
+    print(f"{kills} kills: last.pt loadable {loadable}, not written yet {unfinished}; run completed: {complete}")
+    print("killed     ", last_row(arguments))
+    for seed in range(int(given.get("seeds", 3))):
+        undisturbed = {**arguments, "name": f"undisturbed-{seed}", "seed": seed}
+        run(undisturbed)
+        print(f"seed {seed}     ", last_row(undisturbed))
+    return 0 if complete and kills == loadable + unfinished else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
