@@ -31,7 +31,7 @@ ARGUMENTS = (
     Argument("out", Path("runs/anchor_table"), "folder for runs and numbers", parse=Path),
     Argument("rows", list(ROWS), f"rows to train: {', '.join(ROWS)}", parse=text_list),
     Argument("imgsz", 320, "training size in pixels", parse=number(int, 32)),
-    Argument("warmup", 7.7, "epochs of warm-up; YOLOv5 takes 100 batches at least", parse=number(float, 0)),
+    Argument("warmup", 2.0, "epochs of warm-up; YOLOv5 would take 100 batches at least", parse=number(float, 0)),
     Argument("epochs", 25, "epochs of each row", parse=number(int, 1)),
     Argument("seed", 0, "seed of each row", parse=number(int, 0)),
 )

@@ -220,3 +220,31 @@ def test_a_tree_of_modules_without_end_is_refused(tmp_path, capsys):
     yolo_focal.disable()
     assert main(["convert", f"weights={tmp_path / 'endless.pt'}"]) == 2
     assert "modules nested deeper than a YOLOv5 model" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_onnx_on_real_images(converted, shared, tmp_path, dynamic):
+    """On 8 images of COCO all scores agree to 1e-4 and all boxes that validation looks at to 1e-3 pixels with torch."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    from ultralytics import YOLO
+    from ultralytics.data.augment import LetterBox
+
+    source = tmp_path / "m.pt"
+    source.write_bytes(converted.read_bytes())
+    file = YOLO(source).export(format="onnx", imgsz=320, dynamic=dynamic, verbose=False)
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    model = YOLO(source).model.float().eval().fuse(verbose=False)
+    boxes = scores = every = 0.0
+    for image in sorted((shared / "data" / "coco128" / "images" / "val2017").glob("*.jpg"))[:8]:
+        boxed = LetterBox((320, 320), auto=dynamic, stride=32)(image=cv2.imread(str(image)))
+        tensor = torch.from_numpy(np.ascontiguousarray(boxed[..., ::-1].transpose(2, 0, 1)))[None].float() / 255
+        (found,) = session.run(None, {session.get_inputs()[0].name: tensor.numpy()})
+        with torch.no_grad():
+            expected = model(tensor)[0].numpy()
+        difference = np.abs(found - expected)
+        candidates = expected[0, 4:].max(0) > 0.001
+        boxes, scores = max(boxes, difference[0, :4, candidates].max()), max(scores, difference[:, 4:].max())
+        every = max(every, difference[:, :4].max())
+    print(f"dynamic={dynamic}: boxes {boxes:.1e} px (below the threshold too {every:.1e}), scores {scores:.1e}")
+    assert boxes <= 1e-3 and scores <= 1e-4
