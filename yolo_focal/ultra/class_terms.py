@@ -24,14 +24,16 @@ from yolo_focal.ultra.criterion import box_criteria
 from yolo_focal.ultra.patching import resolve
 from yolo_focal.ultra.term import FocalTerm
 
-__all__ = ["ClassTerm", "Recorder", "record_class_terms", "sum_by_class"]
+__all__ = ["OBJECTNESS", "ClassTerm", "Floats", "Ints", "Recorder", "record_class_terms", "sum_by_class"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
+OBJECTNESS = "objectness"  # the branch whose logits have no class
+
 
 class _Call(NamedTuple):
-    """One call of a class loss: logits and targets (..., classes), hard labels where the loss takes them, its result."""
+    """One call of a class loss: logits and targets (..., classes), hard labels where it takes them, its result."""
 
     logits: Tensor
     targets: Tensor
@@ -103,7 +105,7 @@ class ClassTerm:
 def record_class_terms(criterion: Any, number_of_classes: int) -> dict[str, list[Recorder]]:
     """Put a recorder before every class loss of `criterion`, in place; the recorders by branch.
 
-    Branches are `class`; `one2many` and `one2one`; `queries` of RT-DETR; `objectness` and `class` of an anchor detector.
+    Branches: `class`; `one2many` and `one2one`; `queries` of RT-DETR; `objectness` and `class` of an anchor detector.
 
     Raises:
         UnsupportedModelError: a criterion without a class loss that is known here.
@@ -111,8 +113,9 @@ def record_class_terms(criterion: Any, number_of_classes: int) -> dict[str, list
     places: dict[str, list[tuple[Any, str]]]
     floor = 0.0
     if isinstance(criterion, AnchorCriterion):
-        places = {"objectness": [(criterion, "objectness")], "class": [(criterion, "classes")]}
-        floor = criterion.config.cls_smoothing / 2
+        places = {OBJECTNESS: [(criterion, "objectness")], "class": [(criterion, "classes")]}
+        if criterion.config.cls_smoothing:
+            floor = criterion.config.cls_smoothing / 2 + 1e-6  # targets are float32
     elif isinstance(criterion, resolve("ultralytics.models.utils.loss:DETRLoss")):
         places = {"queries": [(criterion, name) for name in ("vfl", "fl") if getattr(criterion, name) is not None]}
     else:
@@ -122,7 +125,7 @@ def record_class_terms(criterion: Any, number_of_classes: int) -> dict[str, list
         places = {branch: [(each, "bce")] for branch, each in inner.items()}
     recorders: dict[str, list[Recorder]] = {}
     for branch, owners in places.items():
-        columns, least = (1, 0.0) if branch == "objectness" else (number_of_classes, floor)
+        columns, least = (1, 0.0) if branch == OBJECTNESS else (number_of_classes, floor)
         recorders[branch] = [Recorder(getattr(owner, name), columns, least) for owner, name in owners]
         for (owner, name), recorder in zip(owners, recorders[branch], strict=True):
             setattr(owner, name, recorder)
@@ -137,7 +140,7 @@ def sum_by_class(recorders: Sequence[Recorder]) -> ClassTerm:
     for recorder in recorders:
         loss = _elementwise(recorder.criterion)
         for call in recorder.calls:
-            logits, targets = (each.reshape(-1, columns) for each in (call.logits.detach(), call.targets))
+            targets = call.targets.reshape(-1, columns)
             positive = (targets if call.labels is None else call.labels.reshape(-1, columns)) > recorder.floor
             share = _share_of_total(call, loss(call.logits.detach(), call.targets).detach()).reshape(-1, columns)
             assert call.logits.grad is not None
@@ -146,12 +149,18 @@ def sum_by_class(recorders: Sequence[Recorder]) -> ClassTerm:
             sums += torch.stack([part.double().sum(0) for part in parts]).cpu()
             positive_targets.append(targets[positive].float().cpu())
     targets = torch.cat(positive_targets)
-    values = sums.numpy()
-    counts = values[:2].astype(np.int64)
+    positives, negatives, *parts_of_total = sums.numpy()
+    loss_positives, loss_negatives, gradient_positives, gradient_negatives = parts_of_total
+    weight_positives, weight_negatives = _weights(recorders)
     return ClassTerm(
-        *counts,
-        *values[2:],
-        *_weights(recorders),
+        positives=positives.astype(np.int64),
+        negatives=negatives.astype(np.int64),
+        loss_positives=loss_positives,
+        loss_negatives=loss_negatives,
+        gradient_positives=gradient_positives,
+        gradient_negatives=gradient_negatives,
+        weight_positives=weight_positives,
+        weight_negatives=weight_negatives,
         soft_share=float((targets < 1 - recorders[0].floor).float().mean()) if len(targets) else 0.0,
         median_target=float(targets.median()) if len(targets) else math.nan,
     )

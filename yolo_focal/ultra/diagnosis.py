@@ -1,4 +1,4 @@
-"""What a training would really compute: one batch of its own data through its own criterion, under BCE and another loss."""
+"""What a training would really compute: one batch of its data through its own criterion, under BCE and another loss."""
 
 import contextlib
 import logging
@@ -9,17 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from yolo_focal.config import AUTO, KEYS, FocalConfig, read_config
 from yolo_focal.errors import CheckpointError, ConfigError, UnsupportedModelError
 from yolo_focal.losses.module import SigmoidLoss
-from yolo_focal.ultra.class_terms import ClassTerm, Recorder, record_class_terms, sum_by_class
+from yolo_focal.ultra.class_terms import OBJECTNESS, ClassTerm, Floats, Recorder, record_class_terms, sum_by_class
 from yolo_focal.ultra.patching import resolve
 from yolo_focal.ultra.predictions import remove_label_cache
 from yolo_focal.ultra.progress import GainMeter, Progress
-from yolo_focal.ultra.running import check_asked
+from yolo_focal.ultra.running import PLAIN, check_asked
 from yolo_focal.ultra.term import FocalTerm
 
 __all__ = ["BatchLoss", "Diagnosis", "diagnose", "load_for_diagnosis"]
@@ -50,6 +51,28 @@ class BatchLoss:
     terms: dict[str, ClassTerm]
     matching_gain: float | None
 
+    @property
+    def label(self) -> str:
+        """The name without settings: `BCE`, `focal`, `stock varifocal`; of a mixture, the one that is not BCE."""
+        words = next((words for words in self.branches.values() if words != PLAIN), PLAIN)
+        return words.partition("(")[0]
+
+    def class_terms(self) -> list[ClassTerm]:
+        """The terms that tell classes apart: all but an anchor detector's objectness."""
+        return [term for branch, term in self.terms.items() if branch != OBJECTNESS]
+
+    def gradient_by_class(self) -> Floats:
+        """(C,) share of each class in the gradient of all class terms; zeros where there is no gradient."""
+        by_class = sum(term.gradient_positives + term.gradient_negatives for term in self.class_terms())
+        assert not isinstance(by_class, int)
+        return np.asarray(by_class) / max(float(by_class.sum()), np.finfo(float).tiny)
+
+    def gradient_on_negatives(self) -> float:
+        """Share of the negatives in the gradient of all terms."""
+        positives = sum(float(term.gradient_positives.sum()) for term in self.terms.values())
+        negatives = sum(float(term.gradient_negatives.sum()) for term in self.terms.values())
+        return negatives / (positives + negatives) if positives + negatives else 0.0
+
 
 @dataclass(frozen=True, eq=False)
 class Diagnosis:
@@ -62,7 +85,7 @@ class Diagnosis:
         images: images in the batch.
         objects: objects in the batch.
         imgsz: side of the network's input in pixels.
-        finest_stride: input pixels per cell of the finest level.
+        fresh: whether the weights are those of an untrained network.
         bins: of Distribution Focal Loss (a box loss); None where boxes are regressed without it.
         end_to_end: whether the head has a one-to-one branch.
         focal: the settings that were given; None where the plugin is off.
@@ -78,7 +101,7 @@ class Diagnosis:
     images: int
     objects: int
     imgsz: int
-    finest_stride: int
+    fresh: bool
     bins: int | None
     end_to_end: bool
     focal: FocalConfig | None
@@ -100,9 +123,10 @@ def load_for_diagnosis(name: str) -> Any:
         CheckpointError: it cannot be loaded.
         UnsupportedModelError: it is no detector whose class loss can be measured.
     """
+    library = "ultralytics:RTDETR" if "rtdetr" in Path(name).stem.lower() else "ultralytics:YOLO"  # as the yolo command
     try:
-        yolo = resolve("ultralytics:YOLO")(name)
-    except (OSError, ValueError, ImportError, TypeError) as error:
+        yolo = resolve(library)(name)
+    except (OSError, ValueError, ImportError, TypeError, NotImplementedError) as error:
         reason = " ".join(str(error).split())
         raise CheckpointError(
             f"model={name} cannot be loaded ({reason}); give an architecture such as yolo11n.yaml, or a checkpoint"
@@ -132,8 +156,9 @@ def diagnose(yolo: Any, arguments: Mapping[str, Any]) -> Diagnosis:
     check_asked(yolo, arguments)
     with _prepared(yolo, arguments) as trainer:
         model = resolve("ultralytics.utils.torch_utils:unwrap_model")(trainer.model).train().requires_grad_(False)
+        pretrained = arguments.get("pretrained")
         batch = trainer.preprocess_batch(next(iter(trainer.train_loader)))
-        return _examined(model, batch, trainer)
+        return _examined(model, batch, trainer, fresh=not yolo.ckpt and not isinstance(pretrained, str | Path))
 
 
 @contextlib.contextmanager
@@ -161,7 +186,7 @@ def _prepared(yolo: Any, arguments: Mapping[str, Any]) -> Iterator[Any]:
                 remove_label_cache(getattr(trainer, name).dataset.label_files, started)
 
 
-def _examined(model: Any, batch: dict[str, Any], trainer: Any) -> Diagnosis:
+def _examined(model: Any, batch: dict[str, Any], trainer: Any, *, fresh: bool) -> Diagnosis:
     given = vars(model.args)
     focal = read_config(given)
     has_own_loss = type(model).__name__ == "RTDETRDetectionModel"
@@ -180,7 +205,7 @@ def _examined(model: Any, batch: dict[str, Any], trainer: Any) -> Diagnosis:
         images=len(batch["img"]),
         objects=len(batch["cls"]),
         imgsz=int(trainer.args.imgsz),
-        finest_stride=int(min(model.stride)),
+        fresh=fresh,
         bins=head.reg_max if getattr(head, "reg_max", 1) > 1 else None,
         end_to_end="one2one" in bce.terms,
         focal=focal,
@@ -193,7 +218,8 @@ def _examined(model: Any, batch: dict[str, Any], trainer: Any) -> Diagnosis:
 
 def _predict_once(model: Any) -> None:
     """Let every further call of `model.predict` return what the first did: all losses judge the same predictions."""
-    predict, made = model.predict, []
+    predict = model.predict
+    made: list[Any] = []
 
     def remembered(*args: Any, **kwargs: Any) -> Any:
         if not made:
@@ -211,7 +237,7 @@ def _batch_loss(model: Any, batch: dict[str, Any], arguments: Mapping[str, Any],
     if config is not None and progress is not None and config.gain == AUTO and gain is not None:
         progress.gain = gain
         recorders, items = _pass(model, batch, arguments, progress)
-    branches = {branch: _in_words(each, model) for branch, each in recorders.items()}
+    branches = {branch: _in_words(each) for branch, each in recorders.items()}
     return BatchLoss(
         name=", ".join(dict.fromkeys(branches.values())),
         runs=runs,
@@ -234,9 +260,7 @@ def _pass(
             recorder.criterion.progress = progress  # of this loss alone, not of the training that was prepared
     total, items = model.loss(batch)
     total.sum().backward()
-    used = {
-        branch: [each for each in several if each.calls] or several[:1] for branch, several in recorders.items()
-    }
+    used = {branch: [each for each in several if each.calls] or several[:1] for branch, several in recorders.items()}
     return used, {name: float(value) for name, value in items.items()}
 
 
@@ -253,17 +277,17 @@ def _matching_gain(recorders: Mapping[str, list[Recorder]], device: torch.device
         return None
 
 
-def _in_words(recorders: list[Recorder], model: Any) -> str:
+def _in_words(recorders: list[Recorder]) -> str:
     """What acts on a branch: this plugin's settings, BCE, or RT-DETR's own losses."""
     words = [_criterion_in_words(recorder.criterion) for recorder in recorders]
     return " / ".join(dict.fromkeys(words))
 
 
 def _criterion_in_words(criterion: nn.Module) -> str:
-    if isinstance(criterion, FocalTerm):
+    if isinstance(criterion, FocalTerm) and criterion.config != FocalConfig(loss="bce"):
         return str(criterion.config)
-    if isinstance(criterion, SigmoidLoss | nn.BCEWithLogitsLoss):
-        return "BCE"
+    if isinstance(criterion, FocalTerm | SigmoidLoss | nn.BCEWithLogitsLoss):
+        return PLAIN
     alpha: Any = getattr(criterion, "alpha", None)
     name = {"VarifocalLoss": "varifocal", "FocalLoss": "focal"}.get(type(criterion).__name__, type(criterion).__name__)
     return f"stock {name}(gamma={float(criterion.gamma):g}, alpha={float(alpha):g})"  # type: ignore[arg-type]
@@ -273,5 +297,4 @@ def _inert(class_weights: Tensor | None, running: BatchLoss) -> bool:
     """Whether there are class weights that differ, and an undecided positive weighs the same in every class."""
     if class_weights is None or float(class_weights.max() - class_weights.min()) == 0:
         return False
-    terms = [term for branch, term in running.terms.items() if branch != "objectness"]
-    return all(float(term.weight_positives.max() - term.weight_positives.min()) < 1e-9 for term in terms)
+    return all(np.ptp(term.weight_positives) < 1e-9 for term in running.class_terms())
