@@ -18,8 +18,8 @@ from yolo_focal.resources import cfg_names
 __all__ = ["COMMANDS", "help_text", "main"]
 
 COMMANDS: dict[str, str] = {
-    "doctor": "yolo_focal.commands.doctor",
     "demo": "yolo_focal.commands.demo",
+    "doctor": "yolo_focal.commands.doctor",
     "evaluate": "yolo_focal.commands.evaluate",
     "compare": "yolo_focal.commands.compare",
     "calibrate": "yolo_focal.commands.calibrate",

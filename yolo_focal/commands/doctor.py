@@ -28,7 +28,6 @@ _FOLDERS = ("project", "name", "exist_ok", "save_dir")
 _FIXED = ("workers", "amp", "compile", "multi_scale")  # set by the measurement
 _OTHER_DATA = ("classes", "single_cls", "fraction")  # the counted classes and images would not be those of the batch
 _LEFT_OUT = frozenset([*_NOT_THE_FIRST_BATCH, *_FOLDERS, *_FIXED, *_OTHER_DATA])
-)
 
 
 def passed_through() -> list[str]:
