@@ -186,3 +186,11 @@ def test_buckets_are_named_in_every_output(reported):
     values = summary.measured["bce"].value.mean(0)
     for bucket, name in zip(SPLIT.buckets, SPLIT.classes, strict=True):
         assert values[names.index(f"AP {bucket}")] == pytest.approx(values[names.index(f"AP {name}")])
+
+
+def test_map_that_was_not_measured_is_not_drawn(tmp_path):
+    """Without validation during training, results.csv has zeros for it."""
+    comparison = plan(tmp_path, "focal", val=False)
+    write_report(summarise(comparison, carry_out(comparison, {}), draws=50))
+    text = (tmp_path / "report.html").read_text()
+    assert "box loss in training" in text and "on the validation split" not in text

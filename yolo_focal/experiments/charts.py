@@ -107,7 +107,9 @@ def _precision_by_class(matches: ImageMatches) -> Floats:
 
 def training_charts(plan: Plan, colours: Mapping[str, int]) -> list[LineChart]:
     """Validation mAP and box loss by epoch, from the results.csv of every training that has one."""
-    wanted = {"mAP 0.50:0.95 on the validation split": "metrics/mAP50-95(B)", "box loss in training": "train/box_loss"}
+    wanted = {"box loss in training": "train/box_loss"}
+    if plan.training.get("val", True):  # else only the last epoch has one, and zeros stand before it
+        wanted = {"mAP 0.50:0.95 on the validation split": "metrics/mAP50-95(B)", **wanted}
     charts = []
     for title, column in wanted.items():
         runs: dict[str, list[list[float]]] = {}
