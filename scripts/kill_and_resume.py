@@ -70,7 +70,11 @@ def main(words: list[str]) -> int:
         "batch": 4,
         "fl_gain": "auto",
         "fl_warmup": 5,
-        **{"pretrained": False, "amp": False, "val": False, "plots": False, "verbose": False},
+        "pretrained": False,
+        "amp": False,
+        "val": False,
+        "plots": False,
+        "verbose": False,
     }
     moments = random.Random(0)
     last = Path(arguments["project"]) / "killed" / "weights" / "last.pt"
