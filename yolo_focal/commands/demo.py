@@ -77,7 +77,7 @@ def _report(
     names, rows = list(evaluations), side_by_side(evaluations)
     what = f"{arguments['model']} on {arguments['data']}, {arguments['epochs']} epochs at {arguments['imgsz']} px"
     plot_classes(out / "classes.png", evaluations, f"{what}, seed {arguments['seed']}: BCE against {config}")
-    verdict = _verdict(rows[0])
+    verdict = _verdict(rows[0], config)
     times = ", ".join(f"{name} {each.seconds:.0f} s" for name, each in trained.items())
     write_text(
         out / "report.md",
@@ -90,10 +90,16 @@ def _report(
     print(f"\n{seconds:.0f} s in all; report, picture and both runs: {out}")
 
 
-def _verdict(overall: Row) -> str:
+def _verdict(overall: Row, config: FocalConfig) -> str:
     bce, focal = overall.values
     outcome = "Focal is ahead" if focal > bce else "BCE is ahead" if bce > focal else "Neither is ahead"
-    return (
-        f"{outcome}: AP {focal:.3f} with focal, {bce:.3f} with BCE. This is one seed and a short training, so small "
-        "differences are noise; `yolo-focal compare` measures with several seeds and says how sure it is."
-    )
+    sentences = [
+        f"{outcome}: AP {focal:.3f} with focal, {bce:.3f} with BCE.",
+        "This is one seed and a short training; `yolo-focal compare` measures with several seeds and says how sure it is.",
+    ]
+    if focal < bce and config.gain == 1:
+        sentences.append(
+            "Focal's class loss is far smaller than BCE's beside the same box loss; `yolo-focal demo fl_gain=auto` shows "
+            "what matching its gradient does."
+        )
+    return " ".join(sentences)
