@@ -54,7 +54,7 @@ def passed_through() -> list[str]:
     from yolo_focal.ultra.running import known_arguments
 
     yolo_focal.enable()  # so that this plugin's keys are known, and refused with their place
-    return [name for name in known_arguments() if name not in SHARED - {"val", "time", "fraction", "deterministic"}]
+    return [name for name in known_arguments() if name not in SHARED - {"val", "fraction", "deterministic"}]
 
 
 def run(arguments: dict[str, Any]) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 import ultralytics
 
 import yolo_focal
+from yolo_focal.data.progress import progress_bar
 from yolo_focal.evaluation.matching import ImageMatches
 from yolo_focal.experiments.bootstrap import Measured, draw_measurements, paired_differences
 from yolo_focal.experiments.configurations import BASELINE, Configuration
@@ -74,7 +75,8 @@ def summarise(plan: Plan, journal: Journal, draws: int) -> Summary:
     measured: dict[str, Measured] = {}
     verdicts: dict[str, list[Verdict]] = {}
     if quantities is not None:
-        measured = {name: draw_measurements(trials, quantities, draws) for name, trials in matches.items()}
+        progress = progress_bar(matches.items(), "Resampling images", total=len(matches))
+        measured = {name: draw_measurements(trials, quantities, draws) for name, trials in progress}
     if quantities is not None and BASELINE in measured:
         differences = {
             name: paired_differences(each, measured[BASELINE], quantities)
