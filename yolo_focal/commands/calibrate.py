@@ -54,7 +54,10 @@ def run(arguments: dict[str, Any]) -> int:
     with replace_file(out) as checkpoint, replace_file(out.with_suffix(".png")) as picture:
         results = recalibrate(model, arguments["data"], checkpoint, **settings)
         rows = [
-            {f"{result.branch}, {when}": each.evaluation.calibration for when, each in result.before_and_after}
+            {
+                when if len(results) == 1 else f"{result.branch}, {when}": each.evaluation.calibration
+                for when, each in result.before_and_after
+            }
             for result in results
         ]
         plot_reliability_side_by_side(rows, picture)

@@ -102,7 +102,8 @@ def _draw_reliability(figure: FigureBase, scores: Calibration) -> None:
     upper.legend(loc="upper left")
     if scores.detections:
         side = "overconfident" if scores.bias > 0 else "underconfident"
-        upper.set_title(f"Calibration error {scores.error:.3f}, {side} by {abs(scores.bias):.3f} on average")
+        title = f"Calibration error {scores.error:.3f}, {side} by {abs(scores.bias):.3f} on average"
+        upper.set_title(title, fontsize="medium")
     lower.bar(centre, scores.counts, width, color=GREY)
     if scores.counts.max(initial=0) > 0:
         lower.set_yscale("log")
