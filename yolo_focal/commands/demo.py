@@ -95,11 +95,11 @@ def _verdict(overall: Row, config: FocalConfig) -> str:
     outcome = "Focal is ahead" if focal > bce else "BCE is ahead" if bce > focal else "Neither is ahead"
     sentences = [
         f"{outcome}: AP {focal:.3f} with focal, {bce:.3f} with BCE.",
-        "This is one seed and a short training; `yolo-focal compare` measures with several seeds and says how sure it is.",
+        "This is one seed and a short training; `yolo-focal compare` takes several seeds and says how sure it is.",
     ]
     if focal < bce and config.gain == 1:
         sentences.append(
-            "Focal's class loss is far smaller than BCE's beside the same box loss; `yolo-focal demo fl_gain=auto` shows "
-            "what matching its gradient does."
+            "Focal's class loss is far smaller than BCE's beside the same box loss; `yolo-focal demo fl_gain=auto` "
+            "shows what matching its gradient does."
         )
     return " ".join(sentences)
