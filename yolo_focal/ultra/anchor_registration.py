@@ -89,7 +89,7 @@ def _parse_anchor_model(parse_model: Callable[..., Any], d: dict[str, Any], ch: 
     head.np = sum(parameter.numel() for parameter in head.parameters())
     model[-1] = head
     if verbose:
-        per_level = "; ".join(str([size for pair in level for size in pair]) for level in anchors)
+        per_level = "; ".join(" ".join(f"{size:g}" for pair in level for size in pair) for level in anchors)
         logging.getLogger("ultralytics").info(
             f"{head.i:>3}{head.f!s:>20}{1:>3}{head.np:10.0f}  {head.type:<45}[{head.nc}, {per_level}] instead of Detect"
         )
