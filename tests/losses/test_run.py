@@ -41,7 +41,7 @@ def test_sparse_targets_change_nothing(name, density, monkeypatch):
     """The short cut for rows without targets gives what the full formula gives."""
     x, t = operands((700, 80), density, torch.float64)
     fast = run(name, x, t)
-    monkeypatch.setattr(chunked, "_run_sparse", lambda *_: None)
+    monkeypatch.setattr(chunked, "_places_with_targets", lambda *_: None)
     torch.testing.assert_close(fast, run(name, x, t))
 
 
@@ -156,6 +156,7 @@ def python(code: str, **environment: str) -> subprocess.CompletedProcess:
     )
 
 
+@pytest.mark.slow
 def test_without_a_compiler_the_loss_runs_eagerly(tmp_path):
     """Where torch.compile finds no C++ compiler, one warning is given and the result is the eager one."""
     code = """

@@ -1,5 +1,6 @@
 """Binary cross-entropy, the loss that all the others modulate."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
@@ -14,8 +15,8 @@ def _pair(x: Tensor, t: Tensor, *, pos_weight: Tensor | None) -> ValueAndGradien
     return cross_entropy(logistic_pieces(x), t, pos_weight)
 
 
-def _background(x: Tensor, **_: Any) -> ValueAndGradient:
-    return background(x, 0.0)
+def _background(x: Tensor, scratch: Sequence[Tensor], **_: Any) -> ValueAndGradient:
+    return background(x, scratch, 0.0)
 
 
 BCE = Formula("bce", _pair, _background)

@@ -1,21 +1,29 @@
-"""Runs a formula eagerly, chunk by chunk in cache: as if all targets were 0, then again on the rows with targets."""
+"""Runs a formula eagerly, chunk by chunk in cache: as if all targets were 0, then again where they are not."""
 
 import math
+import threading
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from yolo_focal.errors import ConfigError
-from yolo_focal.losses.pieces import Formula, Terms, ValueAndGradient
+from yolo_focal.losses.pieces import SCRATCH_TENSORS, Formula, Terms, ValueAndGradient, scaled
 
 __all__ = ["run_chunked"]
 
-# Two threads' temporaries of this many elements stay in a core's cache; a GPU wants few launches instead.
+# Two threads' share of the temporaries stays in their caches. A GPU wants few launches instead.
 CHUNK_ELEMENTS_CPU = 1 << 17
 CHUNK_ELEMENTS_GPU = 1 << 24
-# Rows narrower than this are joined by sixteens: whether a row has a target costs one sum per row.
+# Rows narrower than this are joined by sixteens: operations that broadcast along short rows are slow.
 NARROW = 64
+# Whether a target is not 0 is asked of so many together first.
+PROBE = 32
+# The share of such targets from which on treating them apart no longer pays.
+DENSE = 1 / 8
+
+_thread = threading.local()
 
 
 class Rows(NamedTuple):
@@ -25,16 +33,82 @@ class Rows(NamedTuple):
     targets: Tensor
     terms: Terms
 
-    def take(self, rows: slice | Tensor, dtype: torch.dtype) -> "Rows":
-        """Some of the rows, in `dtype`."""
-        terms = {name: _take(term, rows, dtype) for name, term in self.terms.items()}
-        return Rows(self.logits[rows].to(dtype), self.targets[rows].to(dtype), terms)
+    def terms_of(self, part: slice, dtype: torch.dtype) -> Terms:
+        """The terms for some of the rows, in `dtype`."""
+
+        def pick(term: Any) -> Any:
+            if not isinstance(term, Tensor):
+                return term
+            return (term if len(term) == 1 else term[part]).to(dtype)
+
+        return {name: pick(term) for name, term in self.terms.items()}
+
+    def terms_at(self, places: Tensor, dtype: torch.dtype) -> Terms:
+        """The terms for single elements, given by their position in the flattened operands, in `dtype`."""
+        width = self.logits.shape[1]
+
+        def pick(term: Any) -> Any:
+            if not isinstance(term, Tensor):
+                return term
+            return term.expand_as(self.logits)[places // width, places % width].to(dtype)
+
+        return {name: pick(term) for name, term in self.terms.items()}
 
 
-def _take(term: Any, rows: slice | Tensor, dtype: torch.dtype) -> Any:
-    if not isinstance(term, Tensor):
-        return term
-    return (term if len(term) == 1 else term[rows]).to(dtype)
+class Result:
+    """What a run fills in: the loss of each element or partial sums of it, and the gradient if it is wanted."""
+
+    def __init__(self, logits: Tensor, elementwise: bool, gradient: bool):
+        self.dtype = torch.promote_types(logits.dtype, torch.float32)
+        layout = torch.contiguous_format
+        self.values = torch.empty_like(logits, memory_format=layout) if elementwise else None
+        self.gradients = torch.empty_like(logits, dtype=self.dtype, memory_format=layout) if gradient else None
+        self.sums = [torch.zeros((), dtype=self.dtype, device=logits.device)]
+
+    def store(self, where: Any, shape: Sequence[int], pair: ValueAndGradient, weight: Tensor | None) -> None:
+        """Take `weight` times the loss and the gradient of the elements `where` of the operands viewed as `shape`."""
+        value, gradient = scaled(pair, weight)
+        if self.values is None:
+            self.sums.append(value.sum())
+        else:
+            self.values.view(shape)[where] = value.to(self.values.dtype)
+        if self.gradients is not None:
+            self.gradients.view(shape)[where] = gradient
+
+    def finish(self) -> tuple[Tensor, Tensor | None]:
+        """The loss, and the gradient or None."""
+        return torch.stack(self.sums).sum() if self.values is None else self.values, self.gradients
+
+
+def run_chunked(
+    formula: Formula,
+    logits: Tensor,
+    targets: Tensor,
+    terms: Terms,
+    *,
+    elementwise: bool,
+    gradient: bool,
+) -> tuple[Tensor, Tensor | None]:
+    """The loss, element by element in the dtype of the logits or summed in float32 at least, and its gradient.
+
+    Args:
+        formula: the loss.
+        logits: any shape; read only.
+        targets: the same shape; read only.
+        terms: the formula's hyperparameters, and `weight`, a factor on the result.
+        elementwise: whether the loss is wanted for each element; else their sum.
+        gradient: whether the derivative is wanted; it is kept in float32 at least, because a half-precision gradient
+            that is scaled later (as gradient scalers do) has already lost its small values.
+    """
+    result = Result(logits, elementwise, gradient)
+    if logits.numel():
+        rows = _as_rows(logits, targets, terms)
+        places = _places_with_targets(formula, rows.targets)
+        if places is None:
+            _run_dense(formula, rows, result)
+        else:
+            _run_sparse(formula, rows, places, result)
+    return result.finish()
 
 
 def _as_rows(logits: Tensor, targets: Tensor, terms: Terms) -> Rows:
@@ -61,64 +135,58 @@ def _as_rows(logits: Tensor, targets: Tensor, terms: Terms) -> Rows:
     )
 
 
-def run_chunked(
-    formula: Formula,
-    logits: Tensor,
-    targets: Tensor,
-    terms: Terms,
-    *,
-    elementwise: bool,
-    gradient: bool,
-) -> tuple[Tensor, Tensor | None]:
-    """The loss, element by element in the dtype of the logits or summed in float32 at least, and its gradient.
-
-    Args:
-        formula: the loss.
-        logits: any shape; read only.
-        targets: the same shape; read only.
-        terms: the formula's hyperparameters, and `weight`, a factor on the result.
-        elementwise: whether the loss is wanted for each element; else their sum.
-        gradient: whether the derivative is wanted; it is kept in float32 at least, because a half-precision gradient
-            that is scaled later (as gradient scalers do) has already lost its small values.
-    """
-    dtype = torch.promote_types(logits.dtype, torch.float32)
-    values = torch.empty_like(logits, memory_format=torch.contiguous_format) if elementwise else None
-    gradients = torch.empty_like(logits, dtype=dtype, memory_format=torch.contiguous_format) if gradient else None
-    sums = [torch.zeros((), dtype=dtype, device=logits.device)]
-    if logits.numel():
-        rows = _as_rows(logits, targets, terms)
-        count, width = rows.logits.shape
-        step = max(1, (CHUNK_ELEMENTS_CPU if logits.is_cpu else CHUNK_ELEMENTS_GPU) // width)
-        for start in range(0, count, step):
-            part = slice(start, start + step)
-            pair = _run_chunk(formula, rows, part, dtype)
-            if values is not None:
-                values.view(count, width)[part] = pair.value
-            else:
-                sums.append(pair.value.sum())
-            if gradients is not None:
-                gradients.view(count, width)[part] = pair.gradient
-    return values if values is not None else torch.stack(sums).sum(), gradients
-
-
-def _run_chunk(formula: Formula, rows: Rows, part: slice, dtype: torch.dtype) -> ValueAndGradient:
-    chunk = rows.take(part, dtype)
-    weight = chunk.terms.pop("weight")
-    pair = _run_sparse(formula, chunk)
-    if pair is None:
-        pair = formula.pair(chunk.logits, chunk.targets, **chunk.terms)
-    return pair if weight is None else ValueAndGradient(pair.value * weight, pair.gradient * weight)
-
-
-def _run_sparse(formula: Formula, chunk: Rows) -> ValueAndGradient | None:
-    """The background formula with the rows that have targets done again; None where it would not pay."""
-    if formula.background is None or not chunk.logits.is_cpu:  # elsewhere, asking which rows have targets stalls
+def _places_with_targets(formula: Formula, targets: Tensor) -> Tensor | None:
+    """Positions of the targets that are not 0; None where treating them apart is impossible or would not pay."""
+    if formula.background is None or not targets.is_cpu:  # elsewhere, asking which elements they are stalls
         return None
-    hit = chunk.targets.sum(1).nonzero()[:, 0]
-    if 2 * len(hit) > len(chunk.targets):
-        return None
-    value, gradient = formula.background(chunk.logits, **chunk.terms)
-    if len(hit):
-        exact = chunk.take(hit, chunk.logits.dtype)
-        value[hit], gradient[hit] = formula.pair(exact.logits, exact.targets, **exact.terms)
-    return ValueAndGradient(value, gradient)
+    probe = PROBE if targets.numel() % PROBE == 0 else targets.shape[1]
+    groups = targets.reshape(-1, probe)
+    hit = groups.sum(1).nonzero()[:, 0]
+    group, offset = groups[hit].nonzero(as_tuple=True)
+    return None if len(offset) > DENSE * targets.numel() else hit[group] * probe + offset
+
+
+def _parts(rows: Rows) -> list[slice]:
+    """The chunks of rows that are worked on together."""
+    elements = CHUNK_ELEMENTS_CPU if rows.logits.is_cpu else CHUNK_ELEMENTS_GPU
+    count, width = rows.logits.shape
+    step = max(1, elements // width)
+    return [slice(start, min(start + step, count)) for start in range(0, count, step)]
+
+
+def _run_dense(formula: Formula, rows: Rows, result: Result) -> None:
+    for part in _parts(rows):
+        terms = rows.terms_of(part, result.dtype)
+        weight = terms.pop("weight")
+        x, t = rows.logits[part].to(result.dtype), rows.targets[part].to(result.dtype)
+        result.store(part, rows.logits.shape, formula.pair(x, t, **terms), weight)
+
+
+def _run_sparse(formula: Formula, rows: Rows, places: Tensor, result: Result) -> None:
+    """The formula for target 0 on all elements, then the exact one at the `places` where the target is another."""
+    assert formula.background is not None
+    shape, width, parts = rows.logits.shape, rows.logits.shape[1], _parts(rows)
+    ends = torch.searchsorted(places, torch.tensor([part.stop * width for part in parts])).tolist()
+    for part, first, last in zip(parts, [0, *ends[:-1]], ends, strict=True):
+        x, terms = rows.logits[part], rows.terms_of(part, result.dtype)
+        weight = terms.pop("weight")
+        pair = formula.background(x, _scratch(x, result.dtype), **terms)
+        pair.value.view(-1)[places[first:last] - part.start * width] = 0
+        result.store(part, shape, pair, weight)
+    logits, targets = rows.logits.reshape(-1), rows.targets.reshape(-1)
+    for start in range(0, len(places), CHUNK_ELEMENTS_CPU):
+        some = places[start : start + CHUNK_ELEMENTS_CPU]
+        terms = rows.terms_at(some, result.dtype)
+        weight = terms.pop("weight")
+        x, t = logits[some].to(result.dtype), targets[some].to(result.dtype)
+        result.store(some, (-1,), formula.pair(x, t, **terms), weight)
+
+
+def _scratch(like: Tensor, dtype: torch.dtype) -> list[Tensor]:
+    """Temporaries of this thread in the shape of `like`; kept, since fresh memory costs more than the mathematics."""
+    buffers: dict[torch.dtype, Tensor] = _thread.__dict__.setdefault("buffers", {})
+    count = like.numel()
+    if dtype not in buffers or buffers[dtype].shape[1] < count:
+        with torch.inference_mode(False):
+            buffers[dtype] = torch.empty(SCRATCH_TENSORS, count, dtype=dtype)
+    return [buffer[:count].view(like.shape) for buffer in buffers[dtype]]

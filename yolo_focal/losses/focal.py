@@ -1,5 +1,7 @@
 """Sigmoid focal loss, for hard and soft targets."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -14,7 +16,6 @@ from yolo_focal.losses.pieces import (
     cross_entropy,
     logistic_pieces,
     modulate,
-    scaled,
 )
 from yolo_focal.losses.run import evaluate
 
@@ -41,9 +42,14 @@ def _pair(
 
 
 def _background(
-    x: Tensor, *, gamma: float, alpha: float | Tensor | None, pos_weight: Tensor | None
+    x: Tensor,
+    scratch: Sequence[Tensor],
+    *,
+    gamma: float,
+    alpha: float | Tensor | None,
+    pos_weight: Tensor | None,
 ) -> ValueAndGradient:
-    return scaled(background(x, gamma), None if alpha is None else 1 - alpha)
+    return background(x, scratch, gamma, None if alpha is None else 1 - alpha)
 
 
 FOCAL = Formula("focal", _pair, _background)

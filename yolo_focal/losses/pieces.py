@@ -4,13 +4,14 @@ x is a logit, t its target in [0, 1], p = sigmoid(x), q = sigmoid(-x) = 1 - p.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 __all__ = [
+    "SCRATCH_TENSORS",
     "BackgroundPair",
     "Formula",
     "LogisticPieces",
@@ -41,7 +42,9 @@ Pair = Callable[..., ValueAndGradient]
 """`(x, t, **terms)`, in float32 or float64 and left unchanged, to the loss and its derivative in x."""
 
 BackgroundPair = Callable[..., ValueAndGradient]
-"""`(x, **terms)` to what the pair gives where every target is 0; the results may be changed in place."""
+"""`(x, scratch, **terms)` to what the pair gives where every target is 0, written into `scratch`."""
+
+SCRATCH_TENSORS = 4
 
 
 class Formula(NamedTuple):
@@ -143,18 +146,29 @@ def scaled(pair: ValueAndGradient, factor: float | Tensor | None) -> ValueAndGra
     return pair if factor is None else ValueAndGradient(pair.value.mul_(factor), pair.gradient.mul_(factor))
 
 
-def background(x: Tensor, gamma: float) -> ValueAndGradient:
-    """The function p^gamma softplus(x), which most of the family is at target 0, and its derivative.
+def background(
+    x: Tensor, scratch: Sequence[Tensor], gamma: float, factor: float | Tensor | None = None
+) -> ValueAndGradient:
+    """The function p^gamma softplus(x) times `factor`, which most of the family is at target 0, and its derivative.
 
-    In place on its own temporaries, because fresh memory is what makes an element-wise loss slow on a CPU.
+    Written into `scratch`, SCRATCH_TENSORS tensors of the shape of `x` in float32 or float64: on a CPU an element-wise
+    loss spends more time on fresh memory than on its mathematics.
     """
-    limits = torch.finfo(x.dtype)
-    x = saturate(x)
-    exp_x = x.clamp_max(math.log(limits.max) - 0.5).exp_()
-    q = (exp_x + 1).reciprocal_()
-    p = exp_x * q
+    finite, exp_x, q, p = scratch
+    limits = torch.finfo(finite.dtype)
+    finite.copy_(x).clamp_(-1e30, 1e30)
+    torch.clamp_max(finite, math.log(limits.max) - 0.5, out=exp_x).exp_()
+    torch.add(exp_x, 1, out=q).reciprocal_()
+    torch.mul(exp_x, q, out=p)
     # Past exp(x) = 1/eps, softplus(x) rounds to x; the maximum gives just that, and log p = x - softplus(x) is 0.
-    minus_log_q = torch.maximum(exp_x.clamp_max_(1 / limits.eps).log1p_(), x, out=exp_x)
-    modulation = x.sub_(minus_log_q).mul_(gamma).exp_()
+    minus_log_q = torch.maximum(exp_x.clamp_max_(1 / limits.eps).log1p_(), finite, out=exp_x)
+    if gamma == 1.5:  # the exponents that most people use, without the exponential that takes a tenth of the time
+        modulation = torch.sqrt(p, out=finite).mul_(p)
+    elif gamma == 2:
+        modulation = torch.mul(p, p, out=finite)
+    else:
+        modulation = finite.sub_(minus_log_q).mul_(gamma).exp_()
+    if factor is not None:
+        modulation.mul_(factor)
     gradient = p.addcmul_(q, minus_log_q, value=gamma).mul_(modulation)
     return ValueAndGradient(minus_log_q.mul_(modulation), gradient)

@@ -1,5 +1,7 @@
 """Varifocal loss: positives weighted by their target quality, only negatives focused."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -13,7 +15,6 @@ from yolo_focal.losses.pieces import (
     cross_entropy,
     logistic_pieces,
     modulate,
-    scaled,
 )
 from yolo_focal.losses.run import evaluate
 
@@ -45,9 +46,14 @@ def _pair(
 
 
 def _background(
-    x: Tensor, *, gamma: float, alpha: float | Tensor | None, pos_weight: Tensor | None
+    x: Tensor,
+    scratch: Sequence[Tensor],
+    *,
+    gamma: float,
+    alpha: float | Tensor | None,
+    pos_weight: Tensor | None,
 ) -> ValueAndGradient:
-    return scaled(background(x, gamma), alpha)
+    return background(x, scratch, gamma, alpha)
 
 
 VARIFOCAL = Formula("vfl", _pair, _background)
