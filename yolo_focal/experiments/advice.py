@@ -189,7 +189,7 @@ def _multiple_of_32(it: Examination) -> int:
 def _background(it: Examination) -> Advice:
     diagnosis = it.diagnosis
     before, after = diagnosis.bce.gradient_on_negatives(), diagnosis.other.gradient_on_negatives()
-    state = "an untrained network" if diagnosis.fresh else "these weights"
+    state = "untrained class layers" if diagnosis.fresh else "these weights"
     finding = (
         f"with {state}, negatives have {before:.0%} of the gradient under BCE and {after:.1%} under "
         f"{diagnosis.other.label}"

@@ -85,7 +85,7 @@ class Diagnosis:
         images: images in the batch.
         objects: objects in the batch.
         imgsz: side of the network's input in pixels.
-        fresh: whether the weights are those of an untrained network.
+        fresh: whether the class layers start untrained: no checkpoint, or one of other classes.
         bins: of Distribution Focal Loss (a box loss); None where boxes are regressed without it.
         end_to_end: whether the head has a one-to-one branch.
         focal: the settings that were given; None where the plugin is off.
@@ -156,9 +156,20 @@ def diagnose(yolo: Any, arguments: Mapping[str, Any]) -> Diagnosis:
     check_asked(yolo, arguments)
     with _prepared(yolo, arguments) as trainer:
         model = resolve("ultralytics.utils.torch_utils:unwrap_model")(trainer.model).train().requires_grad_(False)
-        pretrained = arguments.get("pretrained")
         batch = trainer.preprocess_batch(next(iter(trainer.train_loader)))
-        return _examined(model, batch, trainer, fresh=not yolo.ckpt and not isinstance(pretrained, str | Path))
+        return _examined(model, batch, trainer, fresh=_starts_untrained(yolo, arguments, trainer.data["names"]))
+
+
+def _starts_untrained(yolo: Any, arguments: Mapping[str, Any], names: Mapping[int, str]) -> bool:
+    """Whether no class layer is taken from a checkpoint: upstream takes those of as many classes, or by class name."""
+    pretrained = arguments.get("pretrained", True)
+    if isinstance(pretrained, str | Path):
+        return False
+    if not yolo.ckpt or pretrained is False:
+        return True
+    before = {str(name).strip().lower() for name in yolo.names.values()}
+    shared = before & {str(name).strip().lower() for name in names.values()}
+    return len(yolo.names) != len(names) and not shared
 
 
 @contextlib.contextmanager
