@@ -128,8 +128,13 @@ def test_one_image_gives_no_interval():
 @pytest.mark.slow
 @pytest.mark.parametrize(("seeds", "luck"), [(3, 0.03), (5, 0.1)])
 def test_intervals_and_verdicts_are_right_as_often_as_they_say(seeds, luck):
-    """Of 400 comparisons, 93 to 97 % of the 95 % intervals hold the truth and at most 5 % make any false claim."""
+    """Of 400 comparisons, 93 to 97 % of AP's 95 % intervals hold the truth, and at most 5 % make any false claim.
+
+    Classes with few objects may be covered more often than that, never less.
+    """
     world = dataclasses.replace(SMALL, training_spread=luck)
-    found = repeat_comparisons(world, (0.1, 0.2, 0.3), seeds, draws=60, repetitions=400)
-    assert 0.93 <= found.covered.mean() <= 0.97
-    assert found.false_verdicts <= 0.05
+    found = [repeat_comparisons(world, (0.1, 0.2, 0.3), seeds, 60, 100, seed) for seed in range(4)]
+    covered = np.mean([each.covered for each in found], axis=0)
+    assert 0.93 <= covered[0] <= 0.97
+    assert covered.min() >= 0.93
+    assert np.mean([each.false_verdicts for each in found]) <= 0.05
