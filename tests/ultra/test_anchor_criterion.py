@@ -202,3 +202,26 @@ def test_arguments_at_their_defaults_leave_no_trace(enabled):
     """args.yaml and checkpoints carry an anchor argument only where it was set to something else."""
     assert "obj" not in vars(build(MODEL).args)
     assert vars(build(MODEL, obj=2.0).args)["obj"] == 2.0
+
+
+def test_a_measured_gain_is_the_ratio_of_gradients_at_positives(enabled):
+    """fl_gain=auto: norm of BCE's gradient over that of the new loss, each term with its normaliser and gain."""
+    from yolo_focal.ultra.progress import GainMeter
+
+    criterion = build(MODEL, fl_gain="auto", fl_gamma=2.0, imgsz=320).init_criterion()
+    meter = criterion.classes.progress.meter = GainMeter()
+    assert criterion.objectness.progress.meter is meter
+    generator = torch.Generator().manual_seed(0)
+    squares = torch.zeros(2)
+    for term, gain, shape in (
+        (criterion.objectness, criterion.gains.objectness, (2, 3, 4, 4)),
+        (criterion.classes, criterion.gains.classes, (6, 3)),
+    ):
+        logits = torch.randn(shape, generator=generator, requires_grad=True)
+        targets = torch.rand(shape, generator=generator) * (torch.rand(shape, generator=generator) < 0.2)
+        term(logits, targets)
+        for index, loss in enumerate((term.stock, term.loss)):
+            (gradient,) = torch.autograd.grad(gain * loss(logits, targets), logits)
+            squares[index] += gradient[targets > 0].square().sum()
+    meter.end_batch(torch.device("cpu"))
+    assert meter.gain == pytest.approx((squares[0] / squares[1]).sqrt().item(), rel=1e-3)

@@ -93,7 +93,7 @@ class AnchorCriterion:
 
 
 class MeanTerm(FocalTerm):
-    """A term whose losses are means; its gradients count as they enter the total, normaliser and gain included.
+    """A term whose losses are means; its gradients count with its normaliser and gain, but not the level's balance.
 
     Args:
         term_gain: factor on the term.
