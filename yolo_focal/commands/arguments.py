@@ -86,7 +86,7 @@ def parse_arguments(
 ) -> dict[str, Any]:
     """Typed values of every argument of `command` from `words`, each of the form `key=value`.
 
-    Keys named in `extra` are passed through as Python literals; they belong to the library that the command hands them to.
+    Keys named in `extra` are passed through as Python literals; they belong to the library the command calls.
 
     Raises:
         ConfigError: every unknown key (with the closest known one), bad value and missing key at once.

@@ -1,1 +1,1 @@
-"""The only place that knows Ultralytics' internals: seams, training arguments, criteria, child processes, validation."""
+"""The only place that knows Ultralytics' internals: seams, arguments, criteria, child processes, validation."""

@@ -75,9 +75,7 @@ PATCHES = (
         name="generate_ddp_file",
         fact="takes the trainer, writes the program of a DDP rank and returns its path; generate_ddp_command calls it",
         wrap=_wrap_generate_ddp_file,
-        holds=lambda _: (
-            "generate_ddp_file" in resolve("ultralytics.utils.dist:generate_ddp_command").__code__.co_names
-        ),
+        holds=lambda _: "generate_ddp_file" in resolve("ultralytics.utils.dist:generate_ddp_command").__code__.co_names,
     ),
     Seam(
         owner="ultralytics.engine.model:Model",
