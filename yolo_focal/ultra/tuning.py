@@ -34,7 +34,7 @@ class Trial:
 
     Attributes:
         values: what the tuner asked for, by argument.
-        fitness: Ultralytics' measure of the trained model; None where the training failed.
+        fitness: Ultralytics' measure of the trained model, with Ray its mAP50-95; None where the training failed.
     """
 
     values: dict[str, float]
@@ -182,10 +182,11 @@ def _numbers(words: Mapping[str, str], space: Space) -> dict[str, float]:
 def _tune_with_ray(model: Any, space: Space, iterations: int, given: Mapping[str, Any]) -> TuningResult:
     try:
         ray_tune = resolve("ray.tune")
+        resolve("optuna")  # searches for Ultralytics unless told otherwise
     except ImportError as error:
         raise MissingExtraError(
-            f"use_ray=True needs Ray Tune ({' '.join(str(error).split())}); install it: pip install 'ray[tune]', or "
-            "leave use_ray out"
+            f"use_ray=True needs Ray Tune and Optuna ({' '.join(str(error).split())}); install them: "
+            "pip install 'ray[tune]' optuna, or leave use_ray out"
         ) from error
     whole = resolve("ultralytics.cfg").CFG_INT_KEYS
     ranges = {
@@ -198,12 +199,13 @@ def _tune_with_ray(model: Any, space: Space, iterations: int, given: Mapping[str
     fixed = {"optimizer": "AdamW", **given, "project": str(folder.parent), "name": folder.name}
     start = {key: value for key, value in fixed.items() if key not in space}
     grid = model.tune(use_ray=True, space=ranges, iterations=iterations, **start)
-    return TuningResult(folder, tuple(_ray_trial(result, space, folder) for result in grid), start)
+    measure = resolve("ultralytics.cfg:TASK2METRIC")[model.task]  # what Ultralytics lets Ray maximise
+    return TuningResult(folder, tuple(_ray_trial(result, space, folder, measure) for result in grid), start)
 
 
-def _ray_trial(result: Any, space: Space, folder: Path) -> Trial:
+def _ray_trial(result: Any, space: Space, folder: Path, measure: str) -> Trial:
     values = {key: result.config[key] for key in space}
-    fitness = (result.metrics or {}).get("fitness")
+    fitness = (result.metrics or {}).get(measure)
     run = folder.with_name(f"{folder.name}_{str((result.metrics or {}).get('trial_id')).split('_')[-1]}")
     if result.error is not None or fitness is None or applied_values(run, values) is not None:
         return Trial(values, None)
