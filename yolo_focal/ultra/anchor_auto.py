@@ -37,11 +37,12 @@ def fit_anchors_to_data(trainer: Any) -> None:
     anchors = torch.tensor(head.anchor_pixels).flatten(0, 1)
     fit = anchor_fit(sizes, anchors, config.anchor_t)
     line = f"{fit.anchors_per_box:.2f} anchors per object, best possible recall {fit.best_possible_recall:.4f}"
-    if fit.best_possible_recall > LEAST_RECALL or len(sizes) < len(anchors):
+    large = sizes[(sizes >= 2).any(1)]  # what find_anchors looks at
+    if fit.best_possible_recall > LEAST_RECALL or len(large) < len(anchors):
         _log(f"AutoAnchor: {line}; the anchors stay")
         return
-    chosen = torch.randperm(len(sizes), generator=torch.Generator().manual_seed(trainer.args.seed))[:_TRIED_WITH]
-    found = find_anchors(sizes[chosen], len(anchors), config.anchor_t, int(trainer.args.seed))
+    chosen = torch.randperm(len(large), generator=torch.Generator().manual_seed(trainer.args.seed))[:_TRIED_WITH]
+    found = find_anchors(large[chosen], len(anchors), config.anchor_t, int(trainer.args.seed))
     found_fit = anchor_fit(sizes, found, config.anchor_t)
     if found_fit.best_possible_recall <= fit.best_possible_recall:
         _log(f"AutoAnchor: {line}; none of those tried is better, the anchors stay")
