@@ -172,3 +172,11 @@ def test_bad_input_is_one_line_and_nothing_is_written(doctor, cells, tmp_path, t
     lines = [line for line in err.splitlines() if line.startswith("yolo-focal: ")]
     assert code == 2 and len(lines) == 1 and phrase in lines[0]
     assert not any(tmp_path.iterdir())
+
+
+def test_a_long_list_of_alphas_is_shortened_on_the_page_alone(doctor, tmp_path):
+    """The ten numbers of the built-in dataset stand in the table and in the JSON."""
+    code, out, _ = doctor("model=yolo11n.yaml", "data=shapes", *SMALL, "fl_alpha=auto")
+    (words,) = json.loads((tmp_path / "out/doctor.json").read_text())["running"].values()
+    shown = out.partition("What runs")[2].splitlines()[2]
+    assert code == 0 and words.count(",") == 10 and shown.count(",") == 4 and shown.endswith(", ...])")

@@ -135,7 +135,8 @@ def _named(names: list[str], most: int = 6) -> str:
 
 
 def _below(split: SplitStatistics, least: int) -> list[str]:
-    return [f"{name} ({count})" for name, count in zip(split.names, split.instances, strict=True) if count < least]
+    counted = sorted(zip(split.instances.tolist(), split.names, strict=True))
+    return [f"{name} ({count})" for count, name in counted if count < least]
 
 
 def _instances(it: Examination) -> Advice | None:
@@ -229,7 +230,7 @@ def _classes(it: Examination) -> Advice | None:
     )
     if any(np.ptp(term.weight_positives) > 0 for term in it.diagnosis.running.class_terms()):
         reason, remedy = (
-            "classes have weights of their own, which acts on just this",
+            "classes have weights of their own, which act on just this",
             "compare with BCE, class by class",
         )
         return Advice("classes", "right lever", finding, reason, f"{remedy}: yolo-focal compare")

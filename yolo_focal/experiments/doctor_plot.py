@@ -18,8 +18,7 @@ MOST_CLASSES = 20
 
 def plot_examination(title: str, it: Examination, path: Path) -> None:
     """Write the picture to `path`, a PNG."""
-    order = np.argsort(-it.train.instances, kind="stable")
-    shown = order if len(order) <= MOST_CLASSES else order[-MOST_CLASSES:]
+    shown = _shown_classes(it.train.instances)
     height = max(4.4, 2.4 + 0.3 * len(shown))
     figure = Figure(figsize=(13, 3.6 + height), layout="constrained")
     panels = figure.subplots(2, 2, height_ratios=(3.6, height))
@@ -31,6 +30,16 @@ def plot_examination(title: str, it: Examination, path: Path) -> None:
     _frequencies(panels[1, 0], it, shown)
     _pull_by_class(panels[1, 1], it, shown)
     figure.savefig(path, dpi=120)
+
+
+def _shown_classes(instances: np.ndarray) -> np.ndarray:
+    """By falling frequency; of many classes the two ends, those without boxes left out."""
+    order = np.argsort(-instances, kind="stable")
+    if len(order) <= MOST_CLASSES:
+        return order
+    order = order[instances[order] > 0]
+    half = MOST_CLASSES // 2
+    return order if len(order) <= MOST_CLASSES else np.r_[order[:half], order[-half:]]
 
 
 def _balance(axes: Axes, diagnosis: Diagnosis) -> None:
@@ -89,7 +98,9 @@ def _frequencies(axes: Axes, it: Examination, shown: np.ndarray) -> None:
     axes.set_xscale("log")
     axes.set_xlim(0.7, max(int(it.train.instances.max()), 1) * 3)
     _class_ticks(axes, it, shown)
-    axes.set_title(f"Boxes by class: imbalance {it.train.imbalance:.1f}", loc="left")
+    left_out = len(it.train.names) - len(shown)
+    note = f" ({left_out} classes not shown)" if left_out else ""
+    axes.set_title(f"Boxes by class: imbalance {it.train.imbalance:.1f}{note}", loc="left")
     axes.set_xlabel("boxes (log scale)")
     axes.legend(loc="lower right")
 

@@ -1,6 +1,7 @@
 """What doctor found, as one page of text and as doctor.json."""
 
 import math
+import re
 import textwrap
 from collections.abc import Sequence
 from typing import Any
@@ -124,7 +125,7 @@ def _wrapped(text: str, indent: str = "") -> list[str]:
 
 
 def _what_runs(diagnosis: Diagnosis) -> list[str]:
-    lines = [f"{branch:<10}  {words}" for branch, words in diagnosis.running.branches.items()]
+    lines = [f"{branch:<10}  {_shortened(words)}" for branch, words in diagnosis.running.branches.items()]
     if diagnosis.bins is not None:
         lines.append(f"{'boxes':<10}  IoU and DFL over {diagnosis.bins} bins")
         lines += _wrapped(
@@ -139,8 +140,13 @@ def _what_runs(diagnosis: Diagnosis) -> list[str]:
             f"No focal argument was given. Beside BCE stands what focal=True would train: {diagnosis.other.name}."
         )
     for name, sentence in _minimisers(diagnosis).items():
-        lines += _wrapped(f"{name}: {sentence}.", "  ")
+        lines += _wrapped(f"{_shortened(name)}: {sentence}.", "  ")
     return lines
+
+
+def _shortened(name: str) -> str:
+    """A list of many alphas by its first ones; the table of classes has them all."""
+    return re.sub(r"\[((?:[^,\]]+, ){3})[^\]]*, [^\]]*\]", r"[\1...]", name)
 
 
 def _shares(diagnosis: Diagnosis) -> list[str]:
