@@ -53,7 +53,14 @@ def test_a_quantity_without_p_value_stays_open_and_keeps_its_share():
 def difference(quantity="AP", value=0.1, p_value=0.001, seeds=3, images=200, parts=(1e-4, 1e-4, 1e-4)):
     """A difference with the given chances; the interval plays no part in verdicts."""
     return Difference(
-        quantity, 0.5 + value, 0.5, value, value - 0.01, value + 0.01, p_value, Chance(images, seeds, *parts)
+        quantity,
+        0.5 + value,
+        0.5,
+        value,
+        value - 0.01,
+        value + 0.01,
+        p_value,
+        Chance(images, seeds, *parts, parts[1] + parts[2]),
     )
 
 

@@ -26,11 +26,12 @@ from yolo_focal.evaluation.boxes import Floats, Ints
 from yolo_focal.evaluation.coco_eval import PrecisionSchedule
 from yolo_focal.evaluation.matching import ImageMatches
 from yolo_focal.experiments.quantities import Quantities
-from yolo_focal.experiments.student import student_quantile, student_two_sided
+from yolo_focal.experiments.student import student_critical, student_quantile
 
 __all__ = ["Chance", "Difference", "Measured", "draw_measurements", "paired_differences"]
 
 CONFIDENCE = 0.95
+_LEAST_P = 1e-12  # smaller ones are not told apart
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +64,7 @@ class Chance:
         from_images: v_images / I.
         from_seeds: v_seeds / S; NaN with one seed, where it cannot be known.
         from_both: v_both / (I S).
+        between_seeds: v_seeds / S + v_both / (I S) as the paired differences show it, by chance also below from_both.
     """
 
     images: int
@@ -70,6 +72,7 @@ class Chance:
     from_images: float
     from_seeds: float
     from_both: float
+    between_seeds: float
 
     def standard_error(self, seeds: float, images: float) -> float:
         """What the standard error would be with other numbers of seeds and images."""
@@ -88,6 +91,37 @@ class Chance:
             by_seed = (self.from_seeds + self.from_both * self.images / images) * self.seeds / seeds
             uncertain += by_seed**2 / (seeds - 1)
         return variance**2 / uncertain if uncertain > 0 else math.inf
+
+    def least_shown(self, level: float, seeds: float, images: float) -> float:
+        """The least difference that is more than chance at `level`, with other numbers of seeds and images.
+
+        The part of the images has a normal critical value, that of the seeds Student's with one degree less than there
+        are seeds. Unlike Satterthwaite's approximation this keeps small levels too: few seeds that happen to agree do
+        not pass for certainty.
+        """
+        normal = student_critical(level, max(images - 1, 1))
+        student = student_critical(level, seeds - 1)
+        by_image, by_both = self.from_images * self.images / images, self.from_both * self.images / images
+        if (seeds, images) == (self.seeds, self.images):
+            by_seed = self.between_seeds
+        else:
+            by_seed = (self.from_seeds + by_both) * self.seeds / seeds
+        by_both *= self.seeds / seeds
+        return max(
+            math.hypot(normal * math.sqrt(by_image), student * math.sqrt(by_seed)),
+            normal * math.sqrt(by_image + by_both),
+        )
+
+    def p_value(self, difference: float) -> float:
+        """The level at which `difference` is just more than chance."""
+        low, high = math.log(_LEAST_P), 0.0
+        if abs(difference) >= self.least_shown(_LEAST_P, self.seeds, self.images):
+            return _LEAST_P if difference else 1.0
+        while high - low > 1e-6:
+            middle = (low + high) / 2
+            shown = abs(difference) >= self.least_shown(math.exp(middle), self.seeds, self.images)
+            low, high = (low, middle) if shown else (middle, high)
+        return math.exp(high)
 
 
 @dataclass(frozen=True)
@@ -173,7 +207,7 @@ def _difference(quantity: str, images: int, values: Floats, baseline: Floats, dr
         error = chance.standard_error(chance.seeds, images)
         degrees = chance.degrees(chance.seeds, images)
         half = error * student_quantile((1 + CONFIDENCE) / 2, degrees)
-        p_value = student_two_sided(difference / error, degrees) if error > 0 else float(difference == 0)
+        p_value = chance.p_value(difference) if chance.seeds > 1 else math.nan
     return Difference(
         quantity=quantity,
         value=float(values.mean()),
@@ -182,7 +216,7 @@ def _difference(quantity: str, images: int, values: Floats, baseline: Floats, dr
         low=difference - half,
         high=difference + half,
         p_value=p_value,
-        chance=chance or Chance(images, len(values), math.nan, math.nan, math.nan),
+        chance=chance or Chance(images, len(values), math.nan, math.nan, math.nan, math.nan),
     )
 
 
@@ -196,8 +230,8 @@ def _chance(images: int, differences: Floats, drawn: Floats) -> Chance | None:
     mean = drawn.mean(1)
     by_image = float(mean.var(ddof=1)) * without_bias
     if seeds == 1:
-        return Chance(images, seeds, by_image, math.nan, 0.0)
+        return Chance(images, seeds, by_image, math.nan, 0.0, math.nan)
     both = float((drawn - mean[:, None]).var(0, ddof=1).sum()) / ((seeds - 1) * seeds) * without_bias
     by_seed = float(differences.var(ddof=1)) / seeds
     both = min(both, by_image)  # components are not negative
-    return Chance(images, seeds, by_image - both, max(by_seed - both, 0.0), both)
+    return Chance(images, seeds, by_image - both, max(by_seed - both, 0.0), both, by_seed)

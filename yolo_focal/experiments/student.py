@@ -2,7 +2,7 @@
 
 import math
 
-__all__ = ["student_quantile", "student_two_sided"]
+__all__ = ["student_critical", "student_quantile", "student_two_sided"]
 
 _SMALLEST = 1e-300  # keeps the continued fraction's denominators from zero (Lentz)
 
@@ -15,17 +15,32 @@ def student_two_sided(t: float, degrees: float) -> float:
 
 
 def student_quantile(probability: float, degrees: float) -> float:
-    """The t with P(T <= t) = `probability`, in (0, 1), by bisection to 1e-12 of its size."""
+    """The t with P(T <= t) = `probability`, in (0, 1)."""
     if probability < 0.5:
-        return -student_quantile(1 - probability, degrees)
-    tail = 2 * (1 - probability)
-    low, high = 0.0, 1.0
-    while student_two_sided(high, degrees) > tail:
-        low, high = high, 2 * high
-    while high - low > 1e-12 * high:
-        middle = (low + high) / 2
-        low, high = (middle, high) if student_two_sided(middle, degrees) > tail else (low, middle)
-    return (low + high) / 2
+        return -student_critical(2 * probability, degrees)
+    return student_critical(2 * (1 - probability), degrees)
+
+
+def student_critical(level: float, degrees: float) -> float:
+    """The t >= 0 with P(|T| >= t) = `level`, in (0, 1]; Newton's method on the logarithms of both."""
+    if level >= 1:
+        return 0.0
+    log_t = 0.0
+    for _ in range(200):
+        t = math.exp(log_t)
+        tail = student_two_sided(t, degrees)
+        step = (math.log(tail) - math.log(level)) * tail / (2 * t * _density(t, degrees))
+        log_t += max(-1.0, min(1.0, step))  # small steps keep the tail above underflow
+        if abs(step) < 1e-13:
+            break
+    return math.exp(log_t)
+
+
+def _density(t: float, degrees: float) -> float:
+    if degrees > 1e6:
+        return math.exp(-t * t / 2) / math.sqrt(2 * math.pi)
+    log_scale = math.lgamma((degrees + 1) / 2) - math.lgamma(degrees / 2) - 0.5 * math.log(degrees * math.pi)
+    return math.exp(log_scale - (degrees + 1) / 2 * math.log1p(t * t / degrees))
 
 
 def _incomplete_beta(x: float, a: float, b: float) -> float:

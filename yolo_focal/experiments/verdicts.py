@@ -116,10 +116,10 @@ def _enough(size: float, chance: Chance, level: float) -> Enough:
     if size == 0:
         return Enough(None, None, None)
 
+    power = student_quantile(POWER, math.inf)
+
     def settles(seeds: float, images: float) -> bool:
-        degrees = chance.degrees(seeds, images)
-        needed = student_quantile(1 - level / 2, degrees) + student_quantile(POWER, degrees)
-        return size >= needed * chance.standard_error(seeds, images)
+        return size >= chance.least_shown(level, seeds, images) + power * chance.standard_error(seeds, images)
 
     images_times = _smallest(lambda n: settles(chance.seeds, chance.images * n / 10), 10, 10 * MOST_TIMES)
     both_times = _smallest(lambda n: settles(chance.seeds * n / 10, chance.images * n / 10), 10, 10 * MOST_TIMES)
