@@ -24,7 +24,7 @@ from yolo_focal.ultra.criterion import box_criteria
 from yolo_focal.ultra.patching import resolve
 from yolo_focal.ultra.term import FocalTerm
 
-__all__ = ["OBJECTNESS", "ClassTerm", "Floats", "Ints", "Recorder", "record_class_terms", "sum_by_class"]
+__all__ = ["ClassTerm", "Floats", "Ints", "OBJECTNESS", "Recorder", "record_class_terms", "sum_by_class"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
