@@ -11,6 +11,7 @@ from yolo_focal.evaluation.matching import ImageMatches
 from yolo_focal.experiments.bootstrap import Chance, Measured, draw_measurements, paired_differences
 from yolo_focal.experiments.quantities import Quantities
 from yolo_focal.experiments.simulation import World, repeat_comparisons, simulate_matches
+from yolo_focal.experiments.student import student_critical
 
 SMALL = World(images=40, objects=(2.0, 1.0, 0.5), training_spread=0.03)
 NAMES = ["cell", "dot", "ring"]
@@ -138,3 +139,34 @@ def test_intervals_and_verdicts_are_right_as_often_as_they_say(seeds, luck):
     assert 0.93 <= covered[0] <= 0.97
     assert covered.min() >= 0.93
     assert np.mean([each.false_verdicts for each in found]) <= 0.05
+
+
+@pytest.mark.parametrize("parts", [(1.0, 0.0, 0.0), (0.1, 0.6, 0.3), (0.05, 0.9, 0.05), (0.0, 0.0, 1.0)])
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+@pytest.mark.parametrize("level", [0.05, 0.002])
+def test_few_seeds_do_not_pass_for_certainty(level, seeds, parts):
+    """Of normal differences with true value zero at most the level is called more than chance, whatever dominates."""
+    generator = np.random.default_rng(7)
+    images, both, repetitions = 10_000, parts[2], 20_000
+    differences = generator.normal(0, math.sqrt(sum(parts)), repetitions)
+    between = (parts[1] + both) * generator.chisquare(seeds - 1, repetitions) / (seeds - 1)
+    chances = [Chance(images, seeds, parts[0], max(each - both, 0.0), both, each) for each in between[:1]]
+    normal = chances[0].least_shown(level, seeds, images)  # the formula itself, then all repetitions at once
+    assert normal == pytest.approx(reach(level, seeds, parts, between[0]), rel=1e-3)
+    claimed = np.mean(np.abs(differences) > reach(level, seeds, parts, between))
+    assert claimed <= level + 3 * math.sqrt(level / repetitions)
+
+
+def reach(level, seeds, parts, between):
+    """The least difference shown: normal for images, Student's for seeds, never below what images alone demand."""
+    normal, student = student_critical(level, math.inf), student_critical(level, seeds - 1)
+    return np.maximum(np.sqrt(normal**2 * parts[0] + student**2 * between), normal * math.sqrt(parts[0] + parts[2]))
+
+
+def test_the_p_value_is_the_level_at_which_a_difference_is_just_shown():
+    """The inverse of `least_shown`, from the largest differences to none."""
+    chance = Chance(images=80, seeds=4, from_images=1e-4, from_seeds=2e-4, from_both=1e-4, between_seeds=3e-4)
+    for level in (0.9, 0.3, 0.05, 1e-3, 1e-8):
+        assert chance.p_value(-chance.least_shown(level, 4, 80)) == pytest.approx(level, rel=1e-5)
+    assert chance.p_value(0.0) == pytest.approx(1.0)
+    assert chance.p_value(1e9) <= 1e-12
