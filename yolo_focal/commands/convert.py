@@ -1,13 +1,13 @@
 """An original YOLOv5 checkpoint becomes one of this package's anchor detector."""
 
-import re
 from pathlib import Path
 from typing import Any
 
 import yolo_focal
 from yolo_focal.commands.arguments import Argument
+from yolo_focal.commands.checkpoint_path import checkpoint_path
 from yolo_focal.detector.checkpoint import read_original
-from yolo_focal.errors import CheckpointError, ConfigError
+from yolo_focal.errors import CheckpointError
 
 __all__ = ["ARGUMENTS", "SUMMARY", "run"]
 
@@ -17,7 +17,6 @@ ARGUMENTS = (
     Argument("out", None, "checkpoint to write; NAME-anchor.pt beside the original where not given", parse=Path),
     Argument("data", None, "a data YAML; its number of classes must be the checkpoint's"),
 )
-_RENAMED_UPSTREAM = re.compile(r"yolov5[nsmlx]6?\.pt$")  # Ultralytics would look for yolov5nu.pt instead
 
 
 def run(arguments: dict[str, Any]) -> int:
@@ -28,7 +27,7 @@ def run(arguments: dict[str, Any]) -> int:
         ConfigError: `out` cannot be used.
     """
     weights: Path = arguments["weights"]
-    out = _output_path(weights, arguments["out"])
+    out = checkpoint_path(weights, arguments["out"], "anchor")
     original = read_original(weights)
     if arguments["data"] is not None:
         _check_classes(len(original.names), arguments["data"])
@@ -44,20 +43,6 @@ def run(arguments: dict[str, Any]) -> int:
         f"use it: yolo-focal val model={out} data=coco128.yaml"
     )
     return 0
-
-
-def _output_path(weights: Path, out: Path | None) -> Path:
-    path = weights.with_name(f"{weights.stem}-anchor.pt") if out is None else out
-    if path.suffix != ".pt":
-        raise ConfigError(f"out={path} must end in .pt; Ultralytics takes no other suffix for a checkpoint")
-    if _RENAMED_UPSTREAM.search(path.name):
-        raise ConfigError(
-            f"out={path} has a name that Ultralytics replaces by its own '{path.stem}u.pt'; "
-            f"call it {path.stem}-anchor.pt"
-        )
-    if path.resolve() == weights.resolve():
-        raise ConfigError(f"out={path} is the original file; name another one")
-    return path
 
 
 def _check_classes(number: int, data: str) -> None:
