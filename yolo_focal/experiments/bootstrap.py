@@ -10,7 +10,7 @@ everything again. The spread of the mean over seeds estimates v_images / I + v_b
 deviations from it v_both / (I S). Resampling the paired seeds has a closed form, the variance of their differences,
 which estimates v_seeds / S + v_both / (I S) without the factor (S - 1) / S that a drawn resample loses: at three seeds
 that would be a third of the variance. The interval is Student's, because a variance from few seeds is itself uncertain;
-its degrees of freedom are Satterthwaite's.
+its degrees of freedom are Satterthwaite's. p-values use a stricter rule, `Chance.least_shown`.
 
 Sources: B. Efron, "Bootstrap methods", 1979; A. Owen, "The pigeonhole bootstrap", 2007, on two crossed factors;
 F. Satterthwaite, "An approximate distribution of estimates of variance components", 1946.
