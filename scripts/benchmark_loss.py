@@ -4,7 +4,8 @@
 
 Every round times each implementation once, one after the other, so that a disturbance of the machine hits all alike;
 the ratio printed is the median over the rounds of the ratio to stock BCE in the same round. Unpinned threads may share
-a core, which makes any of these times meaningless. Options: --device cuda, --rounds 15, --dtype bfloat16.
+a core, which makes any of these times meaningless. On a machine that other programs share, take one thread and
+--clock cpu: processor time counts the work of this process only. --help lists the options.
 """
 
 import argparse
@@ -22,6 +23,8 @@ from yolo_focal.losses import LOSSES, set_backend
 GAMMA, ALPHA = 1.5, 0.25
 # Class scores of YOLO at 640 pixels for COCO and for 3 classes, and the finest objectness level of the anchor detector.
 SHAPES = {(16, 8400, 80): 0.0125 / 80, (16, 8400, 3): 0.0125 / 3, (16, 3, 80, 80): 0.005}
+
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 
 Step = Callable[[Tensor, Tensor], Tensor]
 
@@ -51,7 +54,7 @@ def ours(name: str, backend: str) -> Step:
     return step
 
 
-def implementations(device: str) -> dict[str, Step]:
+def implementations(device: str, rows: list[str]) -> dict[str, Step]:
     """Everything that is timed, by name; the first is what the others are compared with."""
     steps: dict[str, Step] = {"stock BCE": stock_bce, "focal, YOLOv5's formula": textbook_focal}
     try:
@@ -62,7 +65,6 @@ def implementations(device: str) -> dict[str, Step]:
         pass
     fused = {"triton": "Triton", "compile": "compiled"} if device == "cuda" else {"compile": "compiled"}
     steps |= {f"focal, ours, {label}": ours("focal", backend) for backend, label in fused.items()}
-    rows = [name for name, row in LOSSES.items() if row.elementwise]
     return steps | {f"{name}, ours, eager": ours(name, "eager") for name in rows}
 
 
@@ -74,14 +76,14 @@ def operands(shape: tuple[int, ...], positives: float, device: str, dtype: torch
     return x.to(device, dtype).requires_grad_(), t.to(device)
 
 
-def run_once(step: Step, x: Tensor, t: Tensor) -> float:
+def run_once(step: Step, x: Tensor, t: Tensor, clock: Callable[[], float] = time.perf_counter) -> float:
     """Seconds of one forward and backward pass."""
     x.grad = None
     synchronise(x)
-    start = time.perf_counter()
+    start = clock()
     torch.autograd.backward(step(x, t))
     synchronise(x)
-    return time.perf_counter() - start
+    return clock() - start
 
 
 def synchronise(x: Tensor) -> None:
@@ -112,21 +114,27 @@ def resident(field: str) -> int:
 
 def main() -> None:
     """Print one table for each shape."""
+    elementwise = [name for name, row in LOSSES.items() if row.elementwise]
+    shapes = {",".join(map(str, shape)): shape for shape in SHAPES}
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"), help="where to run")
     parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16", "float16"), help="of the logits")
     parser.add_argument("--rounds", default=15, type=int, help="measurements of each implementation")
+    parser.add_argument("--clock", default="wall", choices=CLOCKS, help="wall time, or processor time of this process")
+    parser.add_argument("--rows", nargs="+", default=elementwise, choices=elementwise, help="losses to time, by name")
+    parser.add_argument("--shape", action="append", choices=shapes, help="logits to time them on, default all")
     options = parser.parse_args()
-    print(f"torch {torch.__version__}, {options.device}, {torch.get_num_threads()} threads, {options.rounds} rounds")
-    for shape, positives in SHAPES.items():
+    threads = f"{torch.get_num_threads()} threads"
+    print(f"torch {torch.__version__}, {options.device}, {threads}, {options.rounds} rounds, {options.clock} time")
+    for shape, positives in [(shapes[key], SHAPES[shapes[key]]) for key in options.shape or shapes]:
         x, t = operands(shape, positives, options.device, getattr(torch, options.dtype))
-        steps = implementations(options.device)
+        steps = implementations(options.device, options.rows)
         for step in steps.values():
             run_once(step, x, t)
         times: dict[str, list[float]] = {name: [] for name in steps}
         for _ in range(options.rounds):
             for name, step in steps.items():
-                times[name].append(run_once(step, x, t))
+                times[name].append(run_once(step, x, t, CLOCKS[options.clock]))
         print(f"\n{shape} {options.dtype}, N = {x.nbytes / 1e6:.1f} MB\n")
         print("| implementation | ratio to stock BCE | ms | extra memory |\n|---|---|---|---|")
         for name, step in steps.items():

@@ -11,7 +11,7 @@ from torch import Tensor
 from yolo_focal.errors import ConfigError
 from yolo_focal.losses.pieces import SCRATCH_TENSORS, Formula, Terms, ValueAndGradient, scaled
 
-__all__ = ["run_chunked"]
+__all__ = ["Rows", "as_rows", "run_chunked"]
 
 # Two threads' share of the temporaries stays in their caches. A GPU wants few launches instead.
 CHUNK_ELEMENTS_CPU = 1 << 17
@@ -102,7 +102,7 @@ def run_chunked(
     """
     result = Result(logits, elementwise, gradient)
     if logits.numel():
-        rows = _as_rows(logits, targets, terms)
+        rows = as_rows(logits, targets, terms)
         places = _places_with_targets(formula, rows.targets)
         if places is None:
             _run_dense(formula, rows, result)
@@ -111,7 +111,8 @@ def run_chunked(
     return result.finish()
 
 
-def _as_rows(logits: Tensor, targets: Tensor, terms: Terms) -> Rows:
+def as_rows(logits: Tensor, targets: Tensor, terms: Terms) -> Rows:
+    """See operands of one shape, not empty, as rows wide enough to work along; ConfigError if a term does not fit."""
     width = logits.shape[-1] if logits.dim() else 1
     rows = logits.numel() // width
     fold = math.gcd(rows, 16) if width < NARROW else 1

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from yolo_focal.losses.chunked import run_chunked
+from yolo_focal.losses.chunked import as_rows, run_chunked
 from yolo_focal.losses.pieces import Formula, Pair, Terms
 
 __all__ = ["run_compiled"]
@@ -24,8 +24,7 @@ def _dense(
     value, gradient = pair(logits.to(dtype), targets.to(dtype), **terms)
     if weight is not None:
         value, gradient = value * weight, gradient * weight
-    # Summed in two steps: one running sum over millions of float32 values would lose digits.
-    return value.to(logits.dtype) if elementwise else value.sum(-1).sum(), gradient
+    return value.to(logits.dtype) if elementwise else value.sum(), gradient
 
 
 @functools.cache
@@ -44,7 +43,7 @@ def run_compiled(
 ) -> tuple[Tensor, Tensor | None]:
     """Like `run_chunked`, which also takes over, after one warning, where compilation is not possible."""
     global _unusable
-    if _unusable or not logits.numel() or not logits.dim():
+    if _unusable or not logits.numel():
         return run_chunked(formula, logits, targets, terms, elementwise=elementwise, gradient=gradient)
     dtype = torch.promote_types(logits.dtype, torch.float32)
 
@@ -52,15 +51,16 @@ def run_compiled(
         # A tensor instead of a number: gamma may change between steps without a compilation for each value.
         if isinstance(term, float):
             return torch.tensor(term, dtype=dtype, device=logits.device)
-        return term.to(logits.device, dtype) if isinstance(term, Tensor) else term
+        return term.to(dtype) if isinstance(term, Tensor) else term
 
-    operands = {name: operand(term) for name, term in terms.items()}
+    rows = as_rows(logits, targets, terms)
+    operands = {name: operand(term) for name, term in rows.terms.items()}
     weight = operands.pop("weight")
     try:
-        return _compiled_dense()(formula.pair, logits, targets, weight, operands, elementwise)
+        result, slope = _compiled_dense()(formula.pair, rows.logits, rows.targets, weight, operands, elementwise)
     except RuntimeError as error:  # the base of all failures of the compiler stack
-        eager = run_chunked(formula, logits, targets, terms, elementwise=elementwise, gradient=gradient)
-        _unusable = True  # only now: had the arguments been at fault, the line above would have said so
+        _unusable = True
         reason = str(error).strip().partition("\n")[0]
         warnings.warn(f"torch.compile is not usable here, losses run eagerly instead: {reason}", stacklevel=2)
-        return eager
+        return run_chunked(formula, logits, targets, terms, elementwise=elementwise, gradient=gradient)
+    return result.view(logits.shape) if elementwise else result, slope.view(logits.shape)
