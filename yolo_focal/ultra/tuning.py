@@ -186,7 +186,7 @@ def _tune_with_ray(model: Any, space: Space, iterations: int, given: Mapping[str
     except ImportError as error:
         raise MissingExtraError(
             f"use_ray=True needs Ray Tune and Optuna ({' '.join(str(error).split())}); install them: "
-            "pip install 'ray[tune]' optuna, or leave use_ray out"
+            "pip install 'yolo_focal[ray]', or leave use_ray out"
         ) from error
     whole = resolve("ultralytics.cfg").CFG_INT_KEYS
     ranges = {
