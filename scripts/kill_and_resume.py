@@ -1,9 +1,10 @@
 """Kill a training with SIGKILL at random moments, resume it each time, and compare it with undisturbed ones.
 
-python scripts/kill_and_resume.py data=coco8.yaml folder=/tmp/kills [kills=20] [epochs=30] [imgsz=64] [longest=6]
+python scripts/kill_and_resume.py data=coco8.yaml folder=/tmp/kills [kills=20] [epochs=30] [longest=20] [seeds=3]
 
-After every kill the checkpoint, if there is one yet, has to load. The same arguments without kills run with three
-seeds: their spread is what the disturbed run's final losses are to be judged by. Needs a system with fork.
+Each kill comes at a random moment of the first `longest` seconds of a process. After it the checkpoint, if there is one
+yet, has to load. The same arguments without kills run with `seeds` seeds: their spread is what the disturbed run's
+final losses are to be judged by. Needs a system with fork.
 """
 
 import multiprocessing
@@ -81,7 +82,7 @@ def main(words: list[str]) -> int:
     kills = unfinished = loadable = 0
     while kills < int(given.get("kills", 20)):
         started = time.monotonic()
-        if run(arguments, moments.uniform(0.2, float(given.get("longest", 6)))):
+        if run(arguments, moments.uniform(0.2, float(given.get("longest", 20)))):
             break
         kills += 1
         if last.exists():

@@ -1,5 +1,6 @@
 """Processes that Ultralytics starts by itself train with the plugin: DDP ranks, tuner trials, Ray's workers."""
 
+import json
 import os
 import pickle
 import subprocess
@@ -77,7 +78,7 @@ def test_the_command_of_a_trial_is_this_plugins_while_enabled():
 
 @pytest.mark.slow
 def test_two_trials_of_the_tuner_train_with_the_mutated_gamma(enabled, tiny_data, tmp_path):
-    """Each trial is a process of its own; its args.yaml says what it used."""
+    """Each trial is a process of its own; the first has the default gamma, and the losses of the two differ."""
     from ultralytics import YOLO
 
     YOLO("yolo11n.yaml").tune(
@@ -87,7 +88,9 @@ def test_two_trials_of_the_tuner_train_with_the_mutated_gamma(enabled, tiny_data
         space={"fl_gamma": (0.5, 3.0)},
         val=False,
     )
-    yaml = resolve("ultralytics.utils:YAML")
-    used = [yaml.load(file) for file in sorted(tmp_path.rglob("args.yaml"))]
-    gammas = [arguments["fl_gamma"] for arguments in used if arguments.get("focal")]
-    assert len(set(gammas)) == 2 and all(0.5 <= gamma <= 3 for gamma in gammas)
+    lines = (tmp_path / "tuned" / "tune_results.ndjson").read_text(encoding="utf-8").splitlines()
+    trials = [json.loads(line) for line in lines]
+    gammas = [trial["hyperparameters"]["fl_gamma"] for trial in trials]
+    losses = [trial["datasets"]["squares"]["val/cls_loss"] for trial in trials]
+    assert gammas[0] == 1.5 and gammas[1] != 1.5 and 0.5 <= gammas[1] <= 3
+    assert losses[1] != pytest.approx(losses[0], rel=0.2)  # the gamma arrived: a smaller one gives a larger loss

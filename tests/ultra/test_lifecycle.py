@@ -1,6 +1,7 @@
 """What a training with focal goes through: resume, new runs, checkpoints elsewhere, recovery, options, own trainers."""
 
 import os
+import resource
 import subprocess
 import sys
 
@@ -11,7 +12,7 @@ import yolo_focal
 from tests.ultra.conftest import QUICK, batch_of, build, train_quickly
 from tests.ultra.test_warmup import Interrupted, interrupt_after
 from yolo_focal.config import KEYS
-from yolo_focal.errors import UnsupportedModelError
+from yolo_focal.errors import CheckpointError, UnsupportedModelError
 from yolo_focal.ultra.criterion import ClassCriterion
 
 WITHOUT_THE_PACKAGE = """
@@ -272,3 +273,32 @@ def test_a_truncated_checkpoint_is_one_clear_error(enabled, trained, tmp_path):
     assert done.returncode == 2, done.stderr[-2000:]
     assert "last.pt" in done.stderr and "Traceback" not in done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["last.pt"]
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(enabled, tiny_data, tmp_path):
+    """The system refuses to write more than a megabyte to a file in the second epoch."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def refuse(trainer):
+        if trainer.epoch == 1:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, limits[1]))
+
+    try:
+        with pytest.raises(CheckpointError) as caught:
+            train_quickly(tiny_data, tmp_path, callbacks={"on_train_epoch_end": refuse}, epochs=2, focal=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    weights = tmp_path / "run" / "weights"
+    assert f"the checkpoint of epoch 2 cannot be written to {weights} (File too large)" in str(caught.value)
+    assert "earlier ones are intact: make room, then resume=True from" in str(caught.value)
+    assert sorted(path.name for path in weights.iterdir()) == ["best.pt", "last.pt"]
+    assert torch.load(weights / "last.pt", weights_only=False)["epoch"] == 0
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tiny_data, tmp_path):
+    """On the command line, with exit code 2."""
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
+    words = ["train", "model=yolo11n.yaml", f"data={tiny_data}", f"project={tmp_path / 'file'}", "focal=True"]
+    done = command_line(*words, cwd=tmp_path)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "Not a directory" in done.stderr

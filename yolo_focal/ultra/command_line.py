@@ -33,7 +33,7 @@ def run_yolo(words: Sequence[str]) -> int:
         sys.argv[1:] = checked_words(words)
     try:
         entrypoint()
-    except FileNotFoundError as error:
+    except OSError as error:  # missing, unwritable, disk full
         raise DataError(" ".join(str(error).split())) from error
     return 0
 
