@@ -46,7 +46,7 @@ def test_the_defaults_themselves_are_never_emptied(enabled):
 
 def test_a_call_that_does_not_concern_the_plugin_is_left_to_ultralytics(enabled):
     """Its own error for an unknown argument stays a SyntaxError."""
-    with pytest.raises(SyntaxError, match="epochz.* is not a valid YOLO argument"):
+    with pytest.raises(SyntaxError, match=r"epochz.* is not a valid YOLO argument"):
         arguments(epochz=3)
 
 

@@ -184,4 +184,5 @@ def _in_model_order(score_map: ScoreMap, class_index: Ints) -> Sequence[float] |
     if score_map.class_shifts is None:
         return None
     shifts = np.array(score_map.class_shifts)
-    return np.where(class_index >= 0, shifts[class_index], 0.0).tolist()
+    in_order: list[float] = np.where(class_index >= 0, shifts[class_index], 0.0).tolist()
+    return in_order

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 __all__ = [
-    "SCRATCH_TENSORS",
     "BackgroundPair",
     "Formula",
     "LogisticPieces",
     "Pair",
+    "SCRATCH_TENSORS",
     "Terms",
     "ValueAndGradient",
     "background",
