@@ -24,7 +24,11 @@ def fresh_process(*command, **environment):
     return done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("focal", [{"fl_gamma": 2.0, "fl_gain": "auto"}, {}], ids=["on", "off"])
+@pytest.mark.parametrize(
+    "focal",
+    [{"fl_gamma": 2.0, "fl_gain": "auto"}, pytest.param({}, marks=pytest.mark.slow)],
+    ids=["on", "off"],
+)
 def test_the_program_of_a_ddp_rank_trains_in_a_fresh_process(enabled, tiny_data, tmp_path, focal):
     """As `torch.distributed.run` would start it, here with one rank: the loss is there, and off it is not."""
     pytest.importorskip("cloudpickle", reason="Ultralytics needs cloudpickle to start DDP ranks")

@@ -73,6 +73,7 @@ def test_off_leaves_no_trace(tiny_data, tmp_path):
         assert torch.equal(after["model"].state_dict()[name], weight), name
 
 
+@pytest.mark.slow
 def test_resume_keeps_focal_and_says_that_a_change_is_ignored(enabled, tiny_data, tmp_path, caplog):
     """From Python, with another gamma asked for."""
     from ultralytics import YOLO
@@ -105,7 +106,7 @@ def test_a_new_training_from_a_checkpoint_does_not_inherit_focal(enabled, traine
     assert type(trainer.model.criterion.bce) is torch.nn.BCEWithLogitsLoss
 
 
-@pytest.mark.parametrize("safe", ["0", "1"])
+@pytest.mark.parametrize("safe", [pytest.param("0", marks=pytest.mark.slow), "1"])
 def test_checkpoints_work_in_an_interpreter_without_the_package(trained, safe):
     """The last, the best and an epoch's load and predict, normally and with Ultralytics' safe loading."""
     names = [str(trained / "weights" / name) for name in ("last.pt", "best.pt", "epoch0.pt")]
@@ -182,8 +183,8 @@ def test_out_of_memory_in_the_first_epoch_is_retried(enabled, tiny_data, tmp_pat
 @pytest.mark.parametrize(
     "changes",
     [
-        {"multi_scale": 0.5},
-        {"single_cls": True},
+        pytest.param({"multi_scale": 0.5}, marks=pytest.mark.slow),
+        pytest.param({"single_cls": True}, marks=pytest.mark.slow),
         {"cls_pw": 0.5},
         {"fl_alpha": [0.3, 0.6], "fl_loss": "qfl"},
         pytest.param({"compile": True}, marks=pytest.mark.slow),
