@@ -176,3 +176,12 @@ def test_two_ranks_agree_on_the_gain():
     expected = sum(torch.stack(squares(*batch(number, images=1 + number), 2.0, 0.25)) for number in range(2))
     assert found[0][1] == found[1][1] == pytest.approx(math.sqrt(expected[0] / expected[1]), rel=1e-3)
     assert [gradient > 0 for *_, gradient in found] == [True, True]
+
+
+def test_an_anchor_detector_is_measured_too(enabled, tiny_data, tmp_path):
+    """One factor for its objectness and its classes, which follow the warm-up as well."""
+    trainer = train_quickly(tiny_data, tmp_path, model="yolov5n-anchor.yaml", fl_gain="auto", fl_warmup=2)
+    criterion = trainer.model.criterion
+    assert isinstance(trainer.args.fl_gain, float) and trainer.args.fl_gain > 1
+    for term in (criterion.objectness, criterion.classes):
+        assert term.config.gain == trainer.args.fl_gain and term.loss.gamma == 0
