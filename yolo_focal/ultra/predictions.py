@@ -266,4 +266,4 @@ def remove_label_cache(label_files: Sequence[str], started: float) -> None:
     for folder in {Path(file).parent for file in label_files[:1]}:
         cache = folder.with_suffix(".cache")
         if cache.is_file() and cache.stat().st_mtime >= started:
-            cache.unlink()
+            cache.unlink(missing_ok=True)  # another evaluation of the same data may have been quicker
