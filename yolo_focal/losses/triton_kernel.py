@@ -5,7 +5,7 @@ in half precision before a gradient scaler has scaled it would lose the small va
 since it needs Triton.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 import triton
@@ -17,8 +17,8 @@ from yolo_focal.losses.pieces import Formula, Terms
 __all__ = ["Kernel", "kernel_for"]
 
 BLOCK = 1024
-FOCAL, QUALITY, VARIFOCAL = (tl.constexpr(number) for number in range(3))
-LOSS_OF = {"bce": FOCAL, "focal": FOCAL, "qfl": QUALITY, "vfl": VARIFOCAL}
+FOCAL, QUALITY, VARIFOCAL = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2)
+LOSS_OF = {"bce": 0, "focal": 0, "qfl": 1, "vfl": 2}
 
 
 @triton.jit
@@ -122,7 +122,7 @@ def _kernel(  # type: ignore[no-untyped-def]
 class Kernel(NamedTuple):
     """One loss with its hyperparameters, ready to run on tensors of one device."""
 
-    loss: Any
+    loss: int
     gamma: float
     factors: Tensor
 
