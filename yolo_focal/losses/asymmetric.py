@@ -20,15 +20,20 @@ def _shifted_cross_entropy(pieces: LogisticPieces, clip: float) -> ValueAndGradi
 
 
 def _log_miss(pieces: LogisticPieces, t: Tensor, clip: float) -> ValueAndGradient:
-    """Logarithm of u = t q + (1-t) max(p - clip, 0), and its derivative; -1e30 and 0 where u is 0."""
+    """Logarithm of u = t q + (1-t) max(p - clip, 0), and its derivative.
+
+    Both are 0 where u is 0: the loss itself is 0 there, and the logarithm of 0 is slow as well as infinite.
+    """
     shifted = (pieces.p - clip).clamp_min(0)
     u = t * pieces.q + (1 - t) * shifted
+    missed = u > 0
+    u = torch.where(missed, u, 1.0)
     slope = pieces.p * pieces.q * ((1 - t) * (shifted > 0) - t) / u
     # A hard positive has u = q, which underflows while its logarithm stays exact.
     hard = t == 1
     return ValueAndGradient(
-        torch.where(hard, -pieces.minus_log_q, torch.log(u).clamp_min(-1e30)),
-        torch.where(hard, -pieces.p, torch.where(u > 0, slope, 0.0)),
+        torch.where(hard, -pieces.minus_log_q, torch.log(u)),
+        torch.where(hard, -pieces.p, torch.where(missed, slope, 0.0)),
     )
 
 
