@@ -1,7 +1,9 @@
 """Time whole training steps with stock BCE and with focal, interleaved in one process, and print the table.
 
 python scripts/benchmark_step.py [model=yolo11n.yaml] [batch=8] [imgsz=320] [steps=40] [clock=wall]
-clock=cpu counts the processor time of the process instead, for a machine that is busy (with OMP_NUM_THREADS=1). For stable numbers on a CPU, pin the threads: GOMP_CPU_AFFINITY="0 1" OMP_NUM_THREADS=2.
+
+For stable numbers on a CPU, pin the threads: GOMP_CPU_AFFINITY="0 1" OMP_NUM_THREADS=2. On a busy machine clock=cpu,
+with OMP_NUM_THREADS=1, counts the processor time of the process instead.
 """
 
 import statistics
@@ -96,9 +98,8 @@ def main(words: list[str]) -> None:
                 times[loss].append(elapsed)
     stock = times["stock BCE"]
     print(f"{name}, {CLASSES} classes, batch {images}, {size} px, {device}, {torch.get_num_threads()} threads,")
-    print(
-        f"torch {torch.__version__}, ultralytics {ultralytics.__version__}, median of {steps} interleaved steps, {given.get('clock', 'wall')} time\n"
-    )
+    print(f"torch {torch.__version__}, ultralytics {ultralytics.__version__},")
+    print(f"median of {steps} interleaved steps, {given.get('clock', 'wall')} time\n")
     print("| loss | ms a step | ratio to stock, median of pairs | quartiles of the ratio | peak memory, MB |")
     print("|---|---|---|---|---|")
     for loss, (model, _) in runs.items():
