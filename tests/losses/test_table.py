@@ -22,7 +22,7 @@ def make(name: str, **kwargs):
 def test_all_is_sorted_and_complete():
     """`__all__` is sorted, and lists exactly the public names that the package binds."""
     names = yolo_focal.losses.__all__
-    assert names == sorted(names, key=lambda name: (not name.isupper(), not name[0].isupper(), name))
+    assert names == sorted(names)
     bound = {
         name
         for name, value in vars(yolo_focal.losses).items()
