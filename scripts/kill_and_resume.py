@@ -80,10 +80,12 @@ def main(words: list[str]) -> int:
     moments = random.Random(0)
     last = Path(arguments["project"]) / "killed" / "weights" / "last.pt"
     kills = unfinished = loadable = 0
+    complete = False
     while kills < int(given.get("kills", 20)):
         started = time.monotonic()
-        if run(arguments, moments.uniform(0.2, float(given.get("longest", 20)))):
-            break
+        complete = run(arguments, moments.uniform(0.2, float(given.get("longest", 20))))
+        if complete:
+            break  # more epochs are needed for more kills
         kills += 1
         if last.exists():
             checkpoint = torch.load(last, weights_only=False)
@@ -93,7 +95,7 @@ def main(words: list[str]) -> int:
             unfinished += 1
             state = "no checkpoint yet"
         print(f"kill {kills} after {time.monotonic() - started:.1f} s: {state}", flush=True)
-    complete = run(arguments)
+    complete = complete or run(arguments)
     print(f"{kills} kills: last.pt loadable {loadable}, not written yet {unfinished}; run completed: {complete}")
     print("killed     ", last_row(arguments))
     for seed in range(int(given.get("seeds", 3))):
