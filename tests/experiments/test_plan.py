@@ -79,6 +79,8 @@ def test_a_training_that_did_what_was_asked_passes():
     one = {"one2many": "focal(gamma=2, alpha=0.25)", "one2one": "BCE"}
     check_used({**ASKED, "fl_branch": "one2many"}, used(fl_branch="one2many"), one)
     check_used({"data": "d.yaml", "cls_pw": 0.5}, {"data": "d.yaml", "cls_pw": 0.5}, {"class": "BCE, classes weighted"})
+    measured = {"class": "focal(gamma=2, alpha=0.25, gain=8.867)"}
+    check_used({**ASKED, "fl_gain": "auto"}, used(fl_gain=8.867), measured)
 
 
 @pytest.mark.parametrize(

@@ -135,8 +135,8 @@ def test_unknown_backend_is_refused():
 def test_compiled_agrees_with_eager(name):
     """torch.compile's kernel gives the eager result, also after gamma has changed, and for a second shape."""
     criterion = LOSSES[name].make(gamma=0.5, alpha=0.25, weight=torch.rand(80), reduction="sum")
-    for gamma, shape in ((0.5, (90, 80)), (2.0, (2, 70, 80))):
-        x, t = operands(shape)
+    for gamma, shape, density in ((0.5, (90, 80), 0.02), (2.0, (2, 70, 80), 0.02), (1.0, (90, 80), 0.5)):
+        x, t = operands(shape, density)
         x.view(-1)[:12] = torch.tensor([0, 20, -20, 50, -50, 100, -100, 1e4, -1e4, 88, -88, 1e-3])
         criterion.gamma = gamma
         results = []

@@ -65,14 +65,13 @@ def warnings_only() -> Iterator[None]:
 
 
 def _watch_criterion(yolo: Any) -> dict[str, str]:
-    """A dictionary that the first batch fills with the criterion in use."""
+    """A dictionary that the end of every epoch fills with the criterion in use."""
     seen: dict[str, str] = {}
 
     def look(trainer: Any) -> None:
-        if not seen:
-            seen.update(criterion_in_use(trainer) or {})
+        seen.update(criterion_in_use(trainer) or {})
 
-    yolo.add_callback("on_train_batch_end", look)
+    yolo.add_callback("on_fit_epoch_end", look)  # the first epoch may have measured what was `auto` before
     return seen
 
 

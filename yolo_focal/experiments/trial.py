@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 import yolo_focal
-from yolo_focal.config import KEYS, read_config
+from yolo_focal.config import AUTO, KEYS, read_config
 from yolo_focal.errors import ConfigError
 from yolo_focal.evaluation.evaluation import Evaluation
 from yolo_focal.evaluation.model import evaluate_model
@@ -126,6 +126,8 @@ def check_used(asked: Mapping[str, Any], used: Mapping[str, Any], criterion: Map
         used: those in its args.yaml.
         criterion: the class criterion of each branch, read off the running training.
     """
+    # The training itself puts numbers in the place of `auto`: from then on these are what was asked.
+    asked = {name: used.get(name, value) if name in KEYS and value == AUTO else value for name, value in asked.items()}
     problems = [
         f"{name}={value!r} was asked for, {used.get(name)!r} was used"
         for name, value in asked.items()

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from yolo_focal.losses.module import SigmoidLoss, as_exponent, as_fraction
-from yolo_focal.losses.pieces import Formula, LogisticPieces, Terms, ValueAndGradient, logistic_pieces, modulate
+from yolo_focal.losses.pieces import Factor, Formula, LogisticPieces, Terms, ValueAndGradient, logistic_pieces, modulate
 from yolo_focal.losses.run import evaluate
 
 __all__ = ["ASYMMETRIC", "AsymmetricLoss", "asymmetric_loss"]
@@ -19,21 +19,22 @@ def _shifted_cross_entropy(pieces: LogisticPieces, clip: float) -> ValueAndGradi
     return ValueAndGradient(value, torch.where(p > 0, pieces.p * pieces.q / q, 0.0))
 
 
-def _log_miss(pieces: LogisticPieces, t: Tensor, clip: float) -> ValueAndGradient:
-    """Logarithm of u = t q + (1-t) max(p - clip, 0), and its derivative.
+def _miss(pieces: LogisticPieces, t: Tensor, clip: float) -> Factor:
+    """The factor u = t q + (1-t) max(p - clip, 0).
 
-    Both are 0 where u is 0: the loss itself is 0 there, and the logarithm of 0 is slow as well as infinite.
+    Logarithm and slope are 0 where u is 0: the loss itself is 0 there, and a logarithm of 0 is slow and infinite.
     """
     shifted = (pieces.p - clip).clamp_min(0)
-    u = t * pieces.q + (1 - t) * shifted
-    missed = u > 0
-    u = torch.where(missed, u, 1.0)
+    size = t * pieces.q + (1 - t) * shifted
+    missed = size > 0
+    u = torch.where(missed, size, 1.0)
     slope = pieces.p * pieces.q * ((1 - t) * (shifted > 0) - t) / u
     # A hard positive has u = q, which underflows while its logarithm stays exact.
     hard = t == 1
-    return ValueAndGradient(
-        torch.where(hard, -pieces.minus_log_q, torch.log(u)),
-        torch.where(hard, -pieces.p, torch.where(missed, slope, 0.0)),
+    return Factor(
+        size=size,
+        log=lambda: torch.where(hard, -pieces.minus_log_q, torch.log(u)),
+        slope=torch.where(hard, -pieces.p, torch.where(missed, slope, 0.0)),
     )
 
 
@@ -53,7 +54,7 @@ def _pair(
         positive * pieces.minus_log_p + (1 - t) * negative.value,
         (1 - t) * negative.gradient - positive * pieces.q,
     )
-    return modulate(loss, _log_miss(pieces, t, clip), gamma_pos * t + gamma_neg * (1 - t))
+    return modulate(loss, _miss(pieces, t, clip), gamma_pos * t + gamma_neg * (1 - t))
 
 
 ASYMMETRIC = Formula("asl", _pair)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from yolo_focal.losses.chunked import as_rows, run_chunked
-from yolo_focal.losses.pieces import Formula, Pair, Terms
+from yolo_focal.losses.pieces import SPECIAL_EXPONENTS, Formula, Pair, Terms, ValueAndGradient, scaled
 
 __all__ = ["run_compiled"]
 
@@ -19,12 +19,10 @@ _unusable = False
 
 def _dense(
     pair: Pair, logits: Tensor, targets: Tensor, weight: Tensor | None, terms: Terms, elementwise: bool
-) -> tuple[Tensor, Tensor]:
+) -> ValueAndGradient:
     dtype = torch.promote_types(logits.dtype, torch.float32)
-    value, gradient = pair(logits.to(dtype), targets.to(dtype), **terms)
-    if weight is not None:
-        value, gradient = value * weight, gradient * weight
-    return value.to(logits.dtype) if elementwise else value.sum(), gradient
+    value, gradient = scaled(pair(logits.to(dtype), targets.to(dtype), **terms), weight)
+    return ValueAndGradient(value.to(logits.dtype) if elementwise else value.sum(), gradient)
 
 
 @functools.cache
@@ -49,7 +47,7 @@ def run_compiled(
 
     def operand(term: Any) -> Any:
         # A tensor instead of a number: gamma may change between steps without a compilation for each value.
-        if isinstance(term, float):
+        if isinstance(term, float) and term not in SPECIAL_EXPONENTS:
             return torch.tensor(term, dtype=dtype, device=logits.device)
         return term.to(dtype) if isinstance(term, Tensor) else term
 

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from yolo_focal.losses.module import Alpha, SigmoidLoss, as_alpha, as_exponent
 from yolo_focal.losses.pieces import (
+    Factor,
     Formula,
     LogisticPieces,
     Terms,
@@ -19,26 +20,28 @@ from yolo_focal.losses.pieces import (
 )
 from yolo_focal.losses.run import evaluate
 
-__all__ = ["FOCAL", "FocalLoss", "log_miss", "sigmoid_focal_loss"]
+__all__ = ["FOCAL", "FocalLoss", "miss", "sigmoid_focal_loss"]
 
 
-def log_miss(pieces: LogisticPieces, t: Tensor) -> ValueAndGradient:
-    """Logarithm of u = 1 - p_t = t q + (1-t) p, and its derivative (1 - 2t) p q / u."""
+def miss(pieces: LogisticPieces, t: Tensor) -> Factor:
+    """The factor u = 1 - p_t = t q + (1-t) p; its derivative is (1 - 2t) p q."""
     # u = scale * mix, where `far` is the share of the target on the side that x is far from.
     far = torch.where(pieces.negative, t, 1 - t)
-    mix = far + (1 - far) * pieces.e
+    mix = torch.addcmul(far, 1 - far, pieces.e)
     # A hard target has mix = e, which underflows while log e = -|x| and e / mix = 1 stay exact.
     soft = far > 0
-    log_mix = torch.where(soft, torch.log(mix), -pieces.x.abs())
-    e_over_mix = torch.where(soft, pieces.e / mix, 1.0)
-    return ValueAndGradient(log_mix + pieces.log_scale, (1 - 2 * t) * pieces.scale * e_over_mix)
+    return Factor(
+        size=pieces.scale * mix,
+        log=lambda: torch.where(soft, torch.log(mix), pieces.log_e) + pieces.log_scale,
+        slope=(1 - 2 * t) * pieces.scale * torch.where(soft, pieces.e / mix, 1.0),
+    )
 
 
 def _pair(
     x: Tensor, t: Tensor, *, gamma: float | Tensor, alpha: float | Tensor | None, pos_weight: Tensor | None
 ) -> ValueAndGradient:
     pieces = logistic_pieces(x)
-    return modulate(cross_entropy(pieces, t, pos_weight), log_miss(pieces, t), gamma, balance(t, alpha))
+    return modulate(cross_entropy(pieces, t, pos_weight), miss(pieces, t), gamma, balance(t, alpha))
 
 
 def _background(

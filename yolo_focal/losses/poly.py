@@ -2,11 +2,10 @@
 
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from yolo_focal.errors import ConfigError
-from yolo_focal.losses.focal import log_miss
+from yolo_focal.losses.focal import miss
 from yolo_focal.losses.module import Alpha, SigmoidLoss, as_alpha, as_exponent
 from yolo_focal.losses.pieces import (
     Formula,
@@ -32,11 +31,11 @@ def _pair(
     pos_weight: Tensor | None,
 ) -> ValueAndGradient:
     pieces = logistic_pieces(x)
-    loss, log_u = cross_entropy(pieces, t, pos_weight), log_miss(pieces, t)
-    u = torch.exp(log_u.value)
+    loss, factor = cross_entropy(pieces, t, pos_weight), miss(pieces, t)
+    u = epsilon * factor.size
     # l + epsilon u takes the place of l: u^gamma times it is the focal loss plus epsilon u^(gamma + 1).
-    extended = ValueAndGradient(loss.value + epsilon * u, loss.gradient + epsilon * u * log_u.gradient)
-    return modulate(extended, log_u, gamma, balance(t, alpha))
+    extended = ValueAndGradient(loss.value + u, loss.gradient + u * factor.slope)
+    return modulate(extended, factor, gamma, balance(t, alpha))
 
 
 POLY = Formula("poly", _pair)

@@ -6,6 +6,7 @@ from torch import Tensor
 from yolo_focal.losses.focal import FOCAL
 from yolo_focal.losses.module import Alpha, SigmoidLoss, as_alpha, as_exponent
 from yolo_focal.losses.pieces import (
+    Factor,
     Formula,
     LogisticPieces,
     Terms,
@@ -20,24 +21,27 @@ from yolo_focal.losses.run import evaluate
 __all__ = ["QUALITY_FOCAL", "QualityFocalLoss", "quality_focal_loss"]
 
 
-def _log_distance(pieces: LogisticPieces, t: Tensor) -> ValueAndGradient:
-    """Logarithm of |p - t| and its derivative p q / (p - t); 0 at p = t, a subgradient where gamma < 1."""
+def _distance(pieces: LogisticPieces, t: Tensor) -> Factor:
+    """The factor |p - t|; the slope p q / (p - t) is set to 0 at p = t, a subgradient where gamma < 1."""
     # |p - t| = scale * |gap|, where `far` is the share of the target on the side that x is far from: a difference of
     # small numbers on a confident prediction, where p - t would be one of numbers near 1.
     far = torch.where(pieces.negative, t, 1 - t)
-    gap = far - (1 - far) * pieces.e
+    gap = torch.addcmul(far, 1 - far, pieces.e, value=-1)
     soft = far > 0
-    log_gap = torch.where(soft, torch.log(gap.abs()).clamp_min(-1e30), -pieces.x.abs())
+    size = gap.abs()
     e_over_gap = torch.where(soft, torch.where(gap == 0, 0.0, pieces.e / gap), -1.0)
-    slope = torch.where(pieces.negative, -pieces.scale, pieces.scale) * e_over_gap
-    return ValueAndGradient(log_gap + pieces.log_scale, slope)
+    return Factor(
+        size=pieces.scale * size,
+        log=lambda: torch.where(soft, torch.log(size).clamp_min(-1e30), pieces.log_e) + pieces.log_scale,
+        slope=torch.where(pieces.negative, -pieces.scale, pieces.scale) * e_over_gap,
+    )
 
 
 def _pair(
     x: Tensor, t: Tensor, *, gamma: float | Tensor, alpha: float | Tensor | None, pos_weight: Tensor | None
 ) -> ValueAndGradient:
     pieces = logistic_pieces(x)
-    return modulate(cross_entropy(pieces, t, pos_weight), _log_distance(pieces, t), gamma, balance(t, alpha))
+    return modulate(cross_entropy(pieces, t, pos_weight), _distance(pieces, t), gamma, balance(t, alpha))
 
 
 # |p - 0| is p: at target 0 this is the focal loss.

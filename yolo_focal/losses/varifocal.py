@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from yolo_focal.losses.module import Alpha, SigmoidLoss, as_alpha, as_exponent
 from yolo_focal.losses.pieces import (
+    Factor,
     Formula,
     LogisticPieces,
     Terms,
@@ -30,8 +31,8 @@ def focus_negatives(
     alpha: float | Tensor | None,
 ) -> ValueAndGradient:
     """The loss times `positive_weight` where `positive`, and times alpha p^gamma elsewhere."""
-    log_p = ValueAndGradient(-pieces.minus_log_p, pieces.q)
-    negatives = modulate(loss, log_p, gamma, alpha)
+    factor = Factor(size=pieces.p, log=lambda: -pieces.minus_log_p, slope=pieces.q)
+    negatives = modulate(loss, factor, gamma, alpha)
     return ValueAndGradient(
         torch.where(positive, positive_weight * loss.value, negatives.value),
         torch.where(positive, positive_weight * loss.gradient, negatives.gradient),
