@@ -124,6 +124,9 @@ def main() -> None:
     parser.add_argument("--rows", nargs="+", default=elementwise, choices=elementwise, help="losses to time, by name")
     parser.add_argument("--shape", action="append", choices=shapes, help="logits to time them on, default all")
     options = parser.parse_args()
+    # What a training does early on: once glibc has freed a block of this size it no longer returns smaller ones to the
+    # system, and the times of small shapes are not those of page faults.
+    torch.empty(30 << 20, dtype=torch.uint8)
     threads = f"{torch.get_num_threads()} threads"
     print(f"torch {torch.__version__}, {options.device}, {threads}, {options.rounds} rounds, {options.clock} time")
     for shape, positives in [(shapes[key], SHAPES[shapes[key]]) for key in options.shape or shapes]:

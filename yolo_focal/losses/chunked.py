@@ -170,15 +170,15 @@ def _run_sparse(formula: Formula, rows: Rows, places: Tensor, result: Result) ->
     """The formula for target 0 on all elements, then the exact one at the `places` where the target is another."""
     assert formula.background is not None
     shape, width, parts = rows.logits.shape, rows.logits.shape[1], _parts(rows)
-    ends = torch.searchsorted(places, torch.tensor([part.stop * width for part in parts])).tolist()
-    for part, first, last in zip(parts, [0, *ends[:-1]], ends, strict=True):
+    ends = torch.tensor([part.stop * width for part in parts[:-1]])
+    for part, inside in zip(parts, places.tensor_split(torch.searchsorted(places, ends)), strict=True):
         x, terms = rows.logits[part], rows.terms_of(part, result.dtype)
         weight = terms.pop("weight")
         scratch = _scratch(x, result.dtype)
         if result.gradients is not None:
             scratch[-1] = result.gradients.view(shape)[part]  # where the background writes its derivative
         value = scaled(formula.background(x, scratch, **terms), weight).value
-        value.view(-1).index_fill_(0, places[first:last] - part.start * width, 0)
+        value.view(-1).index_fill_(0, inside - part.start * width, 0)
         result.store_value(part, shape, value)
     _run_at(formula, rows, places, result)
 
@@ -201,4 +201,4 @@ def _scratch(like: Tensor, dtype: torch.dtype) -> list[Tensor]:
     if dtype not in buffers or buffers[dtype].shape[1] < count:
         with torch.inference_mode(False):
             buffers[dtype] = torch.empty(SCRATCH_TENSORS, count, dtype=dtype)
-    return [buffer[:count].view(like.shape) for buffer in buffers[dtype]]
+    return list(buffers[dtype][:, :count].unflatten(1, like.shape).unbind())

@@ -33,7 +33,7 @@ def miss(pieces: LogisticPieces, t: Tensor) -> Factor:
     return Factor(
         size=pieces.scale * mix,
         log=lambda: torch.where(soft, torch.log(mix), pieces.log_e) + pieces.log_scale,
-        slope=(1 - 2 * t) * pieces.scale * torch.where(soft, pieces.e / mix, 1.0),
+        slope=torch.rsub(t, 1, alpha=2) * pieces.scale * torch.where(soft, pieces.e / mix, 1.0),
     )
 
 
