@@ -201,4 +201,4 @@ def _scratch(like: Tensor, dtype: torch.dtype) -> list[Tensor]:
     if dtype not in buffers or buffers[dtype].shape[1] < count:
         with torch.inference_mode(False):
             buffers[dtype] = torch.empty(SCRATCH_TENSORS, count, dtype=dtype)
-    return list(buffers[dtype][:, :count].unflatten(1, like.shape).unbind())
+    return list(buffers[dtype][:, :count].view(SCRATCH_TENSORS, *like.shape).unbind())
