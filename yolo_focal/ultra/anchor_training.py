@@ -41,7 +41,7 @@ def check_anchor_training(model: nn.Module, given: Mapping[str, Any], number_of_
         check_focal(focal, number_of_classes)
     if given.get("dfl", _ULTRALYTICS_DFL) != _ULTRALYTICS_DFL:
         logging.getLogger("ultralytics").warning(
-            f"WARNING dfl={given['dfl']} does not act: an anchor detector has no distribution focal loss"
+            f"dfl={given['dfl']} does not act: an anchor detector has no distribution focal loss"
         )
 
 

@@ -94,9 +94,9 @@ def _note_candidates(given: dict[str, Any]) -> None:
     if mean > FLOOD and not _flood_reported:
         _flood_reported = True
         logging.getLogger("ultralytics").warning(
-            f"WARNING focal: {mean:,.0f} candidates per image reach NMS at conf={given['conf_thres']:g} (usual: below "
-            f"{FLOOD:,}). No image is lost, but validation is slow. Scores are low and flat: train longer, raise "
-            "fl_gain, lower fl_gamma or raise fl_alpha."
+            f"{mean:,.0f} candidates per image reach NMS at conf={given['conf_thres']:g} (usual: below {FLOOD:,}). No "
+            "image is lost, but validation is slow. Scores are low and flat: train longer, or refit them with "
+            "`yolo-focal calibrate`; of the focal settings, raise fl_gain or fl_alpha or lower fl_gamma."
         )
 
 
