@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import yolo_focal
-from yolo_focal.commands.arguments import Argument, number, parse_arguments, text_list
+from yolo_focal.commands.arguments import Argument, number, text_list
+from yolo_focal.commands.running import run_script
 from yolo_focal.files import write_json
 
 ROWS: dict[str, dict[str, Any]] = {
@@ -65,8 +66,7 @@ def train_and_measure(row: str, arguments: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def main(words: list[str]) -> None:
-    arguments = parse_arguments("bccd_anchor_table", ARGUMENTS, words)
+def main(arguments: dict[str, Any]) -> int:
     yolo_focal.enable()
     lines = ["| row | mAP50 | mAP50-95 | per class mAP50-95 | NMS ms/image |", "|---|---|---|---|---|"]
     for row in arguments["rows"]:
@@ -79,7 +79,8 @@ def main(words: list[str]) -> None:
             f"| {row} | {found['mAP50']:.3f} | {found['mAP50-95']:.3f} | {classes} | {found['nms_ms_per_image']:.0f} |"
         )
     print("\n".join(lines))
+    return 0
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(run_script(__file__, __doc__, ARGUMENTS, main))

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 
 import yolo_focal
-from yolo_focal.commands.arguments import Argument, number, parse_arguments
+from yolo_focal.commands.arguments import Argument, number
+from yolo_focal.commands.running import run_script
 
 MODELS = ("yolov5n.yaml", "yolov5n-anchor.yaml")
 ARGUMENTS = (
@@ -50,8 +51,7 @@ def step_seconds(model: Any, batch: dict[str, torch.Tensor]) -> float:
     return seconds
 
 
-def main(words: list[str]) -> None:
-    arguments = parse_arguments("benchmark_anchor_step", ARGUMENTS, words)
+def main(arguments: dict[str, Any]) -> int:
     yolo_focal.enable()
     models = {name: build(name, arguments["imgsz"]) for name in MODELS}
     batch = random_batch(arguments["batch"], arguments["imgsz"], arguments["objects"])
@@ -65,7 +65,8 @@ def main(words: list[str]) -> None:
     for name, median in medians.items():
         print(f"{name:<22} {median * 1e3:8.1f} ms")
     print(f"ratio {medians[MODELS[1]] / medians[MODELS[0]]:.3f}")
+    return 0
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(run_script(__file__, __doc__, ARGUMENTS, main))

@@ -1,6 +1,6 @@
 """Time whole training steps with stock BCE and with focal, interleaved in one process, and print the table.
 
-python scripts/benchmark_step.py [model=yolo11n.yaml] [batch=8] [imgsz=320] [steps=40] [clock=wall]
+    python scripts/benchmark_step.py batch=8 imgsz=320 steps=40
 
 For stable numbers on a CPU, pin the threads: GOMP_CPU_AFFINITY="0 1" OMP_NUM_THREADS=2. On a busy machine clock=cpu,
 with OMP_NUM_THREADS=1, counts the processor time of the process instead.
@@ -15,12 +15,22 @@ from typing import Any
 import torch
 
 import yolo_focal
+from yolo_focal.commands.arguments import Argument, choice, number
+from yolo_focal.commands.running import run_script
 
 LOSSES: dict[str, dict[str, Any]] = {
     "stock BCE": {},
     "focal": {"focal": True},
     "quality focal": {"fl_loss": "qfl"},
 }
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
+ARGUMENTS = (
+    Argument("model", "yolo11n.yaml", "architecture to train"),
+    Argument("batch", 8, "images a step", number(int, 1)),
+    Argument("imgsz", 320, "their side in pixels", number(int, 32)),
+    Argument("steps", 40, "measured steps of each loss", number(int, 2)),
+    Argument("clock", "wall", "wall time, or cpu: processor time of this process", choice(*CLOCKS)),
+)
 CLASSES = 80
 OBJECTS = 8
 
@@ -70,12 +80,10 @@ def peak_memory(model: Any, batch: dict[str, Any]) -> float:
     return most / 1e6
 
 
-def main(words: list[str]) -> None:
+def main(arguments: dict[str, Any]) -> int:
     """Measure and print."""
-    given = dict(word.split("=", 1) for word in words)
-    images, size, steps = int(given.get("batch", 8)), int(given.get("imgsz", 320)), int(given.get("steps", 40))
-    name = given.get("model", "yolo11n.yaml")
-    clock = {"wall": time.perf_counter, "cpu": time.process_time}[given.get("clock", "wall")]
+    images, size, steps, name = (arguments[key] for key in ("batch", "imgsz", "steps", "model"))
+    clock = CLOCKS[arguments["clock"]]
     device = "cuda" if torch.cuda.is_available() else "cpu"
     yolo_focal.enable()
     import ultralytics
@@ -90,16 +98,16 @@ def main(words: list[str]) -> None:
         runs[loss] = (model, torch.optim.SGD(model.parameters(), lr=1e-4))
     batch = random_batch(images, size, device)
     times: dict[str, list[float]] = {loss: [] for loss in runs}
-    for number in range(steps + 3):
-        order = list(runs) if number % 2 else list(reversed(runs))
+    for turn in range(steps + 3):
+        order = list(runs) if turn % 2 else list(reversed(runs))
         for loss in order:
             elapsed = step(clock, *runs[loss], batch)
-            if number >= 3:  # the first steps allocate
+            if turn >= 3:  # the first steps allocate
                 times[loss].append(elapsed)
     stock = times["stock BCE"]
     print(f"{name}, {CLASSES} classes, batch {images}, {size} px, {device}, {torch.get_num_threads()} threads,")
     print(f"torch {torch.__version__}, ultralytics {ultralytics.__version__},")
-    print(f"median of {steps} interleaved steps, {given.get('clock', 'wall')} time\n")
+    print(f"median of {steps} interleaved steps, {arguments['clock']} time\n")
     print("| loss | ms a step | ratio to stock, median of pairs | quartiles of the ratio | peak memory, MB |")
     print("|---|---|---|---|---|")
     for loss, (model, _) in runs.items():
@@ -107,7 +115,8 @@ def main(words: list[str]) -> None:
         low, middle, high = statistics.quantiles(ratios, n=4)
         median = statistics.median(times[loss])
         print(f"| {loss} | {median:.1f} | {middle:.3f} | {low:.3f} to {high:.3f} | {peak_memory(model, batch):.1f} |")
+    return 0
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(run_script(__file__, __doc__, ARGUMENTS, main))

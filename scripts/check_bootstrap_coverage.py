@@ -9,10 +9,12 @@ Then the time of one large bootstrap.
 
 import sys
 import time
+from typing import Any
 
 import numpy as np
 
-from yolo_focal.commands.arguments import Argument, number, parse_arguments
+from yolo_focal.commands.arguments import Argument, number
+from yolo_focal.commands.running import run_script
 from yolo_focal.experiments.bootstrap import draw_measurements
 from yolo_focal.experiments.quantities import Quantities
 from yolo_focal.experiments.simulation import World, repeat_comparisons, simulate_matches
@@ -29,9 +31,8 @@ OBJECTS = (2.0, 1.0, 0.5)  # mean number in an image, class by class
 SHIFT = (0.1, 0.2, 0.3)  # how much better the other configuration finds them
 
 
-def main() -> None:
+def main(arguments: dict[str, Any]) -> int:
     """Print the table."""
-    arguments = parse_arguments("check_bootstrap_coverage", ARGUMENTS, sys.argv[1:])
     repetitions, draws = arguments["repetitions"], arguments["draws"]
     print(f"{repetitions} comparisons a line, {arguments['images']} images, {draws} draws")
     print("             95 % intervals that hold the truth, %              any false    difference")
@@ -44,6 +45,7 @@ def main() -> None:
             outcome = f"{100 * found.false_verdicts:9.1f}   {100 * found.true_verdicts[0]:12.1f}"
             print(f"{seeds:5}  {luck:4} {shares}   {outcome}", flush=True)
     print(_speed())
+    return 0
 
 
 def _speed() -> str:
@@ -61,4 +63,4 @@ def _speed() -> str:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_script(__file__, __doc__, ARGUMENTS, main))

@@ -1,6 +1,6 @@
 """Run the contract tests against several versions of Ultralytics and print the matrix.
 
-python scripts/check_versions.py folder=/tmp/versions [versions=8.4.104,8.4.140] [tests=tests/ultra/test_seams.py,...]
+    python scripts/check_versions.py folder=/tmp/versions versions=8.4.104,8.4.140
 
 Each version is installed without its dependencies into `folder` and put before the installed one; all else stays as it
 is. Needs a package index. A version that is too old has to be refused with the list of what it lacks.
@@ -11,6 +11,10 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+
+from yolo_focal.commands.arguments import Argument, text_list
+from yolo_focal.commands.running import run_script
 
 VERSIONS = ("8.3.253", "8.4.95", "8.4.104", "8.4.140", "8.4.175", "8.4.190")
 OLDEST_SUPPORTED = (8, 4, 104)
@@ -21,6 +25,11 @@ CONTRACT = (
     "tests/ultra/test_families.py",
     "tests/ultra/test_warmup.py",
     "tests/ultra/test_gain.py",
+)
+ARGUMENTS = (
+    Argument("folder", None, "where the versions are installed and kept", Path, required=True),
+    Argument("versions", list(VERSIONS), "versions to check", text_list),
+    Argument("tests", list(CONTRACT), "test files to run with each", text_list),
 )
 ENABLE = (
     "import yolo_focal\ntry: yolo_focal.enable()\nexcept yolo_focal.errors.UnsupportedUltralyticsError as e: print(e)"
@@ -57,20 +66,17 @@ def check(version: str, folder: Path, root: Path, tests: list[str]) -> tuple[boo
     return not failed and "Error" not in words.splitlines()[-1], "; ".join([summary, *failed])
 
 
-def main(words: list[str]) -> int:
+def main(arguments: dict[str, Any]) -> int:
     """Check every version; the exit code is 0 where all do what they should."""
-    given = dict(word.split("=", 1) for word in words)
     root = Path(__file__).resolve().parents[1]
-    versions = given["versions"].split(",") if "versions" in given else VERSIONS
-    tests = given["tests"].split(",") if "tests" in given else list(CONTRACT)
     print("| ultralytics | as expected | what happened |\n|---|---|---|")
     results = []
-    for version in versions:
-        fine, line = check(version, Path(given["folder"]), root, tests)
+    for version in arguments["versions"]:
+        fine, line = check(version, arguments["folder"], root, arguments["tests"])
         results.append(fine)
         print(f"| {version} | {'yes' if fine else 'no'} | {line} |", flush=True)
     return 0 if all(results) else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_script(__file__, __doc__, ARGUMENTS, main))

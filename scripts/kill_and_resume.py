@@ -1,6 +1,6 @@
 """Kill a training with SIGKILL at random moments, resume it each time, and compare it with undisturbed ones.
 
-python scripts/kill_and_resume.py data=coco8.yaml folder=/tmp/kills [kills=20] [epochs=30] [longest=20] [seeds=3]
+    python scripts/kill_and_resume.py data=coco8.yaml folder=/tmp/kills epochs=150
 
 Each kill comes at a random moment of the first `longest` seconds of a process. After it the checkpoint, if there is one
 yet, has to load. The same arguments without kills run with `seeds` seeds: their spread is what the disturbed run's
@@ -18,7 +18,18 @@ import torch
 from ultralytics import YOLO
 
 import yolo_focal
+from yolo_focal.commands.arguments import Argument, number
+from yolo_focal.commands.running import run_script
 
+ARGUMENTS = (
+    Argument("data", None, "data YAML of a small dataset", required=True),
+    Argument("folder", None, "where the runs go", Path, required=True),
+    Argument("kills", 20, "how many times", number(int, 1)),
+    Argument("epochs", 150, "length of the training; so long that all kills fall into it", number(int, 2)),
+    Argument("imgsz", 64, "training size in pixels", number(int, 32)),
+    Argument("longest", 20.0, "most seconds until a kill", number(float, 1)),
+    Argument("seeds", 3, "undisturbed trainings", number(int, 1)),
+)
 FORK = multiprocessing.get_context("fork")  # a child starts without importing everything again
 
 
@@ -56,18 +67,17 @@ def last_row(arguments: dict[str, Any]) -> dict[str, float]:
     }
 
 
-def main(words: list[str]) -> int:
+def main(given: dict[str, Any]) -> int:
     """Kill, resume, compare; the exit code is 0 where the disturbed run came to its end."""
-    given = dict(word.split("=", 1) for word in words)
     yolo_focal.enable()
     torch.set_num_threads(1)
     arguments: dict[str, Any] = {
         "data": given["data"],
-        "project": str(Path(given["folder"]).resolve()),
+        "project": str(given["folder"].resolve()),
         "name": "killed",
         "exist_ok": True,
-        "epochs": int(given.get("epochs", 30)),
-        "imgsz": int(given.get("imgsz", 64)),
+        "epochs": given["epochs"],
+        "imgsz": given["imgsz"],
         "batch": 4,
         "fl_gain": "auto",
         "fl_warmup": 5,
@@ -81,9 +91,9 @@ def main(words: list[str]) -> int:
     last = Path(arguments["project"]) / "killed" / "weights" / "last.pt"
     kills = unfinished = loadable = 0
     complete = False
-    while kills < int(given.get("kills", 20)):
+    while kills < given["kills"]:
         started = time.monotonic()
-        complete = run(arguments, moments.uniform(0.2, float(given.get("longest", 20))))
+        complete = run(arguments, moments.uniform(0.2, given["longest"]))
         if complete:
             break  # more epochs are needed for more kills
         kills += 1
@@ -98,7 +108,7 @@ def main(words: list[str]) -> int:
     complete = complete or run(arguments)
     print(f"{kills} kills: last.pt loadable {loadable}, not written yet {unfinished}; run completed: {complete}")
     print("killed     ", last_row(arguments))
-    for seed in range(int(given.get("seeds", 3))):
+    for seed in range(given["seeds"]):
         undisturbed = {**arguments, "name": f"undisturbed-{seed}", "seed": seed}
         run(undisturbed)
         print(f"seed {seed}     ", last_row(undisturbed))
@@ -106,4 +116,4 @@ def main(words: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_script(__file__, __doc__, ARGUMENTS, main))

@@ -1,6 +1,6 @@
 """Train torchvision's SSDlite with this package's MultiBoxLoss, without Ultralytics.
 
-python scripts/train_ssd.py images=DIR annotations=instances_train.json [class_loss=focal] [steps=30] [batch=4]
+    python scripts/train_ssd.py images=DIR annotations=instances_train.json class_loss=focal
 
 The model starts from random weights. Boxes are matched to anchors and encoded by the model's own matcher and coder; the
 two lines that call the loss are what changes in a torchvision training loop.
@@ -18,9 +18,19 @@ from torch import Tensor, nn
 from torchvision.models.detection import ssdlite320_mobilenet_v3_large
 from torchvision.ops import box_iou
 
+from yolo_focal.commands.arguments import Argument, choice, number
+from yolo_focal.commands.running import run_script
 from yolo_focal.losses import MultiBoxLoss
+from yolo_focal.losses.multibox import CLASS_LOSSES
 
 SIDE = 320
+ARGUMENTS = (
+    Argument("images", None, "folder of the images", Path, required=True),
+    Argument("annotations", None, "COCO JSON file with their objects", Path, required=True),
+    Argument("class_loss", "focal", "class loss of MultiBoxLoss", choice(*CLASS_LOSSES)),
+    Argument("steps", 30, "training steps", number(int, 3)),
+    Argument("batch", 4, "images a step", number(int, 1)),
+)
 
 
 def read_coco(images: Path, annotations: Path) -> tuple[list[tuple[Path, Tensor, Tensor]], int]:
@@ -90,19 +100,18 @@ def torchvision_image_list(images: Tensor) -> Any:
     return ImageList(images, [(SIDE, SIDE)] * len(images))
 
 
-def main(words: list[str]) -> list[float]:
-    """Read the arguments, train, and say how far the loss fell."""
-    given = dict(word.split("=", 1) for word in words)
-    samples, classes = read_coco(Path(given["images"]), Path(given["annotations"]))
+def main(arguments: dict[str, Any]) -> int:
+    """Train, and say how far the loss fell."""
+    samples, classes = read_coco(arguments["images"], arguments["annotations"])
     torch.manual_seed(0)
     model = ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=classes + 1)
-    loss = MultiBoxLoss(class_loss=given.get("class_loss", "focal"))
-    history = train(model.train(), samples, loss, int(given.get("steps", 30)), int(given.get("batch", 4)))
+    loss = MultiBoxLoss(class_loss=arguments["class_loss"])
+    history = train(model.train(), samples, loss, arguments["steps"], arguments["batch"])
     third = max(len(history) // 3, 1)
     first, last = sum(history[:third]) / third, sum(history[-third:]) / third
     print(f"mean loss of the first {third} steps {first:.3f}, of the last {third} {last:.3f}")
-    return history
+    return 0
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(run_script(__file__, __doc__, ARGUMENTS, main))

@@ -1,18 +1,13 @@
-"""The command line: the plugin's own commands, and everything else as the `yolo` command would do it.
-
-Exit codes: 0 success, 1 something failed on the way, 2 bad input (one line on stderr, nothing written).
-"""
+"""The command line: the plugin's own commands, and everything else as the `yolo` command would do it."""
 
 import importlib
-import sys
 from collections.abc import Sequence
 from types import ModuleType
 
 from yolo_focal import __version__
-from yolo_focal.commands.arguments import help_table, parse_arguments
+from yolo_focal.commands.running import exit_code_of, run_program
 from yolo_focal.config import KEYS
 from yolo_focal.detector.config import ANCHOR_KEYS
-from yolo_focal.errors import YoloFocalError
 from yolo_focal.resources import cfg_names
 
 __all__ = ["COMMANDS", "help_text", "main"]
@@ -33,14 +28,7 @@ COMMANDS: dict[str, str] = {
 
 def main(words: Sequence[str]) -> int:
     """Run `yolo-focal` with `words` and return the exit code."""
-    try:
-        return _dispatch(list(words))
-    except YoloFocalError as error:
-        print(f"yolo-focal: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("yolo-focal: interrupted", file=sys.stderr)
-        return 130
+    return exit_code_of("yolo-focal", lambda: _dispatch(list(words)))
 
 
 def _dispatch(words: list[str]) -> int:
@@ -56,12 +44,8 @@ def _dispatch(words: list[str]) -> int:
 
 
 def _run_command(name: str, command: ModuleType, words: list[str]) -> int:
-    if any(word.lstrip("-") in ("help", "h") for word in words):
-        print(help_table(name, command.SUMMARY, command.ARGUMENTS))
-        return 0
-    passed_through = command.passed_through() if hasattr(command, "passed_through") else []
-    code: int = command.run(parse_arguments(name, command.ARGUMENTS, words, passed_through))
-    return code
+    extra = getattr(command, "passed_through", tuple)
+    return run_program(f"yolo-focal {name}", command.SUMMARY, command.ARGUMENTS, command.run, words, extra)
 
 
 def help_text() -> str:

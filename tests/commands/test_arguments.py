@@ -81,6 +81,6 @@ def test_keys_of_another_library_are_passed_through_as_literals():
 
 def test_help_names_every_argument():
     """One line each, with its default or that it is required."""
-    table = help_table("try", "tries", TABLE)
+    table = help_table("yolo-focal try", "tries", TABLE)
     assert all(argument.name in table for argument in TABLE)
     assert "(required)" in table and "(default 12)" in table

@@ -133,12 +133,12 @@ def literal(value: str) -> Any:
         return value
 
 
-def help_table(command: str, summary: str, arguments: Sequence[Argument]) -> str:
-    """The help text of a command: what it does and one line per argument."""
+def help_table(program: str, summary: str, arguments: Sequence[Argument]) -> str:
+    """The help text of a program or command: what it does and one line per argument."""
     width = max((len(argument.name) for argument in arguments), default=0)
     lines = [
         f"  {argument.name:<{width}}  {argument.help} "
         f"({'required' if argument.required else f'default {argument.default}'})"
         for argument in arguments
     ]
-    return "\n".join([f"yolo-focal {command}: {summary}", "", *lines])
+    return "\n".join([f"{program}: {summary}", "", *lines])

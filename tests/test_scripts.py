@@ -1,0 +1,34 @@
+"""The programs in scripts/ that take `key=value`: help, and one line for what is wrong."""
+
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parents[1] / "scripts"
+SCRIPTS = sorted(path.name for path in FOLDER.glob("*.py") if "run_script(__file__" in path.read_text(encoding="utf-8"))
+
+
+def run(script, *words, monkeypatch):
+    """Run a script in this process and return its exit code."""
+    monkeypatch.setattr(sys, "argv", [script, *words])
+    with pytest.raises(SystemExit) as caught:
+        runpy.run_path(str(FOLDER / script), run_name="__main__")
+    return caught.value.code
+
+
+def test_there_are_such_scripts():
+    """The pattern above finds them."""
+    assert {"benchmark_step.py", "kill_and_resume.py", "train_ssd.py"} <= set(SCRIPTS)
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_help_and_bad_input(script, monkeypatch, capsys):
+    """Help names every argument; an unknown key ends with exit code 2 and one line."""
+    assert run(script, "help", monkeypatch=monkeypatch) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"{script}: ") and "default" in printed
+    assert run(script, "nonsense=1", monkeypatch=monkeypatch) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"{script}: 'nonsense' is not an argument")
