@@ -13,7 +13,7 @@ from tests.ultra.test_warmup import Interrupted, interrupt_after
 from yolo_focal.config import FocalConfig
 from yolo_focal.errors import ConfigError
 from yolo_focal.ultra.criterion import ClassCriterion
-from yolo_focal.ultra.progress import GainMeter, Progress
+from yolo_focal.ultra.progress import LARGEST_GAIN, GainMeter, Progress
 
 AUTO = FocalConfig(gamma=2.0, alpha=0.25, gain="auto")
 
@@ -53,6 +53,15 @@ def test_the_gain_is_the_ratio_of_gradient_norms_on_positives():
         progress.meter.end_batch(torch.device("cpu"))
         expected += torch.stack(squares(logits.detach(), targets, 2.0, 0.25))
     assert progress.meter.gain == pytest.approx((expected[0] / expected[1]).sqrt().item(), rel=1e-3)
+
+
+def test_a_ratio_of_hopeless_targets_is_cut():
+    """Targets next to 0 give ratios of hundreds; the gain stays usable."""
+    meter = GainMeter()
+    meter.observe(torch.full((5,), 0.3), torch.full((5,), 0.001))
+    meter.end_batch(torch.device("cpu"))
+    assert meter.ratio == pytest.approx(300, rel=1e-3)
+    assert meter.gain == LARGEST_GAIN == 32
 
 
 def test_the_measurement_does_not_change_the_gradient():
@@ -132,7 +141,7 @@ def test_the_number_is_logged_saved_used_in_validation_and_restored(enabled, tin
             fl_gain="auto",
         )
     gain = trainers[0].args.fl_gain
-    assert isinstance(gain, float) and gain > 1
+    assert isinstance(gain, float) and 1 < gain <= LARGEST_GAIN
     assert sum(f"fl_gain=auto is {gain:g} from here on" in message for message in caplog.messages) == 1
     assert "over the first 2 batches with objects" in caplog.text
     assert YAML.load(tmp_path / "run" / "args.yaml")["fl_gain"] == gain

@@ -18,9 +18,12 @@ from yolo_focal.config import AUTO, FocalConfig
 from yolo_focal.errors import ConfigError
 from yolo_focal.ultra.patching import resolve
 
-__all__ = ["GainMeter", "MEASURED_BATCHES", "Progress", "follow_training", "progress_of"]
+__all__ = ["GainMeter", "LARGEST_GAIN", "MEASURED_BATCHES", "Progress", "follow_training", "progress_of"]
 
 MEASURED_BATCHES = 8
+# Boxes of a network that has learnt nothing overlap objects so little that the targets, and focal loss's gradient on them,
+# are next to nothing: the ratio reaches hundreds, with which the background would drown all else once it has learnt.
+LARGEST_GAIN = 32.0
 
 
 class GainMeter:
@@ -56,6 +59,11 @@ class GainMeter:
 
     @property
     def gain(self) -> float:
+        """The ratio so far, but LARGEST_GAIN at most."""
+        return min(self.ratio, LARGEST_GAIN)
+
+    @property
+    def ratio(self) -> float:
         """The ratio so far, to four digits; 1 before the first positive.
 
         Raises:
@@ -142,7 +150,8 @@ def _settle(trainer: Any, progress: Progress) -> None:
     file = Path(trainer.save_dir) / "args.yaml"
     yaml.save(file, {**yaml.load(file), "fl_gain": progress.gain})
     batches = f"{meter.batches} batch{'es' if meter.batches > 1 else ''}"
+    cut = f", which was {meter.ratio:g}: targets are too small yet to tell" if meter.ratio > progress.gain else ""
     logging.getLogger("ultralytics").info(
         f"focal: fl_gain=auto is {progress.gain:g} from here on: ratio of the stock class loss's gradient norm to the "
-        f"new one's on positives, over the first {batches} with objects"
+        f"new one's on positives, over the first {batches} with objects{cut}"
     )
