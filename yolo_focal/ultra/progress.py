@@ -21,7 +21,7 @@ from yolo_focal.ultra.patching import resolve
 __all__ = ["GainMeter", "LARGEST_GAIN", "MEASURED_BATCHES", "Progress", "follow_training", "progress_of"]
 
 MEASURED_BATCHES = 8
-# Boxes of a network that has learnt nothing overlap objects so little that targets, and focal loss's gradient on them, are
+# Boxes of a network that has learnt nothing overlap objects so little that targets, and a focal gradient on them, are
 # next to nothing: the ratio reaches hundreds, with which the background would drown all else once it has learnt.
 LARGEST_GAIN = 32.0
 
