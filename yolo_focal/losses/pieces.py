@@ -184,9 +184,11 @@ def scaled(pair: ValueAndGradient, factor: float | Tensor | None) -> ValueAndGra
 
 
 def background(
-    x: Tensor, scratch: Sequence[Tensor], gamma: float, factor: float | Tensor | None = None
+    x: Tensor, scratch: Sequence[Tensor], gamma: float, factor: float | Tensor | None = None, epsilon: float = 0.0
 ) -> ValueAndGradient:
-    """The function p^gamma softplus(x) times `factor`, which most of the family is at target 0, and its derivative.
+    """The function p^gamma (softplus(x) + epsilon p) times `factor`, and its derivative.
+
+    Most of the family is that at target 0, with epsilon 0.
 
     Written into `scratch`, SCRATCH_TENSORS tensors of the shape of `x` in float32 or float64, the derivative into the
     last: on a CPU an element-wise loss spends more time on fresh memory than on its mathematics.
@@ -204,5 +206,9 @@ def background(
         modulation = finite.sub_(softplus).mul_(gamma).exp_()
     if factor is not None:
         modulation.mul_(factor)
-    gradient = p.addcmul_(q, softplus, value=gamma).mul_(modulation)
-    return ValueAndGradient(softplus.mul_(modulation), gradient)
+    loss, slope = softplus, p
+    if epsilon:
+        loss.add_(p, alpha=epsilon)
+        slope.addcmul_(p, q, value=epsilon)
+    slope.addcmul_(q, loss, value=gamma)
+    return ValueAndGradient(loss.mul_(modulation), slope.mul_(modulation))

@@ -1,5 +1,6 @@
 """Poly-1 focal loss: the leading term of the focal loss's expansion in 1 - p_t, reweighted."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from yolo_focal.losses.pieces import (
     Formula,
     Terms,
     ValueAndGradient,
+    background,
     balance,
     cross_entropy,
     logistic_pieces,
@@ -38,7 +40,19 @@ def _pair(
     return modulate(extended, factor, gamma, balance(t, alpha))
 
 
-POLY = Formula("poly", _pair)
+def _background(
+    x: Tensor,
+    scratch: Sequence[Tensor],
+    *,
+    gamma: float,
+    alpha: float | Tensor | None,
+    epsilon: float,
+    pos_weight: Tensor | None,
+) -> ValueAndGradient:
+    return background(x, scratch, gamma, None if alpha is None else 1 - alpha, epsilon)
+
+
+POLY = Formula("poly", _pair, _background)
 
 
 def poly_loss(
