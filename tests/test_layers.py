@@ -15,6 +15,7 @@ PACKAGE = Path(yolo_focal.__file__).parent
 FLOORS = {
     "errors": 0,
     "files": 0,
+    "key": 0,
     "resources": 0,
     "losses": 0,
     "config": 1,

@@ -6,15 +6,15 @@ lists, registers, checks or documents arguments reads it.
 
 import dataclasses
 import difflib
-import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from yolo_focal.errors import ConfigError
+from yolo_focal.key import Key, Problem, is_number, number, one_of, problems_of, switch
 from yolo_focal.losses import LOSSES
 
-__all__ = ["Branch", "FocalConfig", "KEYS", "Key", "Scope", "closest_key", "focal_keys", "read_config"]
+__all__ = ["Branch", "FocalConfig", "KEYS", "Scope", "closest_key", "focal_keys", "read_config"]
 
 Branch = Literal["both", "one2many", "one2one"]
 Scope = Literal["both", "cls", "obj"]
@@ -23,50 +23,8 @@ SAME: Final = "same"  # of an objectness setting: as the class loss has it
 AUTO: Final = "auto"  # of fl_gain and fl_alpha: measured at the start of a training, and numbers from then on
 
 
-@dataclass(frozen=True)
-class Key:
-    """One training argument.
-
-    Attributes:
-        name: as typed in `name=value`.
-        default: the value when the argument is absent.
-        help: one line.
-        problem: says what was expected where a value is not acceptable, else None.
-    """
-
-    name: str
-    default: Any
-    help: str
-    problem: Callable[[Any], str | None]
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and value is not True and value is not False and math.isfinite(value)
-
-
-def _number(minimum: float, maximum: float = math.inf, remedy: str = "") -> Callable[[Any], str | None]:
-    bounds = f"between {minimum:g} and {maximum:g}" if math.isfinite(maximum) else f">= {minimum:g}"
-
-    def problem(value: Any) -> str | None:
-        return None if _is_number(value) and minimum <= value <= maximum else f"a number {bounds}{remedy}"
-
-    return problem
-
-
-def _one_of(options: Iterable[str]) -> Callable[[Any], str | None]:
-    names = tuple(options)
-
-    def problem(value: Any) -> str | None:
-        if value in names:
-            return None
-        close = difflib.get_close_matches(str(value), names, n=1)
-        return f"one of {', '.join(names)}" + (f" (did you mean '{close[0]}'?)" if close else "")
-
-    return problem
-
-
-def _switch(value: Any) -> str | None:
-    return None if isinstance(value, bool) else "True or False"
+_NOT_NEGATIVE = number(lambda value: value >= 0, "a number >= 0")
+_SHARE = number(lambda value: 0 <= value <= 1, "a number between 0 and 1")
 
 
 def _alpha(value: Any) -> str | None:
@@ -74,22 +32,22 @@ def _alpha(value: Any) -> str | None:
     if value == AUTO:
         return None
     if isinstance(value, list | tuple):
-        return None if value and all(_is_number(item) and 0 <= item <= 1 for item in value) else expected
-    return None if _is_number(value) and (value == -1 or 0 <= value <= 1) else expected
+        return None if value and all(is_number(item) and 0 <= item <= 1 for item in value) else expected
+    return None if is_number(value) and (value == -1 or 0 <= value <= 1) else expected
 
 
-def _or_same(problem: Callable[[Any], str | None], expected: str) -> Callable[[Any], str | None]:
-    return lambda value: None if value == SAME or (problem(value) is None and _is_number(value)) else expected
+def _or_same(problem: Problem, expected: str) -> Problem:
+    return lambda value: None if value == SAME or (problem(value) is None and is_number(value)) else expected
 
 
 _FOCAL_KEYS = (
-    Key("focal", False, "wrap the class criterion in the loss fl_loss; giving any fl_* switches it on", _switch),
-    Key("fl_loss", "focal", "the loss: " + ", ".join(LOSSES), _one_of(LOSSES)),
+    Key("focal", False, "wrap the class criterion in the loss fl_loss; giving any fl_* switches it on", switch),
+    Key("fl_loss", "focal", "the loss: " + ", ".join(LOSSES), one_of(LOSSES)),
     Key(
         "fl_gamma",
         1.5,
         "focusing exponent; 0 keeps every example's full weight",
-        _number(0, remedy=" (0 is plain BCE)"),
+        number(lambda value: value >= 0, "a number >= 0 (0 is plain BCE)"),
     ),
     Key(
         "fl_alpha",
@@ -101,16 +59,16 @@ _FOCAL_KEYS = (
         "fl_gain",
         1.0,
         f"factor on the class loss; {AUTO} matches BCE's gradient on positives, measured once over the first batches",
-        lambda value: None if value == AUTO or _number(0)(value) is None else f"a number >= 0, or {AUTO}",
+        lambda value: None if value == AUTO or _NOT_NEGATIVE(value) is None else f"a number >= 0, or {AUTO}",
     ),
-    Key("fl_warmup", 0.0, "epochs over which gamma grows linearly from 0 to fl_gamma", _number(0)),
-    Key("fl_vfl_alpha", 0.75, "RT-DETR with fl_loss=vfl: weight of negatives in its varifocal loss", _number(0, 1)),
-    Key("fl_scope", "both", "anchor detector: the criteria it acts on: both, cls, obj", _one_of(Scope.__args__)),  # type: ignore[attr-defined]
+    Key("fl_warmup", 0.0, "epochs over which gamma grows linearly from 0 to fl_gamma", _NOT_NEGATIVE),
+    Key("fl_vfl_alpha", 0.75, "RT-DETR with fl_loss=vfl: weight of negatives in its varifocal loss", _SHARE),
+    Key("fl_scope", "both", "anchor detector: the criteria it acts on: both, cls, obj", one_of(Scope.__args__)),  # type: ignore[attr-defined]
     Key(
         "fl_obj_gamma",
         SAME,
         "anchor detector: fl_gamma of the objectness loss",
-        _or_same(_number(0), f"a number >= 0, or {SAME} (as fl_gamma)"),
+        _or_same(_NOT_NEGATIVE, f"a number >= 0, or {SAME} (as fl_gamma)"),
     ),
     Key(
         "fl_obj_alpha",
@@ -118,7 +76,7 @@ _FOCAL_KEYS = (
         "anchor detector: fl_alpha of the objectness loss",
         _or_same(_alpha, f"a number between 0 and 1, -1 (off), or {SAME} (as fl_alpha)"),
     ),
-    Key("fl_branch", "both", "branch of an end-to-end head: both, one2many, one2one", _one_of(Branch.__args__)),  # type: ignore[attr-defined]
+    Key("fl_branch", "both", "branch of an end-to-end head: both, one2many, one2one", one_of(Branch.__args__)),  # type: ignore[attr-defined]
 )
 
 KEYS: dict[str, Key] = {key.name: key for key in _FOCAL_KEYS}
@@ -224,12 +182,7 @@ def read_config(arguments: Mapping[str, Any]) -> FocalConfig | None:
     Raises:
         ConfigError: every bad value at once; or `focal=False` beside a key that only acts with `focal=True`.
     """
-    problems = [
-        f"{name} must be {expected}, got {arguments[name]!r}"
-        for name, key in KEYS.items()
-        if name in arguments and (expected := key.problem(arguments[name])) is not None
-    ]
-    if problems:
+    if problems := problems_of(KEYS, arguments):
         raise ConfigError(problems)
     given = focal_keys(arguments)
     if not arguments.get("focal", bool(given)):

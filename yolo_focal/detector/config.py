@@ -1,12 +1,11 @@
 """The training arguments of the anchor detector, checked once, as one frozen value."""
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from yolo_focal.config import Key
 from yolo_focal.errors import ConfigError
+from yolo_focal.key import Key, number, problems_of, switch
 
 __all__ = ["ANCHOR_KEYS", "AnchorConfig", "anchor_problems", "read_anchor_config"]
 
@@ -15,40 +14,26 @@ __all__ = ["ANCHOR_KEYS", "AnchorConfig", "anchor_problems", "read_anchor_config
 _ULTRALYTICS_BOX = 7.5
 
 
-def _number(accepts: Callable[[float], bool], expected: str) -> Callable[[Any], str | None]:
-    def problem(value: Any) -> str | None:
-        number = isinstance(value, int | float) and type(value) is not bool and math.isfinite(value)
-        return None if number and accepts(value) else expected
-
-    return problem
-
-
-def _switch(value: Any) -> str | None:
-    return None if isinstance(value, bool) else "True or False"
-
-
 ANCHOR_KEYS: dict[str, Key] = {
     key.name: key
     for key in (
-        Key("obj", 1.0, "gain of the objectness loss", _number(lambda x: x >= 0, "a number >= 0")),
-        Key("obj_pw", 1.0, "weight of positives in the objectness loss", _number(lambda x: x > 0, "a number > 0")),
+        Key("obj", 1.0, "gain of the objectness loss", number(lambda x: x >= 0, "a number >= 0")),
+        Key("obj_pw", 1.0, "weight of positives in the objectness loss", number(lambda x: x > 0, "a number > 0")),
         Key(
             "cls_pos_weight",
             1.0,
             "weight of positives in the class loss (YOLOv5 calls it cls_pw)",
-            _number(lambda x: x > 0, "a number > 0"),
+            number(lambda x: x > 0, "a number > 0"),
         ),
-        Key(
-            "cls_smoothing", 0.0, "label smoothing of the classes", _number(lambda x: 0 <= x < 1, "a number in [0, 1)")
-        ),
+        Key("cls_smoothing", 0.0, "label smoothing of the classes", number(lambda x: 0 <= x < 1, "a number in [0, 1)")),
         Key(
             "anchor_t",
             4.0,
             "greatest ratio of an object's width or height to its anchor's",
-            _number(lambda x: x > 1, "a number > 1"),
+            number(lambda x: x > 1, "a number > 1"),
         ),
-        Key("autobalance", False, "let the levels' objectness weights follow their losses", _switch),
-        Key("autoanchor", True, "replace the anchors before training where they fit the dataset poorly", _switch),
+        Key("autobalance", False, "let the levels' objectness weights follow their losses", switch),
+        Key("autoanchor", True, "replace the anchors before training where they fit the dataset poorly", switch),
     )
 }
 
@@ -82,11 +67,7 @@ class AnchorConfig:
 
 def anchor_problems(arguments: Mapping[str, Any]) -> list[str]:
     """A sentence for every value in `arguments` that an argument of `ANCHOR_KEYS` does not accept."""
-    return [
-        f"{name} must be {expected}, got {arguments[name]!r}"
-        for name, key in ANCHOR_KEYS.items()
-        if name in arguments and (expected := key.problem(arguments[name])) is not None
-    ]
+    return problems_of(ANCHOR_KEYS, arguments)
 
 
 def read_anchor_config(arguments: Mapping[str, Any]) -> AnchorConfig:
