@@ -140,29 +140,30 @@ class _Fused(torch.autograd.Function):
     def forward(ctx: Any, logits: Tensor, targets: Tensor, run: Run, scale: float, backward: Backward | None) -> Tensor:
         result, ctx.gradient = run(logits, targets, gradient=True)
         ctx.save_for_backward(logits, targets)
-        ctx.run, ctx.scale, ctx.backward_kernel = run, scale, backward
+        ctx.dtype, ctx.run, ctx.scale, ctx.backward_kernel = logits.dtype, run, scale, backward
         return result if scale == 1 else result * scale
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
-        logits, targets = ctx.saved_tensors
+        if not torch.is_grad_enabled():
+            return _Fused.gradient(ctx, upstream), None, None, None, None
         with torch.no_grad():
-            gradient = _Fused.gradient(ctx, logits, targets, upstream)
-        if torch.is_grad_enabled():  # create_graph: without this, the gradient would pass for a constant
-            gradient = _OnceDifferentiable.apply(gradient, logits, upstream)
-        return gradient, None, None, None, None
+            gradient = _Fused.gradient(ctx, upstream)
+        # create_graph: without this, the gradient would pass for a constant
+        return _OnceDifferentiable.apply(gradient, ctx.saved_tensors[0], upstream), None, None, None, None
 
     @staticmethod
-    def gradient(ctx: Any, logits: Tensor, targets: Tensor, upstream: Tensor) -> Tensor:
-        upstream = upstream.to(torch.promote_types(logits.dtype, torch.float32)) * ctx.scale
+    def gradient(ctx: Any, upstream: Tensor) -> Tensor:
+        factor = upstream.to(torch.promote_types(ctx.dtype, torch.float32))
+        factor = factor if ctx.scale == 1 else factor * ctx.scale
         if ctx.backward_kernel is not None:
-            finished: Tensor = ctx.backward_kernel(logits, targets, upstream)
+            finished: Tensor = ctx.backward_kernel(*ctx.saved_tensors, factor)
             return finished
         # The stored gradient is scaled in place and given away; another backward over the same graph computes it anew.
         gradient, ctx.gradient = ctx.gradient, None
         if gradient is None:
-            gradient = ctx.run(logits, targets, gradient=True)[1]
-        scaled: Tensor = gradient.mul_(upstream).to(logits.dtype)
+            gradient = ctx.run(*ctx.saved_tensors, gradient=True)[1]
+        scaled: Tensor = gradient.mul_(factor).to(ctx.dtype)
         return scaled
 
 
