@@ -19,7 +19,7 @@ from torchvision.models.detection import ssdlite320_mobilenet_v3_large
 from torchvision.ops import box_iou
 
 from yolo_focal.commands.arguments import Argument, choice, number
-from yolo_focal.commands.running import run_script
+from yolo_focal.commands.exit_codes import run_script
 from yolo_focal.losses import MultiBoxLoss
 from yolo_focal.losses.multibox import CLASS_LOSSES
 

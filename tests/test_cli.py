@@ -7,7 +7,7 @@ import pytest
 
 import yolo_focal
 from yolo_focal import cli
-from yolo_focal.config import KEYS
+from yolo_focal.arguments.focal import KEYS
 from yolo_focal.data.shapes import draw_shapes
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -15,17 +15,16 @@ PACKAGE = Path(yolo_focal.__file__).parent
 FLOORS = {
     "errors": 0,
     "files": 0,
-    "key": 0,
     "resources": 0,
+    "loss_facts": 0,
     "losses": 0,
-    "config": 1,
-    "hyp": 1,
-    "classic_hyp": 1,
+    "arguments": 1,
     "data": 2,
     "detector": 2,
     "ultra": 3,
     "evaluation": 4,
-    "experiments": 5,
+    "diagnosis": 5,
+    "comparison": 5,
     "commands": 6,
     "cli": 7,
     "__main__": 8,
@@ -76,7 +75,7 @@ def test_the_detector_does_not_know_ultralytics(path):
     assert not any(module.split(".")[0] == "ultralytics" for module in imported_modules(path))
 
 
-@pytest.mark.parametrize("module", ["yolo_focal", "yolo_focal.losses", "yolo_focal.config", "yolo_focal.cli"])
+@pytest.mark.parametrize("module", ["yolo_focal", "yolo_focal.losses", "yolo_focal.arguments.focal", "yolo_focal.cli"])
 def test_importing_is_light(module):
     """Importing these does not import Ultralytics."""
     program = f"import sys, {module}; sys.exit('ultralytics' in sys.modules)"

@@ -8,7 +8,7 @@ import pytest
 
 import yolo_focal
 from yolo_focal import cli
-from yolo_focal.config import KEYS, read_config
+from yolo_focal.arguments.focal import KEYS, read_config
 from yolo_focal.ultra.command_line import checked_words
 
 ROOT = Path(__file__).parents[1]
@@ -50,7 +50,7 @@ def test_exactly_two_commands_do_the_set_up():
 def test_every_command_in_the_documentation_names_arguments_that_exist(page, words, monkeypatch):
     """Own commands know their keys; the others pass the checks that precede any work (data sets aside)."""
     monkeypatch.setattr("yolo_focal.ultra.command_line.check_data_exists", lambda data: None)
-    monkeypatch.setattr("yolo_focal.ultra.keys.settle_alpha", lambda arguments: None)
+    monkeypatch.setattr("yolo_focal.ultra.hooks.arguments.settle_alpha", lambda arguments: None)
     yolo_focal.enable()
     try:
         if words[0] in cli.COMMANDS:

@@ -1,4 +1,4 @@
-"""The programs in scripts/ that take `key=value`: help, and one line for what is wrong."""
+"""The programs in scripts/ and benchmarks/ that take `key=value`: help, and one line for what is wrong."""
 
 import runpy
 import sys
@@ -6,15 +6,19 @@ from pathlib import Path
 
 import pytest
 
-FOLDER = Path(__file__).parents[1] / "scripts"
-SCRIPTS = sorted(path.name for path in FOLDER.glob("*.py") if "run_script(__file__" in path.read_text(encoding="utf-8"))
+ROOT = Path(__file__).parents[1]
+SCRIPTS = {
+    path.name: path
+    for path in sorted([*ROOT.glob("scripts/*.py"), *ROOT.glob("benchmarks/*.py")])
+    if "run_script(__file__" in path.read_text(encoding="utf-8")
+}
 
 
 def run(script, *words, monkeypatch):
     """Run a script in this process and return its exit code."""
     monkeypatch.setattr(sys, "argv", [script, *words])
     with pytest.raises(SystemExit) as caught:
-        runpy.run_path(str(FOLDER / script), run_name="__main__")
+        runpy.run_path(str(SCRIPTS[script]), run_name="__main__")
     return caught.value.code
 
 

@@ -15,13 +15,13 @@ def enable() -> None:
         UnsupportedUltralyticsError: the installed Ultralytics lacks a place that the plugin has to reach;
             the message lists every missing one.
     """
-    from yolo_focal.ultra import seams
+    from yolo_focal.ultra import plugin
 
-    seams.install()
+    plugin.install()
 
 
 def disable() -> None:
     """Take back everything `enable()` changed. Criteria that already exist keep the loss they were built with."""
-    from yolo_focal.ultra import seams
+    from yolo_focal.ultra import plugin
 
-    seams.uninstall()
+    plugin.uninstall()

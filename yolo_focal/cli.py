@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from yolo_focal import __version__
-from yolo_focal.commands.running import exit_code_of, run_program
-from yolo_focal.config import KEYS
-from yolo_focal.detector.config import ANCHOR_KEYS
+from yolo_focal.arguments.anchor import ANCHOR_KEYS
+from yolo_focal.arguments.focal import KEYS
+from yolo_focal.commands.exit_codes import exit_code_of, run_program
 from yolo_focal.resources import cfg_names
 
 __all__ = ["COMMANDS", "help_text", "main"]

@@ -16,8 +16,8 @@ import yolo_focal
 from tests.ultra.conftest import build
 from yolo_focal.cli import main
 from yolo_focal.evaluation.model import evaluate_model
-from yolo_focal.ultra.predictions import collect_predictions
-from yolo_focal.ultra.score_folding import fold_scores, load_branch, score_branches
+from yolo_focal.ultra.drivers.predictions import collect_predictions
+from yolo_focal.ultra.drivers.score_folding import fold_scores, load_branch, score_branches
 
 SIZE, IMAGES = 96, 12
 SCALE, SHIFT = 3.0, 3.0  # a detection with logit z is right with probability sigmoid(SCALE * z + SHIFT)

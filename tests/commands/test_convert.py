@@ -114,7 +114,7 @@ def test_a_fused_original_stays_usable(original, tmp_path):
     """A checkpoint whose batch normalisation is folded is rebuilt folded, with the same predictions."""
     from dataclasses import replace
 
-    from yolo_focal.ultra.anchor_checkpoint import build_model
+    from yolo_focal.ultra.anchor.checkpoint import build_model
 
     yolo_focal.enable()
     whole = build_model(read_original(original)).float()
@@ -131,7 +131,7 @@ def test_weights_of_another_architecture_are_refused(original, width):
     from dataclasses import replace
 
     from yolo_focal.errors import CheckpointError
-    from yolo_focal.ultra.anchor_checkpoint import build_model
+    from yolo_focal.ultra.anchor.checkpoint import build_model
 
     yolo_focal.enable()
     with pytest.raises(CheckpointError, match=r"the weights are not those of YOLOv5 v6.0 with depth 0.33 and width"):

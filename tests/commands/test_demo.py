@@ -7,7 +7,7 @@ import pytest
 
 from yolo_focal import cli
 from yolo_focal.data.shapes import draw_shapes
-from yolo_focal.experiments.side_by_side import Row, markdown_table, plain_table, side_by_side
+from yolo_focal.evaluation.side_by_side import Row, markdown_table, plain_table, side_by_side
 
 
 @pytest.fixture(scope="module")

@@ -9,14 +9,14 @@ import pytest
 import yaml
 
 import yolo_focal
+from yolo_focal.arguments.focal import read_config
+from yolo_focal.arguments.hyp import read_hyp
 from yolo_focal.cli import main
-from yolo_focal.config import read_config
 from yolo_focal.errors import ConfigError
-from yolo_focal.hyp import read_hyp
 from yolo_focal.losses import LOSSES
 from yolo_focal.resources import cfg_names
-from yolo_focal.ultra.search_space import check_space, find_space, read_space, start_values
-from yolo_focal.ultra.tuning import Trial, TuningResult, _watched_tuner, applied_values
+from yolo_focal.ultra.drivers.search_space import check_space, find_space, read_space, start_values
+from yolo_focal.ultra.drivers.tuning import Trial, TuningResult, _watched_tuner, applied_values
 
 
 @pytest.fixture(autouse=True)

@@ -9,9 +9,9 @@ import yaml
 from ultralytics.data.dataset import YOLODataset
 from ultralytics.data.utils import check_det_dataset, img2label_paths
 
-from yolo_focal.data.locate import find_data_yaml
 from yolo_focal.data.yolo import label_file, read_data_yaml
 from yolo_focal.errors import DataError
+from yolo_focal.ultra.datasets import find_data_yaml
 
 
 def write_yaml(folder: Path, **content: Any) -> Path:

@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 import pytest
-from coco_reference import random_case
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.evaluation.coco_reference import random_case
 from yolo_focal.evaluation.calibration import calibration
 from yolo_focal.evaluation.matching import ImageMatches, match_detections
 

@@ -2,10 +2,17 @@
 
 import numpy as np
 import pytest
-from coco_reference import as_detections, document_of, random_case, read_yolo_plainly, reference_of, run_pycocotools
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.evaluation.coco_reference import (
+    as_detections,
+    document_of,
+    random_case,
+    read_yolo_plainly,
+    reference_of,
+    run_pycocotools,
+)
 from yolo_focal.data.coco import read_coco
 from yolo_focal.data.yolo import read_data_yaml
 from yolo_focal.evaluation import matching

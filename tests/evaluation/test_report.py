@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from coco_reference import random_case
 from PIL import Image
 
+from tests.evaluation.coco_reference import random_case
 from yolo_focal.evaluation import plots
 from yolo_focal.evaluation.evaluation import evaluate_detections
 from yolo_focal.evaluation.report import Report, document, per_class_csv, summary_lines

@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from coco_reference import random_case
 
+from tests.evaluation.coco_reference import random_case
 from yolo_focal.errors import DataError
 from yolo_focal.evaluation.boxes import Category, GroundTruth
 from yolo_focal.evaluation.results import read_results, results_of

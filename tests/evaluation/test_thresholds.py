@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 import pytest
-from coco_reference import random_case
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.evaluation.coco_reference import random_case
 from yolo_focal.evaluation.boxes import Detections
 from yolo_focal.evaluation.matching import match_detections
 from yolo_focal.evaluation.thresholds import best_f1, best_f1_per_class, operating_point, threshold_curve

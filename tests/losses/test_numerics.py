@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from yolo_focal.losses import LOSSES, sigmoid_focal_loss
 
-path = Path(__file__).resolve().parents[2] / "scripts" / "numerics_table.py"
+path = Path(__file__).resolve().parents[2] / "benchmarks" / "numerics_table.py"
 spec = importlib.util.spec_from_file_location("numerics_table", path)
 numerics_table = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(numerics_table)

@@ -10,10 +10,10 @@ import torch
 
 import yolo_focal
 from tests.ultra.conftest import QUICK, batch_of, build, train_quickly
-from tests.ultra.test_warmup import Interrupted, interrupt_after
-from yolo_focal.config import KEYS
+from tests.ultra.criteria.test_warmup import Interrupted, interrupt_after
+from yolo_focal.arguments.focal import KEYS
 from yolo_focal.errors import CheckpointError, UnsupportedModelError
-from yolo_focal.ultra.criterion import ClassCriterion
+from yolo_focal.ultra.criteria.detection import ClassCriterion
 
 WITHOUT_THE_PACKAGE = """
 import sys

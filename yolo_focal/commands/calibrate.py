@@ -40,8 +40,8 @@ def run(arguments: dict[str, Any]) -> int:
     out = checkpoint_path(model, arguments["out"], "calibrated")
     import yolo_focal
     from yolo_focal.evaluation.plots import plot_reliability_side_by_side
-    from yolo_focal.evaluation.recalibration import other_split, recalibrate, trained_size
-    from yolo_focal.evaluation.recalibration_report import recalibration_document, recalibration_lines
+    from yolo_focal.evaluation.recalibration.recalibrate import other_split, recalibrate, trained_size
+    from yolo_focal.evaluation.recalibration.report import recalibration_document, recalibration_lines
 
     yolo_focal.enable()
     split = arguments["split"]

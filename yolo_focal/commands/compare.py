@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from yolo_focal.arguments.focal import KEYS
 from yolo_focal.commands.arguments import Argument, choice, number, switch
-from yolo_focal.config import KEYS
 from yolo_focal.errors import ConfigError
 
 __all__ = ["ARGUMENTS", "SUMMARY", "passed_through", "run"]
@@ -50,8 +50,8 @@ _NOT_TRAINING = ("data", "model", "losses", "seeds", "split", "draws", "engine",
 def passed_through() -> list[str]:
     """Every training argument of Ultralytics that all configurations share: lr0, optimizer, mosaic, val, ..."""
     import yolo_focal
-    from yolo_focal.experiments.configurations import SHARED
-    from yolo_focal.ultra.running import known_arguments
+    from yolo_focal.comparison.configurations import SHARED
+    from yolo_focal.ultra.drivers.asked_and_used import known_arguments
 
     yolo_focal.enable()  # so that this plugin's keys are known, and refused with their place
     return [name for name in known_arguments() if name not in SHARED - {"val", "fraction", "deterministic"}]
@@ -60,12 +60,12 @@ def passed_through() -> list[str]:
 def run(arguments: dict[str, Any]) -> int:
     """Carry out what is missing, judge, write the report; 1 where a trial failed."""
     _check_keys(arguments)
-    from yolo_focal.experiments.comparison import run_missing_trials
-    from yolo_focal.experiments.configurations import parse_configurations
-    from yolo_focal.experiments.engines import ENGINES, check_engine
-    from yolo_focal.experiments.plan import make_plan
-    from yolo_focal.experiments.report import write_report
-    from yolo_focal.experiments.summary import summarise
+    from yolo_focal.comparison.configurations import parse_configurations
+    from yolo_focal.comparison.engines import ENGINES, check_engine
+    from yolo_focal.comparison.plan import make_plan
+    from yolo_focal.comparison.report.files import write_report
+    from yolo_focal.comparison.runner import run_missing_trials
+    from yolo_focal.comparison.summary import summarise
 
     check_engine(arguments["engine"])
     plan = make_plan(

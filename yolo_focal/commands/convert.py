@@ -32,7 +32,7 @@ def run(arguments: dict[str, Any]) -> int:
     if arguments["data"] is not None:
         _check_classes(len(original.names), arguments["data"])
     yolo_focal.enable()
-    from yolo_focal.ultra.anchor_checkpoint import build_model, save_model
+    from yolo_focal.ultra.anchor.checkpoint import build_model, save_model
 
     model = build_model(original)
     parameters = sum(parameter.numel() for parameter in model.parameters())
@@ -46,7 +46,7 @@ def run(arguments: dict[str, Any]) -> int:
 
 
 def _check_classes(number: int, data: str) -> None:
-    from yolo_focal.ultra.builtin_data import class_count, resolve_data
+    from yolo_focal.ultra.datasets import class_count, resolve_data
 
     wanted = class_count(resolve_data(data))
     if wanted != number:

@@ -4,13 +4,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+from yolo_focal.arguments.focal import KEYS, FocalConfig, focal_keys, read_config
 from yolo_focal.commands.arguments import Argument, number
-from yolo_focal.config import KEYS, FocalConfig, focal_keys, read_config
 from yolo_focal.evaluation.evaluation import Evaluation
 from yolo_focal.evaluation.model import evaluate_model
-from yolo_focal.experiments.side_by_side import Row, markdown_table, plain_table, plot_classes, side_by_side
-from yolo_focal.experiments.training import TrainedModel, train_quietly
+from yolo_focal.evaluation.side_by_side import Row, markdown_table, plain_table, plot_classes, side_by_side
 from yolo_focal.files import write_text
+from yolo_focal.ultra.drivers.quiet_training import TrainedModel, train_quietly
 
 __all__ = ["ARGUMENTS", "SUMMARY", "passed_through", "run"]
 

@@ -8,7 +8,7 @@ from yolo_focal.errors import DataError
 from yolo_focal.files import new_folder, write_json, write_text
 
 if TYPE_CHECKING:  # the layers below load torch and Matplotlib, which `yolo-focal help` does without
-    from yolo_focal.data.statistics import SplitStatistics
+    from yolo_focal.data.label_statistics import SplitStatistics
     from yolo_focal.data.yolo import YoloDataset
 
 __all__ = ["ARGUMENTS", "SUMMARY", "passed_through", "run"]
@@ -33,7 +33,7 @@ _LEFT_OUT = frozenset([*_NOT_THE_FIRST_BATCH, *_FOLDERS, *_FIXED, *_OTHER_DATA])
 def passed_through() -> list[str]:
     """The training arguments of Ultralytics and of this plugin: the doctor examines the training they make."""
     import yolo_focal
-    from yolo_focal.ultra.running import known_arguments
+    from yolo_focal.ultra.drivers.asked_and_used import known_arguments
 
     yolo_focal.enable()
     return [name for name in known_arguments() if name not in _LEFT_OUT]
@@ -46,12 +46,12 @@ def run(arguments: dict[str, Any]) -> int:
         YoloFocalError: a model, dataset or argument that cannot be used; nothing was written.
     """
     import yolo_focal
-    from yolo_focal.data.locate import datasets_folder, find_data_yaml
     from yolo_focal.data.yolo import read_data_yaml
-    from yolo_focal.experiments.advice import Examination, advise
-    from yolo_focal.experiments.doctor_plot import plot_examination
-    from yolo_focal.experiments.doctor_report import document, page
-    from yolo_focal.ultra.diagnosis import diagnose, load_for_diagnosis
+    from yolo_focal.diagnosis.advice import Examination, advise
+    from yolo_focal.diagnosis.plot import plot_examination
+    from yolo_focal.diagnosis.report import document, page
+    from yolo_focal.ultra.datasets import datasets_folder, find_data_yaml
+    from yolo_focal.ultra.drivers.diagnosis import diagnose, load_for_diagnosis
 
     yolo_focal.enable()
     from ultralytics.utils.files import increment_path
@@ -83,7 +83,7 @@ def _statistics(dataset: "YoloDataset") -> tuple["SplitStatistics", "SplitStatis
     Raises:
         DataError: there is no training or validation split, or no usable label in training.
     """
-    from yolo_focal.data.statistics import split_statistics
+    from yolo_focal.data.label_statistics import split_statistics
 
     if "val" not in dataset.sources and "test" not in dataset.sources:
         raise DataError(f"{dataset.yaml_file} has no split 'val', without which Ultralytics does not train; add val:")
@@ -99,7 +99,7 @@ def _statistics(dataset: "YoloDataset") -> tuple["SplitStatistics", "SplitStatis
 
 def _training_arguments(arguments: dict[str, Any], data_yaml: Path) -> dict[str, Any]:
     """The arguments of the training to examine: all that were given, a hyperparameter file read."""
-    from yolo_focal.hyp import find_hyp, read_hyp
+    from yolo_focal.arguments.hyp import find_hyp, read_hyp
 
     given = {name: value for name, value in arguments.items() if name not in ("model", "out")}
     if given["device"] is None:

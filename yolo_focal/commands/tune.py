@@ -10,7 +10,7 @@ from yolo_focal.commands.arguments import Argument, number, switch
 from yolo_focal.files import write_text
 
 if TYPE_CHECKING:
-    from yolo_focal.ultra.tuning import Trial, TuningResult
+    from yolo_focal.ultra.drivers.tuning import Trial, TuningResult
 
 __all__ = ["ARGUMENTS", "SUMMARY", "passed_through", "run"]
 
@@ -49,9 +49,9 @@ def run(arguments: dict[str, Any]) -> int:
     import yolo_focal
 
     yolo_focal.enable()
-    from yolo_focal.hyp import find_hyp, read_hyp
-    from yolo_focal.ultra.search_space import check_space, find_space, read_space
-    from yolo_focal.ultra.tuning import load_for_tuning, tune
+    from yolo_focal.arguments.hyp import find_hyp, read_hyp
+    from yolo_focal.ultra.drivers.search_space import check_space, find_space, read_space
+    from yolo_focal.ultra.drivers.tuning import load_for_tuning, tune
 
     given = {name: value for name, value in arguments.items() if name not in {each.name for each in ARGUMENTS}}
     if given.get("cfg"):

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from yolo_focal.commands.arguments import Argument
-from yolo_focal.data.locate import datasets_folder, find_data_yaml
 from yolo_focal.data.yolo import read_data_yaml
 from yolo_focal.data.yolo_to_coco import write_coco_files
+from yolo_focal.ultra.datasets import datasets_folder, find_data_yaml
 
 __all__ = ["ARGUMENTS", "SUMMARY", "run"]
 

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from zipfile import BadZipFile
 
-from yolo_focal.data.progress import progress_bar
+from yolo_focal.data.progress_bar import progress_bar
 from yolo_focal.errors import DataError
 
 __all__ = ["COCO_SERVER", "COCO_SPLITS", "fetch_annotations", "fetch_images", "image_url"]

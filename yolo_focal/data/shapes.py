@@ -14,7 +14,7 @@ import numpy as np
 from yolo_focal.data.drawing import IMAGE_SIZE, SHAPE_NAMES, draw_image
 from yolo_focal.data.layout import write_data_yaml, write_labels
 from yolo_focal.data.long_tail import long_tail_counts
-from yolo_focal.data.progress import progress_bar
+from yolo_focal.data.progress_bar import progress_bar
 from yolo_focal.errors import DataError
 from yolo_focal.files import new_folder, write_json
 

@@ -9,7 +9,7 @@ from typing import Any
 from yolo_focal.data.coco import CocoDataset, CocoProblem, clipped_box
 from yolo_focal.data.images import image_size, place_image
 from yolo_focal.data.layout import refuse_clashes, write_labels
-from yolo_focal.data.progress import progress_bar
+from yolo_focal.data.progress_bar import progress_bar
 from yolo_focal.data.selection import Selection
 from yolo_focal.data.yolo import label_file
 from yolo_focal.errors import DataError

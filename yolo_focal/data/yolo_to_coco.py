@@ -8,7 +8,7 @@ import numpy as np
 
 from yolo_focal.data.images import image_size
 from yolo_focal.data.labels import LabelProblem, Labels, read_labels
-from yolo_focal.data.progress import progress_bar
+from yolo_focal.data.progress_bar import progress_bar
 from yolo_focal.data.yolo import YoloDataset, label_file
 from yolo_focal.errors import DataError
 from yolo_focal.files import new_folder, write_json

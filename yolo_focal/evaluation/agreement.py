@@ -7,7 +7,7 @@ import numpy as np
 from yolo_focal.evaluation.boxes import Detections, GroundTruth
 from yolo_focal.evaluation.coco_eval import average_precision_from_matches, mean_of_defined
 from yolo_focal.evaluation.matching import ImageMatches, match_detections
-from yolo_focal.ultra.predictions import ultralytics_average_precision
+from yolo_focal.ultra.drivers.predictions import ultralytics_average_precision
 
 __all__ = ["Agreement", "Step", "compare_with_ultralytics"]
 

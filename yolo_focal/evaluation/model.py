@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from yolo_focal.data.coco import CocoDataset
-from yolo_focal.data.locate import datasets_folder, find_data_yaml
 from yolo_focal.data.yolo import read_data_yaml
 from yolo_focal.errors import DataError
 from yolo_focal.evaluation.agreement import Agreement, compare_with_ultralytics
@@ -20,7 +19,8 @@ from yolo_focal.evaluation.coco_source import ground_truth_from_coco, write_yolo
 from yolo_focal.evaluation.evaluation import Evaluation, evaluate_detections
 from yolo_focal.evaluation.training_counts import TrainingCounts, training_counts_from_yolo
 from yolo_focal.evaluation.yolo_source import ground_truth_from_yolo
-from yolo_focal.ultra.predictions import Predictions, collect_predictions
+from yolo_focal.ultra.datasets import datasets_folder, find_data_yaml
+from yolo_focal.ultra.drivers.predictions import Predictions, collect_predictions
 
 __all__ = ["ModelEvaluation", "detections_from_predictions", "evaluate_model", "evaluate_model_on_coco"]
 

@@ -15,7 +15,7 @@ from yolo_focal.evaluation.calibration import Calibration
 from yolo_focal.evaluation.evaluation import BucketResult, ClassResult, Evaluation
 from yolo_focal.evaluation.model import ModelEvaluation
 from yolo_focal.evaluation.thresholds import OperatingPoint
-from yolo_focal.ultra.predictions import Predictions
+from yolo_focal.ultra.drivers.predictions import Predictions
 
 __all__ = ["Report", "document", "per_class_csv", "summary_lines"]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from yolo_focal.data.coco import CocoDataset
-from yolo_focal.data.statistics import split_statistics
+from yolo_focal.data.label_statistics import split_statistics
 from yolo_focal.data.yolo import YoloDataset
 from yolo_focal.evaluation.classes import match_classes
 

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import yolo_focal
-from yolo_focal.classic_hyp import is_classic
+from yolo_focal.arguments.classic_hyp import is_classic
+from yolo_focal.arguments.hyp import find_hyp, read_hyp
 from yolo_focal.errors import ConfigError, DataError
-from yolo_focal.hyp import find_hyp, read_hyp
-from yolo_focal.ultra.anchor_training import translate_for
-from yolo_focal.ultra.builtin_data import check_data_exists, resolve_data
-from yolo_focal.ultra.keys import check_call, misspelt
-from yolo_focal.ultra.patching import resolve
+from yolo_focal.ultra.anchor.checks import translate_for
+from yolo_focal.ultra.datasets import check_data_exists, resolve_data
+from yolo_focal.ultra.hooks.arguments import check_call, misspelt
+from yolo_focal.ultra.hooks.seam import resolve
 
 __all__ = ["checked_words", "run_yolo"]
 

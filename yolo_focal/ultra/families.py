@@ -5,14 +5,14 @@ from typing import Any
 
 from torch import nn
 
-from yolo_focal.config import KEYS, FocalConfig
+from yolo_focal.arguments.focal import KEYS, FocalConfig
 from yolo_focal.errors import ConfigError, UnsupportedModelError
 from yolo_focal.losses import LOSSES
-from yolo_focal.ultra.anchor_criterion import AnchorCriterion
-from yolo_focal.ultra.criterion import check_branch, describe_box_criterion
-from yolo_focal.ultra.families_rtdetr import describe_query_criterion
-from yolo_focal.ultra.families_softmax import describe_softmax_criterion
-from yolo_focal.ultra.patching import resolve
+from yolo_focal.ultra.anchor.criterion import AnchorCriterion
+from yolo_focal.ultra.criteria.detection import check_branch, describe_box_criterion
+from yolo_focal.ultra.criteria.rtdetr import describe_query_criterion
+from yolo_focal.ultra.criteria.softmax import describe_softmax_criterion
+from yolo_focal.ultra.hooks.seam import resolve
 
 __all__ = ["check_family", "start_line"]
 

@@ -8,18 +8,18 @@ from typing import Any
 
 from torch import nn
 
-from yolo_focal.classic_hyp import is_classic
-from yolo_focal.config import read_config
+from yolo_focal.arguments.classic_hyp import is_classic
+from yolo_focal.arguments.focal import read_config
+from yolo_focal.arguments.hyp import find_hyp, read_hyp
 from yolo_focal.errors import UnsupportedModelError
-from yolo_focal.hyp import find_hyp, read_hyp
-from yolo_focal.ultra.anchor_head import anchor_head
-from yolo_focal.ultra.anchor_training import check_anchor_training, translate_for
-from yolo_focal.ultra.builtin_data import check_data_exists, class_count, resolve_data
+from yolo_focal.ultra.anchor.checks import check_anchor_training, translate_for
+from yolo_focal.ultra.anchor.head import anchor_head
+from yolo_focal.ultra.criteria.schedule import follow_training
+from yolo_focal.ultra.datasets import check_data_exists, class_count, resolve_data
 from yolo_focal.ultra.families import check_family, start_line
-from yolo_focal.ultra.keys import check_call
-from yolo_focal.ultra.patching import Seam, resolve
-from yolo_focal.ultra.progress import follow_training
-from yolo_focal.ultra.validation import watch_for_flood
+from yolo_focal.ultra.hooks.arguments import check_call
+from yolo_focal.ultra.hooks.nms import watch_for_flood
+from yolo_focal.ultra.hooks.seam import Seam, resolve
 
 __all__ = ["SEAMS", "check_training"]
 

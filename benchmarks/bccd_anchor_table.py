@@ -1,0 +1,106 @@
+"""Fine-tune the anchor detector with several losses, the same budget each, and print one table.
+
+    python benchmarks/bccd_anchor_table.py weights=yolov5n-anchor.pt data=bccd.yaml out=runs/table rows=bce,focal-1.5
+
+`weights` is a checkpoint of `yolo-focal convert`. Each row of ROWS is trained for `epochs` with each seed, and its last
+checkpoint validated without a time limit on NMS. The numbers are kept in OUT/ROW-seedN.json, and such a training is not
+repeated. The table shows the mean over the seeds and, where there are several, the lowest and the highest value.
+"""
+
+import json
+import statistics
+import sys
+from pathlib import Path
+from typing import Any
+
+import yolo_focal
+from yolo_focal.commands.arguments import Argument, number, text_list
+from yolo_focal.commands.exit_codes import run_script
+from yolo_focal.files import write_json
+
+ROWS: dict[str, dict[str, Any]] = {
+    "bce": {},
+    "focal-0.5": {"fl_gamma": 0.5},
+    "focal-1.5": {"fl_gamma": 1.5},
+    "focal-1.5-gain": {"fl_gamma": 1.5, "obj": 8.0, "cls": 2.0},
+    "qfl-1.5-gain": {"fl_loss": "qfl", "fl_gamma": 1.5, "fl_alpha": 0.5, "obj": 8.0, "cls": 2.0},
+    "focal-1.5-cls": {"fl_gamma": 1.5, "fl_alpha": -1, "fl_scope": "cls", "fl_gain": 4.0},
+    "qfl-1": {"fl_loss": "qfl", "fl_gamma": 1.0, "fl_alpha": -1, "fl_gain": 4.0},
+    "qfl-0.5": {"fl_loss": "qfl", "fl_gamma": 0.5, "fl_alpha": -1, "fl_gain": 2.0},
+}
+
+
+def number_list(value: str) -> list[int]:
+    """Numbers of a list, `0,1,2`."""
+    return [number(int, 0)(each) for each in text_list(value)]
+
+
+ARGUMENTS = (
+    Argument("weights", None, "checkpoint to start from", parse=Path, required=True),
+    Argument("data", None, "data YAML", required=True),
+    Argument("out", Path("runs/anchor_table"), "folder for runs and numbers", parse=Path),
+    Argument("rows", list(ROWS), f"rows to train: {', '.join(ROWS)}", parse=text_list),
+    Argument("imgsz", 320, "training size in pixels", parse=number(int, 32)),
+    Argument("seeds", [0], "seeds of each row", number_list),
+    Argument("warmup", 2.0, "epochs of warm-up; YOLOv5 would take 100 batches at least", parse=number(float, 0)),
+    Argument("epochs", 25, "epochs of each row", parse=number(int, 1)),
+)
+
+
+def train_and_measure(row: str, seed: int, arguments: dict[str, Any]) -> dict[str, Any]:
+    from ultralytics import YOLO
+
+    name = f"{row}-seed{seed}"
+    shared = {"data": arguments["data"], "imgsz": arguments["imgsz"], "batch": 16, "iou": 0.6, "plots": False}
+    YOLO(arguments["weights"]).train(
+        **shared,
+        **ROWS[row],
+        cfg="yolov5-anchor",
+        warmup_epochs=arguments["warmup"],
+        epochs=arguments["epochs"],
+        seed=seed,
+        project=str(arguments["out"].resolve()),
+        name=name,
+        exist_ok=True,
+        val=False,  # the last checkpoint is measured below; validating every epoch would double the time
+    )
+    last = arguments["out"] / name / "weights" / "last.pt"
+    metrics = YOLO(last).val(**shared, project=str(arguments["out"].resolve()), name=f"{name}-val", exist_ok=True)
+    return {
+        "row": row,
+        "seed": seed,
+        "settings": ROWS[row],
+        "mAP50": metrics.box.map50,
+        "mAP50-95": metrics.box.map,
+        "per_class": {metrics.names[i]: float(ap) for i, ap in enumerate(metrics.box.maps)},
+        "nms_ms_per_image": metrics.speed["postprocess"],
+    }
+
+
+def in_words(values: list[float]) -> str:
+    """The mean, and the range of several values."""
+    spread = f" ({min(values):.3f} to {max(values):.3f})" if len(values) > 1 else ""
+    return f"{statistics.fmean(values):.3f}{spread}"
+
+
+def main(arguments: dict[str, Any]) -> int:
+    yolo_focal.enable()
+    lines = ["| row | mAP50 | mAP50-95 | per class mAP50-95 | NMS ms/image |", "|---|---|---|---|---|"]
+    for row in arguments["rows"]:
+        found = []
+        for seed in arguments["seeds"]:
+            kept = arguments["out"] / f"{row}-seed{seed}.json"
+            if not kept.is_file():
+                write_json(kept, train_and_measure(row, seed, arguments))
+            found.append(json.loads(kept.read_text(encoding="utf-8")))
+        classes = {name: in_words([each["per_class"][name] for each in found]) for name in found[0]["per_class"]}
+        cells = [in_words([each[key] for each in found]) for key in ("mAP50", "mAP50-95")]
+        cells.append(", ".join(f"{name} {words}" for name, words in classes.items()))
+        cells.append(f"{statistics.fmean(each['nms_ms_per_image'] for each in found):.0f}")
+        lines.append(f"| {row} | {' | '.join(cells)} |")
+    print("\n".join(lines))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run_script(__file__, __doc__, ARGUMENTS, main))

@@ -1,0 +1,107 @@
+"""Training arguments: what is accepted, what is refused, and with which words."""
+
+import math
+
+import pytest
+
+from yolo_focal.arguments.focal import KEYS, FocalConfig, closest_key, focal_keys, read_config
+from yolo_focal.errors import ConfigError
+
+COMPLETE = {name: key.default for name, key in KEYS.items()}
+
+
+def test_the_plugin_is_off_by_default():
+    """No argument, and the complete set of defaults, both mean off."""
+    assert read_config({}) is None
+    assert read_config({"epochs": 3}) is None
+    assert read_config(COMPLETE) is None
+
+
+def test_focal_true_gives_the_documented_defaults():
+    """Gamma 1.5, alpha 0.25, gain 1, both branches."""
+    assert read_config({"focal": True}) == FocalConfig("focal", 1.5, 0.25, 1.0, "both")
+
+
+@pytest.mark.parametrize("name", [name for name in KEYS if name != "focal"])
+def test_any_focal_key_switches_the_plugin_on(name):
+    """Giving a key is enough, even at its default value."""
+    assert read_config({name: KEYS[name].default}) == FocalConfig()
+
+
+@pytest.mark.parametrize("name", [name for name in KEYS if name != "focal"])
+def test_focal_false_beside_a_focal_key_is_an_error(name):
+    """Contradictory arguments are refused, even with the key at its default value."""
+    with pytest.raises(ConfigError, match=f"focal=False switches the plugin off, but {name}="):
+        read_config({"focal": False, name: KEYS[name].default})
+
+
+def test_complete_arguments_with_focal_off_and_a_changed_key_are_an_error():
+    """A merged set of arguments in which a key differs from its default says that somebody meant it."""
+    with pytest.raises(ConfigError, match=r"fl_gamma=2\.0 needs it on; give focal=True"):
+        read_config({**COMPLETE, "fl_gamma": 2.0})
+
+
+def test_alpha_minus_one_is_off_and_a_list_becomes_a_tuple():
+    """-1 is None inside; a list of numbers is one per class."""
+    assert read_config({"fl_alpha": -1}).alpha is None
+    assert read_config({"fl_alpha": [0, 0.5, 1]}).alpha == (0.0, 0.5, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("fl_gamma", -1, "fl_gamma must be a number >= 0 (0 is plain BCE), got -1"),
+        ("fl_gamma", math.nan, "fl_gamma must be a number >= 0 (0 is plain BCE), got nan"),
+        ("fl_gamma", math.inf, "fl_gamma must be a number >= 0 (0 is plain BCE), got inf"),
+        ("fl_gamma", "abc", "fl_gamma must be a number >= 0 (0 is plain BCE), got 'abc'"),
+        ("fl_gamma", None, "fl_gamma must be a number >= 0 (0 is plain BCE), got None"),
+        ("fl_gamma", True, "fl_gamma must be a number >= 0 (0 is plain BCE), got True"),
+        ("fl_alpha", 1.5, "fl_alpha must be a number between 0 and 1, -1 (off), a list"),
+        ("fl_alpha", [], "fl_alpha must be a number between 0 and 1, -1 (off), a list"),
+        ("fl_alpha", [0.5, 2], "with one such number per class, or auto, got [0.5, 2]"),
+        ("fl_gain", -0.1, "fl_gain must be a number >= 0"),
+        ("fl_loss", "foo", "fl_loss must be one of "),
+        ("fl_loss", "fokal", "(did you mean 'focal'?), got 'fokal'"),
+        ("fl_branch", "one", "fl_branch must be one of both, one2many, one2one"),
+        ("focal", "yes", "focal must be True or False, got 'yes'"),
+    ],
+)
+def test_a_bad_value_is_named_with_what_was_expected(name, value, expected):
+    """The message has the key, what it accepts and the value."""
+    with pytest.raises(ConfigError) as caught:
+        read_config({name: value})
+    assert expected in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_all_bad_values_of_a_call_are_reported_together():
+    """One error, one problem per argument."""
+    with pytest.raises(ConfigError) as caught:
+        read_config({"focal": True, "fl_gamma": -1, "fl_alpha": 7, "fl_loss": "foo"})
+    assert [problem.split()[0] for problem in caught.value.problems] == ["fl_loss", "fl_gamma", "fl_alpha"]
+
+
+def test_a_list_of_alphas_must_have_one_number_per_class():
+    """The length is checked against the dataset."""
+    config = FocalConfig(alpha=(0.1, 0.2))
+    config.check_classes(2)
+    with pytest.raises(ConfigError, match="fl_alpha has 2 numbers, but the dataset has 3 classes; give one number per"):
+        config.check_classes(3)
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("fl_gama", "fl_gamma"), ("focl", "focal"), ("fl_alfa", "fl_alpha")])
+def test_a_misspelt_key_has_a_closest_match(typed, meant):
+    """The suggestion is the key that was meant."""
+    assert closest_key(typed, ["epochs", "data"]) == meant
+
+
+def test_focal_keys_are_those_that_set_the_loss():
+    """`focal` itself and keys of others are left out."""
+    assert focal_keys(["focal", "fl_gamma", "epochs", "fl_alpha"]) == ["fl_gamma", "fl_alpha"]
+
+
+def test_the_text_of_a_config_is_what_the_start_line_shows():
+    """Loss, gamma, alpha, and the gain where it is not 1."""
+    assert str(FocalConfig()) == "focal(gamma=1.5, alpha=0.25)"
+    assert str(FocalConfig(loss="qfl", gamma=2, alpha=None, gain=8)) == "qfl(gamma=2, alpha=off, gain=8)"
+    assert str(FocalConfig(alpha=(0.5, 0.25))) == "focal(gamma=1.5, alpha=[0.5, 0.25])"

@@ -1,0 +1,196 @@
+"""The findings of a comparison and the files they are written to."""
+
+import csv
+import json
+import re
+import shlex
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from tests.comparison.comparisons import SPLIT, carry_out, plan
+from yolo_focal.comparison.report.charts import axis
+from yolo_focal.comparison.report.files import write_report
+from yolo_focal.comparison.summary import summarise
+
+
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory):
+    """A comparison in which one configuration is much better and the other worse, its summary and what was printed."""
+    comparison = plan(tmp_path_factory.mktemp("out"))
+    summary = summarise(comparison, carry_out(comparison, {"focal": 1.5, "qfl": -1.5}), draws=50)
+    return summary, write_report(summary)
+
+
+def test_large_differences_are_found_in_the_right_direction(reported):
+    """Better is better, worse is worse, and the better one wins."""
+    summary, printed = reported
+    assert summary.verdicts["focal"][0].word == "better"
+    assert summary.verdicts["qfl"][0].word == "worse"
+    assert summary.winner.name == "focal"
+    assert "Train with focal: it was shown to be better in AP." in printed
+
+
+def test_the_winner_s_command_trains_it_as_it_was_trained(reported):
+    """Every argument of the trials stands in the command, and it is one line for a shell."""
+    summary, _ = reported
+    words = shlex.split(summary.command)
+    assert words[:3] == ["yolo-focal", "train", "model=yolo11n.yaml"]
+    given = dict(word.split("=", 1) for word in words[2:])
+    assert given["fl_loss"] == "focal" and given["epochs"] == "5" and given["data"] == "/data/cells.yaml"
+    assert given["seed"] == "0"
+
+
+def test_json_and_csv_say_the_same(reported):
+    """The same numbers in both, baseline and verdict included."""
+    summary, _ = reported
+    document = json.loads((summary.plan.out / "summary.json").read_text())
+    with (summary.plan.out / "results.csv").open(newline="") as file:
+        rows = {(row["configuration"], row["quantity"]): row for row in csv.DictReader(file)}
+    for name in ("focal", "qfl"):
+        for quantity, result in document["configurations"][name]["results"].items():
+            row = rows[name, quantity]
+            assert (
+                float(row["difference"]) == result["difference"] == pytest.approx(result["mean"] - result["baseline"])
+            )
+            assert float(row["low"]) <= float(row["difference"]) <= float(row["high"])
+            assert row["verdict"] == result["verdict"]
+            assert float(rows["bce", quantity]["mean"]) == result["baseline"]
+    assert list(document["baseline"])[:5] == ["AP", "AP50", "AP frequent", "AP common", "AP rare"]
+    assert "Holm" in document["statistics"]["correction"]
+
+
+class Page(HTMLParser):
+    """Which elements a page opens and closes, and everything it would load."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.loads, self.elements = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        """Note an element and what it loads."""
+        self.elements.append(tag)
+        self.loads += [value for name, value in attributes if name in ("src", "href", "srcset", "data", "action")]
+        if tag not in ("meta", "wbr", "br", "link", "img"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        """Note an element that closes itself."""
+        self.elements.append(tag)
+
+    def handle_endtag(self, tag):
+        """Every end belongs to the last open start."""
+        assert self.open.pop() == tag
+
+
+def test_the_report_is_one_file_that_needs_nothing(reported):
+    """Well-formed, nothing loaded from anywhere, no script, and made for narrow screens as well."""
+    summary, _ = reported
+    text = (summary.plan.out / "report.html").read_text()
+    page = Page(text)
+    assert page.open == [] and page.loads == []
+    assert not {"script", "link", "iframe", "img"} & set(page.elements)
+    assert not re.search(r"url\(|@import|https?://", text)
+    assert 'name="viewport"' in text and "@media (max-width" in text
+
+
+def test_the_report_shows_every_part(reported):
+    """Verdicts, the correction, bars, curves, trials and the command."""
+    summary, _ = reported
+    text = (summary.plan.out / "report.html").read_text()
+    for phrase in (
+        "Train the winner",
+        "focal against bce",
+        "qfl against bce",
+        "AP of every class",
+        "Precision over recall",
+    ):
+        assert phrase in text
+    assert "Holm" in text and "paired bootstrap over images and seeds" in text
+    panels = 4 + 2  # all classes and each of three; mAP and box loss
+    curves = 3 * (3 + 1)  # three configurations, a line per seed and their mean
+    assert text.count("<svg") == panels and text.count("<path") == panels * curves
+
+
+def test_names_from_data_are_text_not_markup(reported):
+    """A class name or an error message cannot become an element of the page."""
+    summary, _ = reported
+    text = (summary.plan.out / "report.html").read_text()
+    assert "dot &lt;b&gt;" in text and "dot <b>" not in text
+
+
+def test_equal_configurations_leave_the_baseline_standing(tmp_path):
+    """Nothing shown, nothing recommended; the open question comes with advice or the reason why not."""
+    comparison = plan(tmp_path, "focal")
+    printed = write_report(summarise(comparison, carry_out(comparison, {}), draws=50))
+    assert "Stay with bce: nothing was shown to be better in AP." in printed
+    assert re.search(r"focal: cannot tell: (would likely take|too small a difference)", printed)
+
+
+def test_a_failed_trial_takes_its_seed_out_and_is_shown(tmp_path):
+    """Its partner is left out of the difference; error and count stand in the report."""
+    comparison = plan(tmp_path, "focal")
+    summary = summarise(comparison, carry_out(comparison, {"focal": 1.0}, failing=(("focal", 1),)), draws=50)
+    printed = write_report(summary)
+    assert summary.verdicts["focal"][0].difference.chance.seeds == 2
+    assert "FAILED focal seed 1: RuntimeError" in printed
+    text = (tmp_path / "report.html").read_text()
+    assert "1 trial failed" in text and "&lt;script&gt;out of memory" in text
+
+
+@pytest.mark.parametrize("name", ["bce", "focal"])
+def test_without_any_pair_there_is_still_a_report(tmp_path, name):
+    """All trials of one side failed: nothing is compared, and that is said."""
+    comparison = plan(tmp_path, "focal")
+    journal = carry_out(comparison, {}, failing=tuple((name, seed) for seed in range(3)))
+    printed = write_report(summarise(comparison, journal, draws=50))
+    assert "Nothing can be compared: no pair of trials with bce finished." in printed
+    assert "Nothing can be compared" in (tmp_path / "report.html").read_text()
+
+
+def test_one_seed_is_said_to_be_too_few(tmp_path):
+    """An interval over images is shown, a verdict is not."""
+    comparison = plan(tmp_path, "focal", seeds=1)
+    summary = summarise(comparison, carry_out(comparison, {"focal": 1.5}), draws=50)
+    assert summary.verdicts["focal"][0].word == "cannot tell"
+    assert "give seeds=3 or more" in write_report(summary)
+    assert np.isfinite(summary.verdicts["focal"][0].difference.low)
+
+
+def test_precision_recall_means_equal_the_measured_ap(reported):
+    """The drawn curves are COCO's: their mean height over recalls is AP50."""
+    from yolo_focal.comparison.report.charts import _precision_by_class
+
+    summary, _ = reported
+    for name, trials in summary.matches.items():
+        for place, matches in enumerate(trials.values()):
+            measured = summary.measured[name].value[place, summary.quantities.names.index("AP50")]
+            assert np.nanmean(_precision_by_class(matches)) == pytest.approx(measured, abs=1e-12)
+
+
+@pytest.mark.parametrize(("low", "high"), [(-0.031, 0.022), (0, 0.57), (1.3, 1.3), (-4, 9000), (0.1, 0.10001)])
+def test_axes_hold_their_numbers(low, high):
+    """Ends enclose the data, ticks lie between the ends at equal steps, and there are few."""
+    first, last, numbers = axis(low, high)
+    assert first <= low and high <= last
+    assert numbers[0] == pytest.approx(first) and numbers[-1] == pytest.approx(last)
+    assert 2 <= len(numbers) <= 8 and np.ptp(np.diff(numbers)) < 1e-9 * max(abs(first), abs(last), 1)
+
+
+def test_buckets_are_named_in_every_output(reported):
+    """AP of frequent, common and rare classes is that of their members."""
+    summary, _ = reported
+    names = summary.quantities.names
+    values = summary.measured["bce"].value.mean(0)
+    for bucket, name in zip(SPLIT.buckets, SPLIT.classes, strict=True):
+        assert values[names.index(f"AP {bucket}")] == pytest.approx(values[names.index(f"AP {name}")])
+
+
+def test_map_that_was_not_measured_is_not_drawn(tmp_path):
+    """Without validation during training, results.csv has zeros for it."""
+    comparison = plan(tmp_path, "focal", val=False)
+    write_report(summarise(comparison, carry_out(comparison, {}), draws=50))
+    text = (tmp_path / "report.html").read_text()
+    assert "box loss in training" in text and "on the validation split" not in text

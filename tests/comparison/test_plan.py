@@ -1,0 +1,103 @@
+"""A folder belongs to one comparison; a trial has to be the one that was asked for."""
+
+import json
+
+import pytest
+
+from tests.comparison.comparisons import plan
+from yolo_focal.comparison.plan import claim_folder
+from yolo_focal.comparison.trial import check_used
+from yolo_focal.errors import ConfigError, DataError
+
+
+def test_the_same_comparison_may_come_back(tmp_path):
+    """Also on another device: where it is carried out is no part of it."""
+    claim_folder(plan(tmp_path, device="cpu"))
+    claim_folder(plan(tmp_path, device="0"))
+
+
+@pytest.mark.parametrize(
+    ("change", "phrase"),
+    [
+        ({"epochs": 6}, "epochs was 5, is now 6"),
+        ({"seeds": 4}, "seeds was [0, 1, 2], is now [0, 1, 2, 3]"),
+        ({"losses": "focal"}, "configurations was"),
+        ({"lr0": 0.1}, "lr0 was not given, is now 0.1"),
+    ],
+)
+def test_another_one_is_refused_with_the_difference(tmp_path, change, phrase):
+    """What it was and what it is now, and nothing is written."""
+    claim_folder(plan(tmp_path))
+    before = (tmp_path / "comparison.json").read_bytes()
+    with pytest.raises(DataError) as caught:
+        claim_folder(plan(tmp_path, **change))
+    assert phrase in str(caught.value) and "holds another comparison" in str(caught.value)
+    assert (tmp_path / "comparison.json").read_bytes() == before
+
+
+def test_extending_adds_seeds_and_configurations_only(tmp_path):
+    """More of the same is allowed when asked for; fewer, or anything else, is not."""
+    claim_folder(plan(tmp_path, "focal", seeds=2))
+    claim_folder(plan(tmp_path, "focal,qfl", seeds=4), extend=True)
+    assert json.loads((tmp_path / "comparison.json").read_text())["seeds"] == [0, 1, 2, 3]
+    with pytest.raises(DataError, match="seeds was"):
+        claim_folder(plan(tmp_path, "focal,qfl", seeds=2), extend=True)
+    with pytest.raises(DataError, match="configurations was"):
+        claim_folder(plan(tmp_path, "qfl", seeds=4), extend=True)
+    with pytest.raises(DataError, match="epochs was 5, is now 6"):
+        claim_folder(plan(tmp_path, "focal,qfl", seeds=5, epochs=6), extend=True)
+
+
+def test_trials_are_paired_seed_by_seed_in_folders_of_their_own(tmp_path):
+    """Every configuration with every seed, all with the same shared arguments."""
+    trials = plan(tmp_path, "focal,focal:fl_gamma=2,cls_pw").trials()
+    assert [(each.configuration, each.seed) for each in trials[:4]] == [
+        ("bce", 0),
+        ("focal", 0),
+        ("focal:fl_gamma=2", 0),
+        ("cls_pw", 0),
+    ]
+    assert len({each.folder for each in trials}) == len(trials) == 12
+    assert all(each.arguments["epochs"] == 5 and each.arguments["patience"] == 0 for each in trials)
+
+
+ASKED = {"data": "d.yaml", "epochs": 3, "seed": 1, "focal": True, "fl_gamma": 2.0}
+RAN = {"class": "focal(gamma=2, alpha=0.25)"}
+
+
+def used(**changes):
+    """The arguments of a training that did what ASKED says, with changes."""
+    plugin = {"focal": True, "fl_loss": "focal", "fl_gamma": 2.0, "fl_alpha": 0.25}
+    return {"data": "d.yaml", "epochs": 3, "seed": 1, "lr0": 0.01, **plugin, **changes}
+
+
+def test_a_training_that_did_what_was_asked_passes():
+    """Also one with both branches of an end-to-end head, or only one of them wrapped."""
+    check_used(ASKED, used(), RAN)
+    both = {"one2many": "focal(gamma=2, alpha=0.25)", "one2one": "focal(gamma=2, alpha=0.25)"}
+    check_used(ASKED, used(), both)
+    one = {"one2many": "focal(gamma=2, alpha=0.25)", "one2one": "BCE"}
+    check_used({**ASKED, "fl_branch": "one2many"}, used(fl_branch="one2many"), one)
+    check_used({"data": "d.yaml", "cls_pw": 0.5}, {"data": "d.yaml", "cls_pw": 0.5}, {"class": "BCE, classes weighted"})
+    measured = {"class": "focal(gamma=2, alpha=0.25, gain=8.867)"}
+    check_used({**ASKED, "fl_gain": "auto"}, used(fl_gain=8.867), measured)
+
+
+@pytest.mark.parametrize(
+    ("changes", "ran", "phrase"),
+    [
+        ({"epochs": 2}, RAN, "epochs=3 was asked for, 2 was used"),
+        ({"fl_gamma": 1.5}, RAN, "fl_gamma=2.0 was asked for, 1.5 was used"),
+        ({"fl_alpha": 0.5}, RAN, "were asked for"),
+        ({}, {"class": "BCE"}, "ran"),
+        ({}, {"class": "focal(gamma=1.5, alpha=0.25)"}, "ran"),
+        ({}, {"one2many": RAN["class"], "one2one": "BCE"}, "ran"),
+        ({}, {"class": RAN["class"] + ", classes weighted"}, "ran"),
+        ({}, {}, "never seen running"),
+    ],
+)
+def test_a_training_that_did_something_else_is_an_error(changes, ran, phrase):
+    """Whether args.yaml or the criterion tells it."""
+    with pytest.raises(ConfigError) as caught:
+        check_used(ASKED, used(**changes), ran)
+    assert phrase in str(caught.value)

@@ -1,0 +1,171 @@
+"""Advice follows from the numbers: each rule speaks where its condition holds, and only there."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from yolo_focal.arguments.focal import FocalConfig
+from yolo_focal.data.label_statistics import SplitStatistics
+from yolo_focal.data.labels import LabelProblem
+from yolo_focal.diagnosis.advice import Examination, advise, network_sides, optimal_score
+from yolo_focal.losses import LOSSES
+from yolo_focal.ultra.drivers.class_gradients import ClassTerm
+from yolo_focal.ultra.drivers.diagnosis import BatchLoss, Diagnosis
+
+
+def split(instances, side=100.0, **changes) -> SplitStatistics:
+    """A split of square boxes in images of 640 x 480 pixels."""
+    instances = np.array(instances)
+    total = int(instances.sum())
+    values = {
+        "split": "train",
+        "names": tuple(f"class {index}" for index in range(len(instances))),
+        "images": 100,
+        "images_without_objects": 0,
+        "images_without_label_file": 0,
+        "images_dropped": 0,
+        "instances": instances,
+        "images_with": np.minimum(instances, 100),
+        "box_classes": np.repeat(np.arange(len(instances)), instances),
+        "box_sizes": np.full((total, 2), side),
+        "image_sizes": np.tile((640.0, 480.0), (total, 1)),
+        "problems": [],
+    }
+    return SplitStatistics(**{**values, **changes})
+
+
+def term(positives, negatives, weights=(1.0, 1.0), target=1.0) -> ClassTerm:
+    """A term of two classes with these gradients on positives and on negatives."""
+    ones, weights = np.ones(2), np.array(weights)
+    pulls = np.array(positives, float), np.array(negatives, float)
+    soft = float(target < 1)
+    return ClassTerm(ones.astype(int), ones.astype(int), *pulls, *pulls, weights, weights, soft, target)
+
+
+def examination(train=None, val=None, bce=None, other=None, gain=1.0, branches=None, **changes) -> Examination:
+    """A healthy dataset and batch, but for what is given."""
+    bce = term((5, 5), (1, 1)) if bce is None else bce
+    other = bce if other is None else other
+    config = changes.get("compared", FocalConfig(loss="qfl"))
+    branches = branches or {"class": str(config)}
+    diagnosis = Diagnosis(
+        kind="DetectionModel",
+        head="Detect",
+        names=("class 0", "class 1"),
+        images=16,
+        objects=100,
+        imgsz=640,
+        fresh=False,
+        bins=16,
+        end_to_end="one2one" in branches,
+        focal=config,
+        compared=config,
+        class_weights_inert=False,
+        bce=BatchLoss("BCE", False, dict.fromkeys(branches, "BCE"), {}, dict.fromkeys(branches, bce), None),
+        other=BatchLoss(str(config), True, branches, {}, dict.fromkeys(branches, other), gain),
+    )
+    return Examination(replace(diagnosis, **changes), split((500, 400)) if train is None else train, val)
+
+
+def topics(it) -> dict[str, str]:
+    """Topic -> lever of all advice."""
+    return {each.topic: each.lever for each in advise(it)}
+
+
+def test_a_healthy_dataset_gets_the_word_on_background_alone():
+    """Nothing else is invented."""
+    assert topics(examination()) == {"background": "wrong lever"}
+
+
+@pytest.mark.parametrize(
+    ("it", "topic", "lever"),
+    [
+        (examination(bce=term((1, 1), (5, 5))), "background", "right lever"),
+        (examination(fresh=True), "background", "note"),
+        (examination(split((5000, 400))), "classes", "wrong lever"),
+        (examination(split((2000, 400))), "classes", "note"),
+        (examination(split((5000, 400)), other=term((5, 5), (1, 1), (0.5, 2.0))), "classes", "right lever"),
+        (examination(split((500, 99))), "few instances", "wrong lever"),
+        (examination(split((500, 0))), "few instances", "wrong lever"),
+        (examination(val=split((500, 29))), "cannot be told", "note"),
+        (examination(split((500, 400), side=12.0)), "size", "wrong lever"),
+        (examination(split((500, 400), images_without_objects=60)), "images without objects", "look first"),
+        (examination(gain=8.0), "scale", "note"),
+        (examination(gain=0.2), "scale", "note"),
+        (examination(class_weights_inert=True), "cls_pw", "wrong lever"),
+        (examination(bce=term((5, 5), (1, 1), target=0.3), compared=FocalConfig()), "soft targets", "note"),
+        (examination(branches={"one2many": "qfl()", "one2one": "qfl()"}), "one-to-one branch", "note"),
+    ],
+)
+def test_each_rule_speaks_where_its_condition_holds(it, topic, lever):
+    """And says whether a loss is what to change."""
+    assert topics(it)[topic] == lever
+
+
+@pytest.mark.parametrize(
+    ("it", "topic"),
+    [
+        (examination(split((500, 100)), split((30, 30))), "few instances"),
+        (examination(split((500, 100)), split((30, 30))), "cannot be told"),
+        (examination(split((500, 400), side=17.0)), "size"),
+        (examination(gain=8.0, compared=FocalConfig(loss="qfl", gain=8.0)), "scale"),
+        (examination(bce=term((5, 5), (1, 1), target=0.3)), "soft targets"),
+        (examination(compared=FocalConfig()), "soft targets"),
+        (examination(branches={"one2many": "qfl()", "one2one": "BCE"}), "one-to-one branch"),
+        (examination(split((1100, 400))), "classes"),
+    ],
+)
+def test_each_rule_is_silent_where_it_does_not_hold(it, topic):
+    """At the limit, too; quality focal loss and hard targets need no word on soft ones."""
+    assert topic not in topics(it)
+
+
+def test_problems_of_both_splits_are_counted_and_the_first_is_named():
+    """Labels come before everything else."""
+    problem = LabelProblem("not numbers", Path("labels/a.txt"), 3, "a b c", True)
+    train, val = split((500, 400), images_dropped=1, problems=[problem]), split((50, 50), problems=[problem])
+    first = advise(examination(train, val))[0]
+    assert first.lever == "look first" and "2 problems in the labels, 1 images dropped" in first.finding
+    assert "labels/a.txt:3: not numbers (a b c)" in first.finding
+
+
+def test_the_remedy_for_small_objects_reaches_32_pixels():
+    """The image size it names makes the median box 32 px."""
+    it = examination(split((500, 400), side=12.0))
+    remedy = next(each.remedy for each in advise(it) if each.topic == "size")
+    wanted = int(remedy.partition("reaches 32 px at ")[2].split(")")[0])
+    assert wanted % 32 == 0 and np.median(network_sides(it.train, wanted)) >= 32 > np.median(
+        network_sides(it.train, wanted - 32)
+    )
+
+
+def test_sides_are_measured_on_the_network_s_input():
+    """The longer side of the image becomes imgsz; the side of a box is the root of its area."""
+    statistics = split((1, 0), box_sizes=np.array([[40.0, 10.0]]))
+    np.testing.assert_allclose(network_sides(statistics, 320), [10.0])
+
+
+@pytest.mark.parametrize("name", [name for name, row in LOSSES.items() if row.elementwise])
+@pytest.mark.parametrize("target", [0.1, 0.3, 0.7])
+def test_no_score_has_a_smaller_loss_than_the_optimal_one(name, target):
+    """Not among a thousand others."""
+    config = FocalConfig(loss=name)
+    loss = LOSSES[name].make(gamma=config.gamma, alpha=config.alpha, reduction="none")
+
+    def value(score):
+        score = torch.as_tensor(score, dtype=torch.float64)
+        return loss(torch.logit(score), torch.full_like(score, target))
+
+    best = value([optimal_score(config, target)])
+    assert (value(np.linspace(0.001, 0.999, 999)) >= best - 1e-6).all()
+
+
+def test_optimal_scores_are_those_the_table_of_losses_speaks_of():
+    """Focal at gamma 1.5 drives 0.3 to 0.154 and 0.7 to 0.846; quality focal loss meets the target; mal has t^gamma."""
+    focal = FocalConfig(gamma=1.5)
+    assert (optimal_score(focal, 0.3), optimal_score(focal, 0.7)) == (0.154, 0.846)
+    assert optimal_score(FocalConfig(loss="qfl"), 0.3) == 0.3
+    assert optimal_score(FocalConfig(loss="mal", gamma=2.0), 0.5) == 0.25

@@ -1,0 +1,61 @@
+"""`fl_alpha=auto`: settled from the training labels, logged, and from then on plain numbers."""
+
+import logging
+
+import pytest
+
+from tests.ultra.conftest import arguments
+from yolo_focal.data.frequencies import alpha_from_frequencies
+from yolo_focal.data.shapes import draw_shapes
+from yolo_focal.errors import ConfigError
+from yolo_focal.ultra.hooks import auto_alpha
+
+
+@pytest.fixture(scope="module")
+def small_set(tmp_path_factory):
+    """A data YAML with a few drawn images."""
+    return draw_shapes(tmp_path_factory.mktemp("data") / "shapes", train_images=24, val_images=8, progress=False)
+
+
+def boxes_per_class(data_yaml):
+    """Counted from the label files, line by line."""
+    counts = [0] * 10
+    for file in (data_yaml.parent / "labels" / "train").glob("*.txt"):
+        for line in file.read_text().splitlines():
+            counts[int(line.split()[0])] += 1
+    return counts
+
+
+def test_the_word_becomes_one_number_per_class(enabled, small_set, caplog):
+    """Those of the training frequencies, with mean 0.25; the log has each class with its boxes."""
+    auto_alpha._alpha_of.cache_clear()
+    with caplog.at_level(logging.INFO, logger="ultralytics"):
+        settled = arguments(data=str(small_set), fl_alpha="auto").fl_alpha
+    counts = boxes_per_class(small_set)
+    assert settled == pytest.approx(alpha_from_frequencies(counts, 0.25), abs=1e-4)
+    assert sum(settled) / len(settled) == pytest.approx(0.25, abs=1e-3)
+    assert f"disc {settled[0]:g} ({counts[0]} boxes)" in caplog.text
+
+
+def test_a_second_look_at_the_arguments_changes_nothing(enabled, small_set):
+    """Validators, resumed runs and DDP ranks merge the settled numbers again."""
+    settled = arguments(data=str(small_set), fl_alpha="auto")
+    assert arguments(**vars(settled)).fl_alpha == settled.fl_alpha
+
+
+def test_a_single_class_has_nothing_to_balance(enabled, small_set):
+    """single_cls=True keeps the default alpha."""
+    assert arguments(data=str(small_set), fl_alpha="auto", single_cls=True).fl_alpha == 0.25
+
+
+@pytest.mark.parametrize("data", [None, "/no/such.yaml"])
+def test_without_labels_to_count_it_is_refused(enabled, data):
+    """The message names the dataset it was given."""
+    with pytest.raises(ConfigError, match=f"fl_alpha=auto counts the training labels of a data YAML, got data={data}"):
+        arguments(data=data, fl_alpha="auto")
+
+
+def test_real_blood_cells(enabled, shared):
+    """The rare classes of real data get the larger alpha."""
+    red, white, platelets = arguments(data=str(shared / "data" / "bccd" / "bccd.yaml"), fl_alpha="auto").fl_alpha
+    assert red < white <= platelets

@@ -1,0 +1,223 @@
+"""What the user asked for: the training arguments of this plugin, checked once, as one frozen value.
+
+`KEYS` is the single table of training arguments: name, default, what it accepts, one line of help. Everything that
+lists, registers, checks or documents arguments reads it.
+"""
+
+import dataclasses
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from yolo_focal.arguments.key import Key, Problem, is_number, number, one_of, problems_of, switch
+from yolo_focal.errors import ConfigError
+from yolo_focal.loss_facts import LOSS_FACTS
+
+__all__ = ["Branch", "FocalConfig", "KEYS", "Scope", "closest_key", "focal_keys", "read_config"]
+
+Branch = Literal["both", "one2many", "one2one"]
+Scope = Literal["both", "cls", "obj"]
+Alpha = float | tuple[float, ...] | Literal["auto"] | None
+SAME: Final = "same"  # of an objectness setting: as the class loss has it
+AUTO: Final = "auto"  # of fl_gain and fl_alpha: measured at the start of a training, and numbers from then on
+
+
+_NOT_NEGATIVE = number(lambda value: value >= 0, "a number >= 0")
+_SHARE = number(lambda value: 0 <= value <= 1, "a number between 0 and 1")
+
+
+def _alpha(value: Any) -> str | None:
+    expected = f"a number between 0 and 1, -1 (off), a list with one such number per class, or {AUTO}"
+    if value == AUTO:
+        return None
+    if isinstance(value, list | tuple):
+        return None if value and all(is_number(item) and 0 <= item <= 1 for item in value) else expected
+    return None if is_number(value) and (value == -1 or 0 <= value <= 1) else expected
+
+
+def _or_same(problem: Problem, expected: str) -> Problem:
+    return lambda value: None if value == SAME or (problem(value) is None and is_number(value)) else expected
+
+
+_FOCAL_KEYS = (
+    Key("focal", False, "wrap the class criterion in the loss fl_loss; giving any fl_* switches it on", switch),
+    Key("fl_loss", "focal", "the loss: " + ", ".join(LOSS_FACTS), one_of(LOSS_FACTS)),
+    Key(
+        "fl_gamma",
+        1.5,
+        "focusing exponent; 0 keeps every example's full weight",
+        number(lambda value: value >= 0, "a number >= 0 (0 is plain BCE)"),
+    ),
+    Key(
+        "fl_alpha",
+        0.25,
+        f"balance of positives in [0, 1]; -1 is off; a list has one number per class; {AUTO}: from class frequencies",
+        _alpha,
+    ),
+    Key(
+        "fl_gain",
+        1.0,
+        f"factor on the class loss; {AUTO} matches BCE's gradient on positives, measured once over the first batches",
+        lambda value: None if value == AUTO or _NOT_NEGATIVE(value) is None else f"a number >= 0, or {AUTO}",
+    ),
+    Key("fl_warmup", 0.0, "epochs over which gamma grows linearly from 0 to fl_gamma", _NOT_NEGATIVE),
+    Key("fl_vfl_alpha", 0.75, "RT-DETR with fl_loss=vfl: weight of negatives in its varifocal loss", _SHARE),
+    Key("fl_scope", "both", "anchor detector: the criteria it acts on: both, cls, obj", one_of(Scope.__args__)),  # type: ignore[attr-defined]
+    Key(
+        "fl_obj_gamma",
+        SAME,
+        "anchor detector: fl_gamma of the objectness loss",
+        _or_same(_NOT_NEGATIVE, f"a number >= 0, or {SAME} (as fl_gamma)"),
+    ),
+    Key(
+        "fl_obj_alpha",
+        SAME,
+        "anchor detector: fl_alpha of the objectness loss",
+        _or_same(_alpha, f"a number between 0 and 1, -1 (off), or {SAME} (as fl_alpha)"),
+    ),
+    Key("fl_branch", "both", "branch of an end-to-end head: both, one2many, one2one", one_of(Branch.__args__)),  # type: ignore[attr-defined]
+)
+
+KEYS: dict[str, Key] = {key.name: key for key in _FOCAL_KEYS}
+
+
+def focal_keys(arguments: Iterable[str]) -> list[str]:
+    """Those of `arguments` that set the loss, `focal` itself left out."""
+    return [name for name in arguments if name in KEYS and name != "focal"]
+
+
+def closest_key(name: str, others: Iterable[str] = ()) -> str | None:
+    """The known argument most like the unknown `name`, among this plugin's and `others`; None where none is near."""
+    close = difflib.get_close_matches(name, [*KEYS, *others], n=1)
+    return close[0] if close else None
+
+
+@dataclass(frozen=True)
+class FocalConfig:
+    """The checked settings of one training.
+
+    Attributes:
+        loss: a name of `yolo_focal.losses.LOSS_FACTS`.
+        gamma: focusing exponent, >= 0.
+        alpha: weight of positives in [0, 1], one per class, None for no balancing, or "auto" until the class
+            frequencies are known.
+        gain: factor on the class loss, >= 0, or "auto" until it has been measured.
+        warmup: epochs over which gamma grows linearly from 0, >= 0.
+        varifocal_alpha: weight of negatives in RT-DETR's varifocal loss, in [0, 1].
+        branch: the branches of an end-to-end head that get the loss.
+        scope: the criteria of an anchor detector that get the loss.
+        objectness_gamma: gamma of an anchor detector's objectness loss, or "same".
+        objectness_alpha: alpha of an anchor detector's objectness loss, or "same".
+    """
+
+    loss: str = "focal"
+    gamma: float = 1.5
+    alpha: Alpha = 0.25
+    gain: float | Literal["auto"] = 1.0
+    branch: Branch = "both"
+    scope: Scope = "both"
+    objectness_gamma: float | Literal["same"] = "same"
+    objectness_alpha: Alpha | Literal["same"] = "same"
+    warmup: float = 0.0
+    varifocal_alpha: float = 0.75
+
+    def gamma_at(self, epoch: float) -> float:
+        """Gamma in the epoch with this number, the first being 0: fl_gamma * min(1, epoch / fl_warmup)."""
+        return self.gamma if epoch >= self.warmup else self.gamma * epoch / self.warmup
+
+    def for_objectness(self) -> "FocalConfig":
+        """The settings of an anchor detector's objectness loss."""
+        return dataclasses.replace(
+            self,
+            gamma=self.gamma if self.objectness_gamma == "same" else self.objectness_gamma,
+            alpha=self.alpha if self.objectness_alpha == "same" else self.objectness_alpha,
+        )
+
+    @property
+    def settled_alpha(self) -> float | tuple[float, ...] | None:
+        """`alpha`; ConfigError while it is still "auto"."""
+        if self.alpha == "auto":
+            raise ConfigError(f"fl_alpha={AUTO} is settled when a training starts on a dataset; give numbers here")
+        return self.alpha
+
+    def check_classes(self, number_of_classes: int) -> None:
+        """Raise ConfigError where alpha is a list of another length than the dataset's number of classes."""
+        if isinstance(self.alpha, tuple) and len(self.alpha) != number_of_classes:
+            raise ConfigError(
+                f"fl_alpha has {len(self.alpha)} numbers, but the dataset has {number_of_classes} classes; "
+                "give one number per class, or a single number for all"
+            )
+
+    def __str__(self) -> str:
+        """As in the start line of a training: `focal(gamma=1.5, alpha=0.25)`."""
+        row = LOSS_FACTS[self.loss]
+        shown = {
+            "gamma": f"{self.gamma:g}" if row.uses_gamma else None,
+            "alpha": _alpha_text(self.alpha) if row.uses_alpha else None,
+            "gain": _number_text(self.gain) if self.gain != 1 else None,
+            "warmup": f"{self.warmup:g} epochs" if self.warmup else None,
+        }
+        return f"{self.loss}({', '.join(f'{name}={text}' for name, text in shown.items() if text is not None)})"
+
+
+def _number_text(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:g}"
+
+
+def _alpha_text(alpha: Alpha) -> str:
+    if alpha is None:
+        return "off"
+    if isinstance(alpha, str):
+        return alpha
+    return f"[{', '.join(f'{item:g}' for item in alpha)}]" if isinstance(alpha, tuple) else f"{alpha:g}"
+
+
+def read_config(arguments: Mapping[str, Any]) -> FocalConfig | None:
+    """The settings in `arguments`, or None where the plugin is off.
+
+    `arguments` are those of a call (only what the user gave) or complete ones; keys of other owners are passed over.
+    The plugin is on with `focal=True`, and, where `focal` is not given at all, with any other key of `KEYS`.
+
+    Raises:
+        ConfigError: every bad value at once; or `focal=False` beside a key that only acts with `focal=True`.
+    """
+    if problems := problems_of(KEYS, arguments):
+        raise ConfigError(problems)
+    given = focal_keys(arguments)
+    if not arguments.get("focal", bool(given)):
+        complete = arguments.keys() >= KEYS.keys()  # then a key may merely stand at its default
+        acting = [name for name in given if not complete or arguments[name] != KEYS[name].default]
+        if acting:
+            raise ConfigError(
+                f"focal=False switches the plugin off, but {', '.join(f'{name}={arguments[name]}' for name in acting)} "
+                "needs it on; give focal=True or leave these out"
+            )
+        return None
+    return _checked({name: arguments.get(name, key.default) for name, key in KEYS.items()})
+
+
+def _checked(values: Mapping[str, Any]) -> FocalConfig:
+    if values["fl_warmup"] and not LOSS_FACTS[values["fl_loss"]].uses_gamma:
+        raise ConfigError(
+            f"fl_warmup={values['fl_warmup']:g} cannot act: fl_loss={values['fl_loss']} has no gamma; leave it out"
+        )
+    objectness_gamma, objectness_alpha = values["fl_obj_gamma"], values["fl_obj_alpha"]
+    return FocalConfig(
+        loss=values["fl_loss"],
+        gamma=float(values["fl_gamma"]),
+        alpha=_as_alpha(values["fl_alpha"]),
+        gain=AUTO if values["fl_gain"] == AUTO else float(values["fl_gain"]),
+        warmup=float(values["fl_warmup"]),
+        varifocal_alpha=float(values["fl_vfl_alpha"]),
+        branch=values["fl_branch"],
+        scope=values["fl_scope"],
+        objectness_gamma="same" if objectness_gamma == SAME else float(objectness_gamma),
+        objectness_alpha="same" if objectness_alpha == SAME else _as_alpha(objectness_alpha),
+    )
+
+
+def _as_alpha(alpha: Any) -> Alpha:
+    if isinstance(alpha, list | tuple):
+        return tuple(map(float, alpha))
+    return AUTO if alpha == AUTO else None if alpha == -1 else float(alpha)

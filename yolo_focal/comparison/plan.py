@@ -1,0 +1,234 @@
+"""The plan of a comparison: everything checked before the first trial, and the folder that belongs to it alone."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import yolo_focal
+from yolo_focal.comparison.configurations import Configuration
+from yolo_focal.comparison.trial import Trial
+from yolo_focal.data.labels import read_labels
+from yolo_focal.data.yolo import label_file, read_data_yaml
+from yolo_focal.errors import CheckpointError, ConfigError, DataError
+from yolo_focal.evaluation.buckets import frequency_buckets
+from yolo_focal.evaluation.training_counts import training_counts_from_yolo
+from yolo_focal.files import write_json
+from yolo_focal.ultra.datasets import datasets_folder, resolve_data
+from yolo_focal.ultra.drivers.asked_and_used import check_asked
+
+__all__ = ["Plan", "Split", "claim_folder", "make_plan"]
+
+IDENTITY = "comparison.json"
+# Every training runs its whole budget, and its last weights are evaluated: nothing is chosen on the evaluated split.
+_EQUAL_BUDGET = {"patience": 0, "plots": False, "save": True}
+
+
+@dataclass(frozen=True)
+class Split:
+    """The evaluated split.
+
+    Attributes:
+        name: `train`, `val` or `test`.
+        images: number of images.
+        classes: class names.
+        training_instances: boxes of each class in the training split.
+        buckets: `rare`, `common` or `frequent` for each class, thirds by training instances.
+    """
+
+    name: str
+    images: int
+    classes: tuple[str, ...]
+    training_instances: tuple[int, ...]
+    buckets: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A comparison.
+
+    Attributes:
+        out: its folder, absolute.
+        data: data YAML, absolute.
+        model: architecture or checkpoint every trial starts from.
+        configurations: the competitors, the baseline first.
+        seeds: seeds of the trainings, the same for every configuration.
+        training: the training arguments they share.
+        split: where they are evaluated.
+    """
+
+    out: Path
+    data: str
+    model: str
+    configurations: tuple[Configuration, ...]
+    seeds: tuple[int, ...]
+    training: Mapping[str, Any]
+    split: Split
+
+    def trials(self) -> list[Trial]:
+        """All trials, seed by seed, so that pairs are complete as early as possible."""
+        slugs = _unique_slugs(self.configurations)
+        return [
+            Trial(
+                configuration=each.name,
+                seed=seed,
+                folder=self.out / "trials" / f"{slug}-seed{seed}",
+                model=self.model,
+                arguments=self.asked(each) | {"seed": seed},
+                split=self.split.name,
+            )
+            for seed in self.seeds
+            for each, slug in zip(self.configurations, slugs, strict=True)
+        ]
+
+    def asked(self, configuration: Configuration) -> dict[str, Any]:
+        """The training arguments of a configuration, all but the seed."""
+        return {"data": self.data, **_EQUAL_BUDGET, **self.training, **configuration.arguments}
+
+    def identity(self) -> dict[str, Any]:
+        """What makes it this comparison and no other; where and how fast it is carried out does not."""
+        return {
+            "data": self.data,
+            "split": self.split.name,
+            "model": self.model,
+            "configurations": {each.name: dict(each.arguments) for each in self.configurations},
+            "seeds": list(self.seeds),
+            **{name: value for name, value in self.training.items() if name != "device"},
+        }
+
+
+def _unique_slugs(configurations: Sequence[Configuration]) -> list[str]:
+    slugs: list[str] = []
+    for each in configurations:
+        repeated = slugs.count(each.slug)
+        slugs.append(f"{each.slug}-{repeated + 1}" if repeated else each.slug)
+    return slugs
+
+
+def make_plan(
+    *,
+    out: Path,
+    data: str,
+    model: str,
+    configurations: Sequence[Configuration],
+    seeds: Sequence[int],
+    training: Mapping[str, Any],
+    split: str,
+) -> Plan:
+    """Check everything and return the plan; enables the plugin, writes nothing into `out`.
+
+    Raises:
+        YoloFocalError: a dataset, split, model or argument with which a trial could only fail.
+    """
+    yolo_focal.enable()
+    _check_devices(training.get("device"))
+    data = str(Path(resolve_data(data)).absolute())
+    plan = Plan(
+        out=out.absolute(),
+        data=data,
+        model=str(Path(model).absolute()) if Path(model).is_file() else model,
+        configurations=tuple(configurations),
+        seeds=tuple(seeds),
+        training=dict(training),
+        split=_read_split(Path(data), split),
+    )
+    yolo = _load(plan.model)
+    problems: list[str] = []
+    for each in plan.configurations:
+        try:
+            check_asked(yolo, plan.asked(each))
+        except ConfigError as error:
+            problems += [f"{problem} (configuration {each.name})" for problem in error.problems]
+    if problems:
+        raise ConfigError(dict.fromkeys(problems))
+    return plan
+
+
+def _check_devices(device: Any) -> None:
+    if isinstance(device, list | tuple) or (isinstance(device, str) and "," in device):
+        raise ConfigError(
+            f"device must be a single one, got {device}: each trial trains on one; use engine=ray to keep several busy"
+        )
+
+
+def _load(model: str) -> Any:
+    from ultralytics import YOLO
+
+    try:
+        yolo = YOLO(model)
+    except (OSError, ValueError, ImportError, TypeError) as error:
+        reason = " ".join(str(error).split())
+        raise CheckpointError(
+            f"model={model} cannot be loaded ({reason}); give an architecture such as yolo11n.yaml, or a checkpoint"
+        ) from error
+    if yolo.task not in ("detect", "segment", "pose"):
+        raise ConfigError(f"model={model} is for '{yolo.task}', which has no upright boxes to compare; give a detector")
+    return yolo
+
+
+def _read_split(data: Path, name: str) -> Split:
+    dataset = read_data_yaml(data, datasets_folder())
+    dataset.image_files("train")
+    files = dataset.image_files(name)
+    if not any(len(read_labels(label_file(file), len(dataset.names)).classes) for file in files):
+        raise DataError(
+            f"the split '{name}' of {data} has no labels: nothing can be measured on its {len(files)} images; label "
+            f"them (the first would be {label_file(files[0])}) or choose another split="
+        )
+    counts = training_counts_from_yolo(dataset, progress=False)
+    instances = tuple(counts.instances) if counts is not None else ()
+    return Split(name, len(files), dataset.names, instances, frequency_buckets("thirds", np.array(instances)))
+
+
+def claim_folder(plan: Plan, extend: bool = False) -> None:
+    """Make `plan.out` the folder of this comparison, or refuse it where it is another's.
+
+    Args:
+        plan: the comparison.
+        extend: whether seeds and configurations may be more than those the folder has.
+
+    Raises:
+        DataError: the folder holds another comparison, with the arguments that differ; or something else altogether.
+    """
+    path = plan.out / IDENTITY
+    if path.exists():
+        try:
+            before = json.loads(path.read_text(encoding="utf-8"))
+            now = json.loads(json.dumps(plan.identity()))
+            differences = _differences(_extended(before, now) if extend else before, now)
+        except (ValueError, AttributeError, KeyError, TypeError) as error:
+            raise DataError(f"{path} is not the record of a comparison; name a new out= folder") from error
+        if differences:
+            raise DataError(
+                f"{plan.out} holds another comparison: {'; '.join(differences)}; name a new out= folder, or repeat the "
+                "arguments it was started with (extend=True adds seeds and losses)"
+            )
+        write_json(path, now)
+        return
+    if plan.out.exists() and (not plan.out.is_dir() or any(plan.out.iterdir())):
+        raise DataError(f"the output folder {plan.out} is not empty and holds no comparison; name a new out= folder")
+    try:
+        write_json(path, plan.identity())
+    except OSError as error:
+        raise DataError(f"cannot write to {plan.out} ({error.strerror}); name a folder you may write to") from error
+
+
+def _extended(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """`before` with the seeds and configurations of `now`, where those contain its own."""
+    extended = dict(before)
+    if set(before["seeds"]) <= set(now["seeds"]):
+        extended["seeds"] = now["seeds"]
+    if before["configurations"].items() <= now["configurations"].items():
+        extended["configurations"] = now["configurations"]
+    return extended
+
+
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{name} was {before.get(name, 'not given')}, is now {now.get(name, 'not given')}"
+        for name in dict.fromkeys([*before, *now])
+        if before.get(name) != now.get(name)
+    ]

@@ -1,0 +1,1 @@
+"""The report of a comparison: an HTML page with charts, and the files beside it."""

@@ -1,0 +1,300 @@
+"""report.html: one file that needs nothing else, readable on a phone and at a desk.
+
+Everything drawn is placed in per cent, so that bars and curves stretch with the page while its text does not.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jinja2
+
+import yolo_focal
+from yolo_focal.comparison.configurations import BASELINE
+from yolo_focal.comparison.metrics import PRIMARY
+from yolo_focal.comparison.report.charts import Tick, axis, precision_recall_charts, training_charts
+from yolo_focal.comparison.statistics.bootstrap import Difference
+from yolo_focal.comparison.statistics.verdicts import Verdict
+from yolo_focal.comparison.summary import Summary, advice
+from yolo_focal.comparison.trial import seconds_of
+
+__all__ = ["headline", "interval_text", "page", "signed"]
+
+_MARKS = {"better": "▲", "worse": "▼", "cannot tell": "?"}
+_WIDEST = 3.0  # times the median interval; what reaches further is cut, or one rare class would squash the others
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A verdict as drawn."""
+
+    verdict: Verdict
+    label: str
+    note: str
+    value: str
+    baseline: str
+    difference: str
+    interval: str
+    mark: str
+    text: str
+    left: float
+    width: float
+    dot: float
+    cut_left: bool
+    cut_right: bool
+
+    @property
+    def uncorrected(self) -> bool:
+        """Whether the row alone would be settled, but not among so many."""
+        each = self.verdict.difference
+        return self.verdict.word == "cannot tell" and each.chance.seeds > 1 and (each.low > 0 or each.high < 0)
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """An axis of differences."""
+
+    place: Callable[[float], float]
+    zero: float
+    ticks: list[Tick]
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class _Block:
+    """All verdicts on a configuration: on means over classes, and class by class."""
+
+    name: str
+    meaning: str
+    colour: int
+    seeds: int
+    main: _Row
+    overall: list[_Row]
+    classes: list[_Row]
+    overall_scale: _Scale
+    class_scale: _Scale
+
+
+def page(summary: Summary) -> str:
+    """The report."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("yolo_focal.comparison.report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    colours = {each.name: index for index, each in enumerate(summary.plan.configurations)}
+    plan = summary.plan
+    return environment.get_template("report.html").render(
+        plan=plan,
+        baseline=BASELINE,
+        headline=headline(summary),
+        command=summary.command,
+        configurations=[(each.name, str(each), colours[each.name]) for each in plan.configurations],
+        colours=colours,
+        blocks=_blocks(summary, colours),
+        means=_means(summary),
+        bars=_bars(summary, colours),
+        full_width=_full_width(summary),
+        precision_recall=precision_recall_charts(summary.matches, colours, plan.split.classes)
+        if summary.matches
+        else [],
+        training=training_charts(plan, colours),
+        trials=_trials(summary),
+        shared=_shared(summary),
+        draws=summary.draws,
+        failed=len(summary.failed),
+        versions=_versions(),
+    )
+
+
+def headline(summary: Summary) -> str:
+    """The outcome in one sentence."""
+    if not summary.verdicts:
+        return f"Nothing can be compared: no pair of trials with {BASELINE} finished."
+    if summary.winner.name == BASELINE:
+        return f"Stay with {BASELINE}: nothing was shown to be better in AP."
+    return f"Train with {summary.winner.name}: it was shown to be better in AP."
+
+
+def signed(value: float) -> str:
+    """A difference with its sign, three decimals."""
+    return "-" if math.isnan(value) else f"{value:+.3f}".replace("-", "−")
+
+
+def interval_text(difference: Difference) -> str:
+    """The interval of a difference, as text."""
+    return "-" if math.isnan(difference.low) else f"{signed(difference.low)} to {signed(difference.high)}"
+
+
+def _blocks(summary: Summary, colours: dict[str, int]) -> list[_Block]:
+    if summary.quantities is None:
+        return []
+    first_class = summary.quantities.classes
+    order = _class_order(summary)
+    overall = _scale([each for several in summary.verdicts.values() for each in several[:first_class]])
+    classes = _scale([each for several in summary.verdicts.values() for each in several[first_class:]])
+    meaning = {each.name: str(each) for each in summary.plan.configurations}
+    return [
+        _Block(
+            name=name,
+            meaning=meaning[name],
+            colour=colours[name],
+            seeds=verdicts[0].difference.chance.seeds,
+            main=next(_row(each, summary, overall) for each in verdicts if each.difference.quantity == PRIMARY),
+            overall=[_row(each, summary, overall) for each in verdicts[:first_class]],
+            classes=[_row(verdicts[first_class + index], summary, classes) for index in order],
+            overall_scale=overall,
+            class_scale=classes,
+        )
+        for name, verdicts in summary.verdicts.items()
+    ]
+
+
+def _class_order(summary: Summary) -> list[int]:
+    """Places of the classes among the class quantities, from the most to the least frequent in training."""
+    if summary.quantities is None:
+        return []
+    members = summary.quantities.members[summary.quantities.classes :].argmax(1)
+    return sorted(range(len(members)), key=lambda place: -summary.plan.split.training_instances[members[place]])
+
+
+def _scale(verdicts: Sequence[Verdict]) -> _Scale:
+    reaches = sorted(
+        max(abs(v.difference.low), abs(v.difference.high)) for v in verdicts if v.difference.low == v.difference.low
+    )
+    seen = max((abs(v.difference.difference) for v in verdicts), default=0.0)
+    median = reaches[len(reaches) // 2] if reaches else 0.05
+    bound = max(seen * 1.1, min(reaches[-1] if reaches else 0.05, _WIDEST * median), 0.005)
+    low, high, numbers = axis(-bound, bound, 4)
+
+    def place(value: float) -> float:
+        return min(max(100 * (value - low) / (high - low), 0.0), 100.0)
+
+    ticks = [Tick(place(n), "0" if abs(n) < 1e-9 else f"{n:+.3g}".replace("-", "−")) for n in numbers]
+    return _Scale(place, place(0), ticks, low, high)
+
+
+def _row(verdict: Verdict, summary: Summary, scale: _Scale) -> _Row:
+    each = verdict.difference
+    known = not math.isnan(each.low)
+    low, high = (each.low, each.high) if known else (each.difference, each.difference)
+    left = scale.place(low)
+    return _Row(
+        verdict=verdict,
+        label=each.quantity,
+        note=_note(each, summary),
+        value=f"{each.value:.3f}",
+        baseline=f"{each.baseline:.3f}",
+        difference=signed(each.difference),
+        interval=interval_text(each),
+        mark=_MARKS[verdict.word],
+        text=advice(verdict, summary.plan.split.images),
+        left=left,
+        width=scale.place(high) - left,
+        dot=scale.place(each.difference),
+        cut_left=low < scale.low,
+        cut_right=high > scale.high,
+    )
+
+
+def _note(difference: Difference, summary: Summary) -> str:
+    """How much there is to measure a class on."""
+    split = summary.plan.split
+    names = [f"AP {name}" for name in split.classes]
+    if difference.quantity not in names:
+        return ""
+    seen = split.training_instances[names.index(difference.quantity)]
+    return f"{seen} in training · in {difference.chance.images} of {split.images} images"
+
+
+def _means(summary: Summary) -> list[tuple[str, list[str]]]:
+    """Mean and standard deviation over seeds of every quantity, by configuration."""
+    if summary.quantities is None:
+        return []
+    rows = []
+    for place, name in enumerate(summary.quantities.names):
+        cells = []
+        for each in summary.plan.configurations:
+            values = summary.measured[each.name].value[:, place] if each.name in summary.measured else None
+            if values is None:
+                cells.append("-")
+            elif len(values) == 1:
+                cells.append(f"{values[0]:.3f}")
+            else:
+                cells.append(f"{values.mean():.3f} ± {values.std(ddof=1):.3f}")
+        rows.append((name, cells))
+    return rows
+
+
+def _full_width(summary: Summary) -> float:
+    """The AP at the right end of the bars: a round number above all of them."""
+    if summary.quantities is None:
+        return 1.0
+    highest = max(float(each.value[:, summary.quantities.classes :].max()) for each in summary.measured.values())
+    return max(axis(0.0, highest, 4)[1], 0.01)
+
+
+def _bars(summary: Summary, colours: dict[str, int]) -> list[dict[str, Any]]:
+    """AP of every class, a bar per configuration and a dot per seed, most frequent first."""
+    if summary.quantities is None:
+        return []
+    rows = []
+    for place in _class_order(summary):
+        row = summary.quantities.classes + place
+        bars = [
+            {
+                "colour": colours[name],
+                "name": name,
+                "mean": float(each.value[:, row].mean()),
+                "dots": each.value[:, row].tolist(),
+            }
+            for name, each in sorted(summary.measured.items(), key=lambda item: colours[item[0]])
+        ]
+        members = int(summary.quantities.members[row].argmax())
+        split = summary.plan.split
+        rows.append(
+            {
+                "name": split.classes[members],
+                "bucket": split.buckets[members],
+                "seen": split.training_instances[members],
+                "bars": bars,
+            }
+        )
+    return rows
+
+
+def _trials(summary: Summary) -> list[dict[str, Any]]:
+    rows = []
+    for trial in summary.plan.trials():
+        key = (trial.configuration, trial.seed)
+        row = summary.finished.get(key)
+        seconds = seconds_of(trial)
+        rows.append(
+            {
+                "configuration": trial.configuration,
+                "seed": trial.seed,
+                "ap": f"{row['stats']['AP']:.3f}" if row else "-",
+                "criterion": "; ".join(f"{branch}: {what}" for branch, what in row["criterion"].items())
+                if row
+                else "-",
+                "seconds": f"{seconds:.0f} s" if seconds is not None else "-",
+                "error": summary.failed.get(key),
+            }
+        )
+    return rows
+
+
+def _shared(summary: Summary) -> list[tuple[str, Any]]:
+    plan = summary.plan
+    return [("data", plan.data), ("model", plan.model), ("split", plan.split.name), *plan.training.items()]
+
+
+def _versions() -> str:
+    import torch
+    import ultralytics
+
+    return f"yolo_focal {yolo_focal.__version__}, ultralytics {ultralytics.__version__}, torch {torch.__version__}"

@@ -1,0 +1,230 @@
+"""What a comparison found: differences, intervals, verdicts, the winner and the command that trains it."""
+
+import csv
+import io
+import math
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import ultralytics
+
+import yolo_focal
+from yolo_focal.comparison.configurations import BASELINE, Configuration
+from yolo_focal.comparison.journal import Journal
+from yolo_focal.comparison.metrics import PRIMARY, Quantities
+from yolo_focal.comparison.plan import Plan
+from yolo_focal.comparison.statistics.bootstrap import Measured, draw_measurements, paired_differences
+from yolo_focal.comparison.statistics.verdicts import LEVEL, Verdict, judge
+from yolo_focal.comparison.trial import MATCHES
+from yolo_focal.data.progress_bar import progress_bar
+from yolo_focal.evaluation.matches_file import load_matches
+from yolo_focal.evaluation.matching import ImageMatches
+
+__all__ = ["Summary", "advice", "document", "results_csv", "summarise", "verdict_text"]
+
+
+@dataclass(frozen=True, eq=False)
+class Summary:
+    """The findings.
+
+    Attributes:
+        plan: the comparison.
+        draws: resamples of the images behind each interval.
+        quantities: what was measured; None where the baseline has no finished trial.
+        matches: per-image results of every finished trial, by configuration and seed.
+        measured: every quantity of every finished trial, by configuration.
+        verdicts: on every difference, by configuration other than the baseline; empty where no pair of trials finished.
+        finished: the journal's row of every finished trial by configuration and seed.
+        failed: the error of every failed trial by configuration and seed.
+        winner: the configuration of highest AP among those shown to be better, else the baseline.
+    """
+
+    plan: Plan
+    draws: int
+    quantities: Quantities | None
+    matches: Mapping[str, Mapping[int, ImageMatches]]
+    measured: Mapping[str, Measured]
+    verdicts: Mapping[str, list[Verdict]]
+    finished: Mapping[tuple[str, int], dict[str, Any]]
+    failed: Mapping[tuple[str, int], str]
+    winner: Configuration
+
+    @property
+    def command(self) -> str:
+        """Trains the winner as it was trained here."""
+        arguments = self.plan.asked(self.winner)
+        words = [f"{name}={_word(value)}" for name, value in arguments.items() if value is not None and name != "save"]
+        return shlex.join(["yolo-focal", "train", f"model={self.plan.model}", *words, f"seed={self.plan.seeds[0]}"])
+
+
+def _word(value: Any) -> str:
+    return str(value).replace(" ", "")
+
+
+def summarise(plan: Plan, journal: Journal, draws: int) -> Summary:
+    """Read the finished trials of a comparison and judge every configuration against the baseline."""
+    finished = journal.finished()
+    matches: dict[str, dict[int, ImageMatches]] = {each.name: {} for each in plan.configurations}
+    for trial in plan.trials():
+        if (trial.configuration, trial.seed) in finished:
+            matches[trial.configuration][trial.seed] = load_matches(trial.folder / MATCHES)
+    matches = {name: trials for name, trials in matches.items() if trials}
+    quantities = _quantities(plan, matches) if matches else None
+    measured: dict[str, Measured] = {}
+    verdicts: dict[str, list[Verdict]] = {}
+    if quantities is not None:
+        progress = progress_bar(matches.items(), "Resampling images", total=len(matches))
+        measured = {name: draw_measurements(trials, quantities, draws) for name, trials in progress}
+    if quantities is not None and BASELINE in measured:
+        differences = {
+            name: paired_differences(each, measured[BASELINE], quantities)
+            for name, each in measured.items()
+            if name != BASELINE
+        }
+        verdicts = judge({name: rows for name, rows in differences.items() if rows})
+    return Summary(
+        plan=plan,
+        draws=draws,
+        quantities=quantities,
+        matches=matches,
+        measured=measured,
+        verdicts=verdicts,
+        finished=finished,
+        failed={key: row["error"] for key, row in journal.failed().items()},
+        winner=_winner(plan, verdicts),
+    )
+
+
+def _quantities(plan: Plan, matches: Mapping[str, Mapping[int, ImageMatches]]) -> Quantities:
+    any_trial = next(iter(next(iter(matches.values())).values()))
+    return Quantities.of(any_trial, plan.split.classes, plan.split.buckets)
+
+
+def _winner(plan: Plan, verdicts: Mapping[str, list[Verdict]]) -> Configuration:
+    by_name = {each.name: each for each in plan.configurations}
+    better = {
+        name: verdict.difference.value
+        for name, several in verdicts.items()
+        for verdict in several
+        if verdict.difference.quantity == PRIMARY and verdict.word == "better"
+    }
+    return by_name[max(better, key=better.__getitem__, default=BASELINE)]
+
+
+def verdict_text(verdict: Verdict, images: int) -> str:
+    """The verdict in words, with what would likely settle an open one.
+
+    Args:
+        verdict: to put into words.
+        images: number of images in the split.
+    """
+    return ": ".join([verdict.word, *filter(None, [advice(verdict, images)])])
+
+
+def advice(verdict: Verdict, images: int) -> str:
+    """Why an open question is open and what would likely settle it; empty where it is settled.
+
+    Args:
+        verdict: the answer so far.
+        images: number of images in the split.
+    """
+    difference, chance = verdict.difference, verdict.difference.chance
+    if verdict.word != "cannot tell":
+        return ""
+    if chance.seeds < 2:
+        return "one seed does not show how much trainings differ by luck, give seeds=3 or more"
+    if verdict.enough is None:
+        return f"only {chance.images} image{'s' * (chance.images != 1)} can show it"
+    if difference.difference == 0:
+        return "no difference was seen"
+    seeds, times, both = verdict.enough.seeds, verdict.enough.images_times, verdict.enough.both_times
+    options = [f"{seeds} seeds"] if seeds is not None else []
+    options += [f"{_round_up(images * times)} images"] if times is not None else []
+    if not options and both is not None:
+        options = [f"{math.ceil(chance.seeds * both)} seeds and {_round_up(images * both)} images together"]
+    if not options:
+        return "too small a difference for any practical number of seeds and images"
+    return f"would likely take {' or '.join(options)}"
+
+
+def _round_up(images: float) -> int:
+    """Two leading digits are all that such an estimate is worth."""
+    unit = math.pow(10, max(math.floor(math.log10(images)) - 1, 0))
+    return math.ceil(images / unit) * int(unit)
+
+
+def document(summary: Summary) -> dict[str, Any]:
+    """The content of summary.json."""
+    plan = summary.plan
+    return {
+        "comparison": plan.identity(),
+        "versions": {"yolo_focal": yolo_focal.__version__, "ultralytics": ultralytics.__version__},
+        "statistics": {
+            "interval": "95 %, paired bootstrap over images and seeds, Student's t",
+            "correction": "Holm's weighted procedure over all verdicts of the comparison: half of the level for AP",
+            "level": LEVEL,
+            "draws": summary.draws,
+        },
+        "winner": summary.winner.name,
+        "command": summary.command,
+        "baseline": _means(summary, BASELINE),
+        "configurations": {
+            each.name: {
+                "meaning": str(each),
+                "seeds": list(summary.measured[each.name].seeds) if each.name in summary.measured else [],
+                "results": {v.difference.quantity: _result(v, summary) for v in summary.verdicts.get(each.name, [])},
+            }
+            for each in plan.configurations
+            if each.name != BASELINE
+        },
+        "failed": [{"configuration": name, "seed": seed, "error": why} for (name, seed), why in summary.failed.items()],
+    }
+
+
+def _means(summary: Summary, name: str) -> dict[str, float]:
+    if name not in summary.measured or summary.quantities is None:
+        return {}
+    means = summary.measured[name].value.mean(0).tolist()
+    return dict(zip(summary.quantities.names, means, strict=True))
+
+
+def _result(verdict: Verdict, summary: Summary) -> dict[str, Any]:
+    difference, enough = verdict.difference, verdict.enough
+    images = summary.plan.split.images
+    return {
+        "mean": difference.value,
+        "baseline": difference.baseline,
+        "difference": difference.difference,
+        "low": _defined(difference.low),
+        "high": _defined(difference.high),
+        "p_value": _defined(difference.p_value),
+        "adjusted_p_value": _defined(verdict.adjusted_p),
+        "verdict": verdict.word,
+        "in_words": verdict_text(verdict, images),
+        "seeds_needed": enough.seeds if enough else None,
+        "images_needed": _round_up(images * enough.images_times) if enough and enough.images_times else None,
+    }
+
+
+def _defined(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def results_csv(summary: Summary) -> str:
+    """The content of results.csv: one row per configuration and quantity, the baseline's with its means alone."""
+    rows = [
+        {"configuration": BASELINE, "quantity": name, "mean": mean} for name, mean in _means(summary, BASELINE).items()
+    ]
+    for name, verdicts in summary.verdicts.items():
+        rows += [
+            {"configuration": name, "quantity": each.difference.quantity, **_result(each, summary)} for each in verdicts
+        ]
+    columns = ["configuration", "quantity", "mean", "baseline", "difference", "low", "high", "p_value"]
+    columns += ["adjusted_p_value", "verdict", "seeds_needed", "images_needed"]
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return stream.getvalue()

@@ -1,0 +1,156 @@
+"""One trial of a comparison: train, check what really ran, evaluate, and say so in one row."""
+
+import json
+import shutil
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+import yolo_focal
+from yolo_focal.arguments.focal import AUTO, KEYS, read_config
+from yolo_focal.comparison.configurations import CLASS_WEIGHTED
+from yolo_focal.errors import ConfigError
+from yolo_focal.evaluation.evaluation import Evaluation
+from yolo_focal.evaluation.matches_file import save_matches
+from yolo_focal.evaluation.model import evaluate_model
+from yolo_focal.files import write_json, write_text
+from yolo_focal.ultra.drivers.asked_and_used import expected_criterion
+from yolo_focal.ultra.drivers.quiet_training import train_quietly, warnings_only
+
+__all__ = ["MATCHES", "RUN", "TRAINED", "Trial", "check_used", "failed_row", "run_trial", "seconds_of"]
+
+RUN, TRAINED, MATCHES = "run", "trained.json", "matches.npz"
+LONGEST_ERROR = 1000  # characters in the journal; error.txt has all of it
+_OF_THE_FOLDER = ("project", "name", "exist_ok", "save_dir")  # differ from trial to trial by design
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What one training of a comparison is asked to be; plain values, so that it travels to any process.
+
+    Attributes:
+        configuration: its configuration's name.
+        seed: seed of the training.
+        folder: where everything of the trial is kept, absolute.
+        model: architecture or checkpoint to train.
+        arguments: all training arguments asked for, data and seed among them.
+        split: split to evaluate on.
+    """
+
+    configuration: str
+    seed: int
+    folder: Path
+    model: str
+    arguments: Mapping[str, Any]
+    split: str
+
+    @property
+    def label(self) -> str:
+        """For progress lines."""
+        return f"{self.configuration} seed {self.seed}"
+
+
+def run_trial(trial: Trial) -> dict[str, Any]:
+    """Carry `trial` out and return its row for the journal; an error becomes a row with status `failed`.
+
+    A training that came to its end before is not repeated; one that did not is started afresh. Ultralytics' checkpoints
+    keep the averaged weights in half precision only, so a resumed training would not be the one that was asked for.
+    """
+    yolo_focal.enable()
+    try:
+        return _finished(trial)
+    except Exception as error:  # whatever a training can raise must not end the other trials
+        trial.folder.mkdir(parents=True, exist_ok=True)
+        write_text(trial.folder / "error.txt", traceback.format_exc())
+        return failed_row(trial, error)
+
+
+def seconds_of(trial: Trial) -> float | None:
+    """How long a trial trained; None where its training did not come to the end."""
+    path = trial.folder / TRAINED
+    return float(json.loads(path.read_text(encoding="utf-8"))["seconds"]) if path.exists() else None
+
+
+def failed_row(trial: Trial, error: Exception) -> dict[str, Any]:
+    """The journal's row of a trial that `error` ended."""
+    reason = " ".join(str(error).split()) or "no message"
+    return _row(trial, "failed") | {"error": f"{type(error).__name__}: {reason}"[:LONGEST_ERROR]}
+
+
+def _row(trial: Trial, status: str) -> dict[str, Any]:
+    return {"configuration": trial.configuration, "seed": trial.seed, "status": status}
+
+
+def _finished(trial: Trial) -> dict[str, Any]:
+    criterion = _trained(trial)
+    used = _used_arguments(trial.folder / RUN / "args.yaml")
+    check_used(trial.arguments, used, criterion)
+    with warnings_only():
+        evaluation = evaluate_model(
+            trial.folder / RUN / "weights" / "last.pt",
+            trial.arguments["data"],
+            split=trial.split,
+            imgsz=trial.arguments["imgsz"],
+            batch=trial.arguments["batch"],
+            device=trial.arguments.get("device"),
+        ).evaluation
+    save_matches(trial.folder / MATCHES, evaluation.matches)
+    return _row(trial, "finished") | {"criterion": criterion, "arguments": used, **_numbers(evaluation)}
+
+
+def _trained(trial: Trial) -> dict[str, str]:
+    """Train, unless that is done; the criterion that ran."""
+    record = trial.folder / TRAINED
+    if not record.exists():
+        shutil.rmtree(trial.folder / RUN, ignore_errors=True)
+        model = train_quietly(trial.model, trial.folder / RUN, trial.label, trial.arguments)
+        write_json(record, {"seconds": model.seconds, "criterion": model.criterion})
+    criterion: dict[str, str] = json.loads(record.read_text(encoding="utf-8"))["criterion"]
+    return criterion
+
+
+def _used_arguments(path: Path) -> dict[str, Any]:
+    used = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return {name: value for name, value in used.items() if name not in _OF_THE_FOLDER}
+
+
+def check_used(asked: Mapping[str, Any], used: Mapping[str, Any], criterion: Mapping[str, str]) -> None:
+    """Raise ConfigError where a training was not the one asked for.
+
+    Args:
+        asked: the arguments given to the trainer.
+        used: those in its args.yaml.
+        criterion: the class criterion of each branch, read off the running training.
+    """
+    # The training itself puts numbers in the place of `auto`: from then on these are what was asked.
+    asked = {name: used.get(name, value) if name in KEYS and value == AUTO else value for name, value in asked.items()}
+    problems = [
+        f"{name}={value!r} was asked for, {used.get(name)!r} was used"
+        for name, value in asked.items()
+        if name not in ("device", "focal") and used.get(name) != value
+    ]
+    config = read_config(asked)
+    plugin_keys = {name: used[name] for name in KEYS if name in used}
+    if read_config(plugin_keys) != config:
+        problems.append(f"the settings {config or 'BCE'} were asked for, {plugin_keys or 'BCE'} were used")
+    expected = expected_criterion(list(criterion), config, bool(asked.get(CLASS_WEIGHTED)))
+    if dict(criterion) != expected:
+        problems.append(f"the criterion {expected} was asked for, {dict(criterion) or 'none'} ran")
+    if not criterion:
+        problems.append("the criterion was never seen running")
+    if problems:
+        raise ConfigError(problems)
+
+
+def _numbers(evaluation: Evaluation) -> dict[str, Any]:
+    return {
+        "images": evaluation.images,
+        "objects": evaluation.objects,
+        "stats": evaluation.stats,
+        "class_ap": {each.category.name: each.ap for each in evaluation.classes if each.objects},
+        "best_f1_threshold": None if evaluation.best_f1 is None else evaluation.best_f1.threshold,
+    }

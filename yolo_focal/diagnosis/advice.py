@@ -1,0 +1,309 @@
+"""What to change first on this dataset, and whether a loss is the lever: rules of thumb over measured numbers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+
+from yolo_focal.arguments.focal import FocalConfig
+from yolo_focal.data.label_statistics import SplitStatistics
+from yolo_focal.losses import LOSSES
+from yolo_focal.ultra.drivers.asked_and_used import PLAIN
+from yolo_focal.ultra.drivers.diagnosis import Diagnosis
+
+__all__ = ["Advice", "Examination", "advise", "network_sides", "optimal_score"]
+
+Lever = Literal["right lever", "wrong lever", "look first", "note"]
+
+# Rules of thumb, each a round number; nothing else in the package depends on them.
+FEW_INSTANCES = 100  # training boxes of a class, below which its AP says more about the draw than about the loss
+FEW_EVALUATED = 30  # validation boxes of a class: one box more or less moves its recall by 3 points
+STRONG_IMBALANCE = 10.0  # most over least frequent class
+MILD_IMBALANCE = 3.0
+BACKGROUND_MAJORITY = 0.5  # share of the gradient
+TINY_SIDE = 16.0  # input pixels: two cells of the finest level of most detectors (stride 8)
+MANY_TINY = 0.25  # share of the boxes
+SCALE_OFF = 2.0  # factor between the gradients of two losses on positives
+UNLABELLED = 0.5  # share of images without objects
+
+
+class Examination(NamedTuple):
+    """What advice is drawn from.
+
+    Attributes:
+        diagnosis: one batch through the criterion.
+        train: statistics of the training split.
+        val: of the validation split; None where there is none.
+    """
+
+    diagnosis: Diagnosis
+    train: SplitStatistics
+    val: SplitStatistics | None
+
+
+@dataclass(frozen=True)
+class Advice:
+    """One piece of advice.
+
+    Attributes:
+        topic: one or two words.
+        lever: whether a loss is the right or the wrong thing to change for it; `look first`: something is to be
+            settled before any loss; `note`: to be known.
+        finding: what was measured.
+        reason: why that matters.
+        remedy: what to do.
+    """
+
+    topic: str
+    lever: Lever
+    finding: str
+    reason: str
+    remedy: str
+
+
+def advise(examination: Examination) -> list[Advice]:
+    """Every piece of advice that applies, in the order in which to act on it."""
+    rules: tuple[Callable[[Examination], Advice | None], ...] = (
+        _labels,
+        _empty_images,
+        _instances,
+        _evaluated,
+        _size,
+        _background,
+        _classes,
+        _inert_weights,
+        _scale,
+        _targets,
+        _end_to_end,
+    )
+    return [advice for rule in rules if (advice := rule(examination)) is not None]
+
+
+def network_sides(statistics: SplitStatistics, imgsz: int) -> np.ndarray:
+    """(n,) geometric mean of width and height of every box, in pixels of the network's input."""
+    scale = imgsz / statistics.image_sizes.max(1, initial=1)
+    return np.asarray(np.sqrt(statistics.box_sizes.prod(1)) * scale)
+
+
+def optimal_score(config: FocalConfig, target: float) -> float:
+    """The score p at which the loss of `config` is smallest for the soft target `target`, to 3 digits.
+
+    The alpha of a list is its mean. Element-wise losses only.
+    """
+    assert not isinstance(config.alpha, str)  # auto is settled before there is a criterion
+    alpha = float(np.mean(config.alpha)) if isinstance(config.alpha, tuple) else config.alpha
+    loss = LOSSES[config.loss].make(gamma=config.gamma, alpha=alpha, reduction="none")
+    scores = torch.arange(1, 100_000, dtype=torch.float64) / 100_000
+    losses = loss(torch.logit(scores), torch.full_like(scores, target))
+    return round(float(scores[losses.argmin()]), 3)
+
+
+def _labels(it: Examination) -> Advice | None:
+    splits = [it.train] + ([it.val] if it.val is not None else [])
+    problems = sum(len(split.problems) for split in splits)
+    dropped = sum(split.images_dropped for split in splits)
+    if not problems:
+        return None
+    first = next(split.problems[0] for split in splits if split.problems)
+    return Advice(
+        "labels",
+        "look first",
+        f"{problems} problems in the labels, {dropped} images dropped because of them; the first: {first}",
+        "dropped images and wrong boxes act as background, which every loss then learns as such",
+        "correct them; doctor.json lists all",
+    )
+
+
+def _empty_images(it: Examination) -> Advice | None:
+    empty = it.train.images_without_objects
+    if empty < UNLABELLED * it.train.images:
+        return None
+    return Advice(
+        "images without objects",
+        "look first",
+        f"{empty} of {it.train.images} training images have no object "
+        f"({it.train.images_without_label_file} of them no label file)",
+        "background images are useful only where they are really empty; unlabelled objects teach the model to miss",
+        "check that they are; a tenth of the images is a usual share",
+    )
+
+
+def _named(names: list[str], most: int = 6) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def _below(split: SplitStatistics, least: int) -> list[str]:
+    counted = sorted(zip(split.instances.tolist(), split.names, strict=True))
+    return [f"{name} ({count})" for count, name in counted if count < least]
+
+
+def _instances(it: Examination) -> Advice | None:
+    few = _below(it.train, FEW_INSTANCES)
+    if not few:
+        return None
+    return Advice(
+        "few instances",
+        "wrong lever",
+        f"fewer than {FEW_INSTANCES} training boxes: {_named(few)}",
+        "a loss reweighs what is there; it adds no variety, and a weight on a handful of boxes is learnt by heart",
+        "collect or copy-paste more of these; a class without boxes does not belong in names:",
+    )
+
+
+def _evaluated(it: Examination) -> Advice | None:
+    if it.val is None:
+        return None
+    few = _below(it.val, FEW_EVALUATED)
+    if not few:
+        return None
+    return Advice(
+        "cannot be told",
+        "note",
+        f"fewer than {FEW_EVALUATED} validation boxes: {_named(few)}",
+        "one box moves the recall of such a class by several points, which is more than a loss usually does",
+        "enlarge the validation split, and trust only intervals: yolo-focal compare",
+    )
+
+
+def _size(it: Examination) -> Advice | None:
+    sides = network_sides(it.train, it.diagnosis.imgsz)
+    tiny = float((sides < TINY_SIDE).mean())
+    if tiny < MANY_TINY:
+        return None
+    return Advice(
+        "size",
+        "wrong lever",
+        f"{tiny:.0%} of the boxes are below {TINY_SIDE:g} px at imgsz={it.diagnosis.imgsz}, the median is "
+        f"{np.median(sides):.0f} px",
+        "two cells of the finest level hold too little of an object, whatever the loss",
+        f"raise imgsz (the median box reaches 32 px at {_multiple_of_32(it)}), cut images into tiles, or use a P2 head",
+    )
+
+
+def _multiple_of_32(it: Examination) -> int:
+    wanted = it.diagnosis.imgsz * 32 / float(np.median(network_sides(it.train, it.diagnosis.imgsz)))
+    return int(np.ceil(wanted / 32)) * 32
+
+
+def _background(it: Examination) -> Advice:
+    diagnosis = it.diagnosis
+    before, after = diagnosis.bce.gradient_on_negatives(), diagnosis.other.gradient_on_negatives()
+    state = "untrained class layers" if diagnosis.fresh else "these weights"
+    finding = (
+        f"with {state}, negatives have {before:.0%} of the gradient under BCE and {after:.1%} under "
+        f"{diagnosis.other.label}"
+    )
+    again = "repeat with a trained checkpoint, since the share changes while training" if diagnosis.fresh else ""
+    if before < BACKGROUND_MAJORITY:
+        return Advice(
+            "background",
+            "note" if diagnosis.fresh else "wrong lever",
+            finding,
+            "positives already have the larger part; where they do, taking more from the negatives costs precision",
+            again or "leave the balance alone (fl_alpha=-1), or keep BCE",
+        )
+    if not diagnosis.other.runs or diagnosis.focal is None:
+        remedy = "try focal=True" if diagnosis.kind != "RTDETRDetectionModel" else "keep the loss of RT-DETR"
+    else:
+        remedy = "keep focal on, and measure: yolo-focal compare"
+    return Advice(
+        "background",
+        "right lever",
+        finding,
+        "the background outweighs the objects, which is what focal losses were made for",
+        f"{remedy}; {again}" if again else remedy,
+    )
+
+
+def _classes(it: Examination) -> Advice | None:
+    ratio = it.train.imbalance
+    if ratio < MILD_IMBALANCE:
+        return None
+    present = np.flatnonzero(it.train.instances)
+    rarest = int(present[it.train.instances[present].argmin()])
+    shares = [float(loss.gradient_by_class()[rarest]) for loss in (it.diagnosis.bce, it.diagnosis.other)]
+    finding = (
+        f"the most frequent class has {ratio:.1f} times the boxes of the rarest, {it.train.names[rarest]}, which in "
+        f"this batch has {shares[0]:.1%} of the gradient under BCE and {shares[1]:.1%} under {it.diagnosis.other.label}"
+    )
+    if any(np.ptp(term.weight_positives) > 0 for term in it.diagnosis.running.class_terms()):
+        reason, remedy = (
+            "classes have weights of their own, which act on just this",
+            "compare with BCE, class by class",
+        )
+        return Advice("classes", "right lever", finding, reason, f"{remedy}: yolo-focal compare")
+    strong = ratio >= STRONG_IMBALANCE
+    return Advice(
+        "classes",
+        "wrong lever" if strong else "note",
+        finding,
+        "gamma knows easy and hard, a single alpha knows positive and negative: neither knows a rare class",
+        "fl_alpha=auto or cls_pw=0.5 weigh classes; more images of the rare ones are worth more than either"
+        if strong
+        else "mild; more images of the rare classes come before weights",
+    )
+
+
+def _inert_weights(it: Examination) -> Advice | None:
+    if not it.diagnosis.class_weights_inert:
+        return None
+    return Advice(
+        "cls_pw",
+        "wrong lever",
+        "cls_pw is on, but an undecided object of every class weighs the same",
+        f"the criterion of a {it.diagnosis.kind} never reads the class weights that Ultralytics computes and logs",
+        "use focal=True, with which cls_pw acts here too, or fl_alpha with one number per class",
+    )
+
+
+def _scale(it: Examination) -> Advice | None:
+    gain, compared = it.diagnosis.other.matching_gain, it.diagnosis.compared
+    if gain is None or compared is None or compared.gain == "auto":
+        return None
+    missing = gain / float(compared.gain) if compared.gain else np.inf
+    if 1 / SCALE_OFF < missing < SCALE_OFF:
+        return None
+    weaker = missing > 1
+    return Advice(
+        "scale",
+        "note",
+        f"on positives, {it.diagnosis.other.label} pulls {missing if weaker else 1 / missing:.3g} times "
+        f"{'weaker' if weaker else 'harder'} than what it replaces",
+        f"the box loss keeps its size, so classes {'lose' if weaker else 'gain'} weight against boxes",
+        f"fl_gain=auto (measured here: {gain:.3g}), or a larger cls=",
+    )
+
+
+def _targets(it: Examination) -> Advice | None:
+    compared, terms = it.diagnosis.compared, it.diagnosis.other.terms.values()
+    if compared is None or not LOSSES[compared.loss].elementwise:
+        return None
+    soft = [term for term in terms if term.soft_share > 0.5]
+    if not soft:
+        return None
+    target = round(float(np.median([term.median_target for term in soft])), 2)
+    low, high = optimal_score(compared, 0.3), optimal_score(compared, 0.7)
+    if abs(low - 0.3) < 0.01 and abs(high - 0.7) < 0.01:
+        return None
+    return Advice(
+        "soft targets",
+        "note",
+        f"the positives' targets are soft (median {target:g}), and this loss drives 0.3 to {low:g} and 0.7 to {high:g}",
+        "scores then no longer estimate the quality of the box, and a fixed threshold such as conf=0.25 means less",
+        "fl_loss=qfl has its minimum at the target; or refit the scores afterwards: yolo-focal calibrate",
+    )
+
+
+def _end_to_end(it: Examination) -> Advice | None:
+    words = it.diagnosis.other.branches.get("one2one", PLAIN)
+    if not it.diagnosis.end_to_end or words == PLAIN:
+        return None
+    return Advice(
+        "one-to-one branch",
+        "note",
+        "the head has an NMS-free branch, and the loss would act on it too",
+        "that branch has no NMS after it: its negatives are what suppresses duplicates",
+        "compare with fl_branch=one2many",
+    )

@@ -1,0 +1,253 @@
+"""What doctor found, as one page of text and as doctor.json."""
+
+import math
+import re
+import textwrap
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from yolo_focal import __version__
+from yolo_focal.data.label_statistics import SplitStatistics
+from yolo_focal.diagnosis.advice import TINY_SIDE, Advice, Examination, network_sides
+from yolo_focal.losses import LOSSES
+from yolo_focal.ultra.drivers.class_gradients import ClassTerm
+from yolo_focal.ultra.drivers.diagnosis import BatchLoss, Diagnosis
+
+__all__ = ["document", "page"]
+
+SCHEMA = 1
+WIDTH = 110
+MOST_CLASSES = 24  # rows of the table; doctor.json has all
+MOST_PROBLEMS = 5
+
+
+def document(title: str, arguments: dict[str, Any], it: Examination, advice: Sequence[Advice]) -> dict[str, Any]:
+    """The content of doctor.json; undefined numbers are null."""
+    diagnosis = it.diagnosis
+    return {
+        "schema": SCHEMA,
+        "yolo_focal": __version__,
+        "title": title,
+        "arguments": {name: str(value) if not _is_plain(value) else value for name, value in arguments.items()},
+        "model": {
+            "kind": diagnosis.kind,
+            "head": diagnosis.head,
+            "untrained": diagnosis.fresh,
+            "end_to_end": diagnosis.end_to_end,
+            "dfl_bins": diagnosis.bins,
+        },
+        "batch": {"images": diagnosis.images, "objects": diagnosis.objects, "imgsz": diagnosis.imgsz},
+        "running": dict(diagnosis.running.branches),
+        "soft_minimiser": _minimisers(diagnosis),
+        "class_weights_inert": diagnosis.class_weights_inert,
+        "losses": [_loss_record(loss, diagnosis.names) for loss in (diagnosis.bce, diagnosis.other)],
+        "dataset": {
+            **{split.split: split.to_json() for split in (it.train, it.val) if split is not None},
+            "train_sides_at_imgsz": _side_record(network_sides(it.train, diagnosis.imgsz)),
+        },
+        "advice": [vars(each) for each in advice],
+    }
+
+
+def _is_plain(value: Any) -> bool:
+    return value is None or isinstance(value, bool | int | float | str | list)
+
+
+def _loss_record(loss: BatchLoss, names: Sequence[str]) -> dict[str, Any]:
+    return {
+        "name": loss.name,
+        "runs": loss.runs,
+        "branches": dict(loss.branches),
+        "items": dict(loss.items),
+        "matching_gain": loss.matching_gain,
+        "gradient_on_negatives": loss.gradient_on_negatives(),
+        "terms": {branch: _term_record(term, names) for branch, term in loss.terms.items()},
+    }
+
+
+def _term_record(term: ClassTerm, names: Sequence[str]) -> dict[str, Any]:
+    columns = {
+        "positives": term.positives,
+        "negatives": term.negatives,
+        "loss_positives": term.loss_positives,
+        "loss_negatives": term.loss_negatives,
+        "gradient_positives": term.gradient_positives,
+        "gradient_negatives": term.gradient_negatives,
+        "weight_positives": term.weight_positives,
+        "weight_negatives": term.weight_negatives,
+        "effective_alpha": term.effective_alpha,
+    }
+    labels = list(names) if len(term.positives) == len(names) else ["object"]
+    return {
+        "soft_share": term.soft_share,
+        "median_target": _or_null(term.median_target),
+        "classes": [
+            {"name": label, **{name: _or_null(values[index].item()) for name, values in columns.items()}}
+            for index, label in enumerate(labels)
+        ],
+    }
+
+
+def _or_null(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def _side_record(sides: np.ndarray) -> dict[str, float]:
+    return {"median": float(np.median(sides)), f"below_{TINY_SIDE:g}_px": int((sides < TINY_SIDE).sum())}
+
+
+def _minimisers(diagnosis: Diagnosis) -> dict[str, str]:
+    compared = {diagnosis.other.name: diagnosis.compared.loss} if diagnosis.compared is not None else {}
+    if diagnosis.compared is None:
+        compared = {diagnosis.other.name: "vfl"}  # RT-DETR's own
+    return {name: LOSSES[row].soft_minimiser for name, row in {diagnosis.bce.name: "bce", **compared}.items()}
+
+
+def page(title: str, it: Examination, advice: Sequence[Advice]) -> str:
+    """Everything worth reading, on one page."""
+    sections = [
+        ("What runs", _what_runs(it.diagnosis)),
+        ("Who pulls: share of the class term in this batch", _shares(it.diagnosis)),
+        ("Classes", _class_table(it)),
+        ("Data", _data(it)),
+        ("Advice", _advice(advice)),
+    ]
+    lines = [title, "=" * min(len(title), WIDTH)]
+    for heading, content in sections:
+        lines += ["", heading, "-" * len(heading), *content]
+    return "\n".join(lines)
+
+
+def _wrapped(text: str, indent: str = "") -> list[str]:
+    return textwrap.wrap(text, WIDTH, subsequent_indent=indent)
+
+
+def _what_runs(diagnosis: Diagnosis) -> list[str]:
+    lines = [f"{branch:<10}  {_shortened(words)}" for branch, words in diagnosis.running.branches.items()]
+    if diagnosis.bins is not None:
+        lines.append(f"{'boxes':<10}  IoU and DFL over {diagnosis.bins} bins")
+        lines += _wrapped(
+            f"{'':<10}  DFL, Distribution Focal Loss, is a box regression loss: it is not focal loss, and no fl_* "
+            "argument acts on it.",
+            " " * 12,
+        )
+    else:
+        lines.append(f"{'boxes':<10}  no DFL in this model (it is a box regression loss, not focal loss)")
+    if not diagnosis.other.runs:
+        lines += _wrapped(
+            f"No focal argument was given. Beside BCE stands what focal=True would train: {diagnosis.other.name}."
+        )
+    for name, sentence in _minimisers(diagnosis).items():
+        lines += _wrapped(f"{_shortened(name)}: {sentence}.", "  ")
+    return lines
+
+
+def _shortened(name: str) -> str:
+    """A list of many alphas by its first ones; the table of classes has them all."""
+    return re.sub(r"\[((?:[^,\]]+, ){3})[^\]]*, [^\]]*\]", r"[\1...]", name)
+
+
+def _shares(diagnosis: Diagnosis) -> list[str]:
+    rows = [["", "", "positives", "negatives", "loss on pos.", "on neg.", "gradient on pos.", "on neg."]]
+    for loss in (diagnosis.bce, diagnosis.other):
+        for branch, term in loss.terms.items():
+            parts = (term.loss_positives, term.loss_negatives), (term.gradient_positives, term.gradient_negatives)
+            shares = [_percent(part.sum(), sum(each.sum() for each in pair)) for pair in parts for part in pair]
+            rows.append([branch, loss.label, f"{term.positives.sum():,}", f"{term.negatives.sum():,}", *shares])
+    return [
+        *_table(rows, left=2),
+        *_wrapped(
+            "Gradient: sum of |d total loss / d class logit|, over logits with a target above 0 (positives) and the "
+            "others; loss: their parts of the total. Gains, normalisers, class and branch weights included."
+        ),
+    ]
+
+
+def _percent(part: float, whole: float) -> str:
+    return f"{100 * part / whole:.1f} %" if whole else "-"
+
+
+def _class_table(it: Examination) -> list[str]:
+    diagnosis, train, val = it
+    term = diagnosis.running.class_terms()[0]
+    shares = [loss.gradient_by_class() for loss in (diagnosis.bce, diagnosis.other)]
+    heads = ["class", "train boxes", "images"] + (["val boxes"] if val is not None else [])
+    heads += ["in batch: BCE", diagnosis.other.label, "effective alpha", "weight pos.", "neg."]
+    rows = [heads]
+    order = np.argsort(-train.instances, kind="stable")
+    shown = order if len(order) <= MOST_CLASSES else np.r_[order[: MOST_CLASSES // 2], order[-MOST_CLASSES // 2 :]]
+    for index in shown:
+        counts = [train.instances[index], train.images_with[index]] + (
+            [val.instances[index]] if val is not None else []
+        )
+        rows.append(
+            [
+                train.names[index][:24],
+                *(f"{count:,}" for count in counts),
+                *(f"{100 * share[index]:.1f} %" for share in shares),
+                f"{term.effective_alpha[index]:.3f}",
+                f"{term.weight_positives[index]:.3g}",
+                f"{term.weight_negatives[index]:.3g}",
+            ]
+        )
+    lines = _table(rows, left=1)
+    if len(shown) < len(order):
+        lines.insert(1 + MOST_CLASSES // 2, f"... {len(order) - len(shown)} more classes are in doctor.json ...")
+    explained = (
+        f"In batch: the class's share of the gradient, positives and negatives, under BCE and {diagnosis.other.label}. "
+        f"Weights are those of what runs, {diagnosis.running.label}: the loss of an undecided (p = 1/2) positive and "
+        "negative, gain included, plain BCE being 1; effective alpha: positive / (positive + negative)."
+    )
+    return [*lines, *_wrapped(explained)]
+
+
+def _data(it: Examination) -> list[str]:
+    lines = [line for split in (it.train, it.val) if split is not None for line in _split_lines(split)]
+    sides = network_sides(it.train, it.diagnosis.imgsz)
+    quartiles = ", ".join(f"{value:.0f}" for value in np.percentile(sides, (25, 50, 75)))
+    lines += _wrapped(
+        f"At imgsz={it.diagnosis.imgsz} the sides of the training boxes (root of the area) have the quartiles "
+        f"{quartiles} px; {_percent((sides < TINY_SIDE).sum(), len(sides))} are below {TINY_SIDE:g} px."
+    )
+    return lines
+
+
+def _split_lines(split: SplitStatistics) -> list[str]:
+    sizes = ", ".join(f"{count:,} {name}" for name, count in split.size_counts().items())
+    lines = _wrapped(
+        f"{split.split:<6}{split.images:,} images, {split.images_without_objects:,} without objects "
+        f"({split.images_without_label_file:,} without label file), {split.images_dropped:,} dropped; "
+        f"{split.instances.sum():,} boxes: {sizes}; imbalance {split.imbalance:.1f}",
+        " " * 6,
+    )
+    if split.problems:
+        kinds = ", ".join(f"{count} x {kind}" for kind, count in split.problem_counts().items())
+        lines += _wrapped(f"      label problems: {kinds}", " " * 6)
+        lines += [f"        {problem}" for problem in split.problems[:MOST_PROBLEMS]]
+        if len(split.problems) > MOST_PROBLEMS:
+            lines.append(f"        ... {len(split.problems) - MOST_PROBLEMS} more in doctor.json")
+    return lines
+
+
+def _advice(advice: Sequence[Advice]) -> list[str]:
+    lines = []
+    for each in advice:
+        lines += _wrapped(f"[{each.lever}] {each.topic}: {each.finding}.", "    ")
+        lines += textwrap.wrap(
+            f"Why: {each.reason}. Do: {each.remedy}.", WIDTH, initial_indent="    ", subsequent_indent="    "
+        )
+    return lines
+
+
+def _table(rows: Sequence[Sequence[str]], left: int) -> list[str]:
+    """Aligned columns, the first `left` of them to the left."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  ".join(
+            cell.ljust(width) if column < left else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]

@@ -1,0 +1,1 @@
+"""Scores turned into probabilities by a monotone map, measured before and after."""

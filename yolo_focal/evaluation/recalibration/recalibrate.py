@@ -1,0 +1,193 @@
+"""A checkpoint whose scores are probabilities: fitted on one split, measured before and after on another."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from yolo_focal.data.yolo import YoloDataset, read_data_yaml
+from yolo_focal.errors import DataError
+from yolo_focal.evaluation.boxes import Bools, Detections, Floats, Ints
+from yolo_focal.evaluation.matching import ImageMatches
+from yolo_focal.evaluation.model import ModelEvaluation, evaluate_model
+from yolo_focal.evaluation.recalibration.score_map import ScoreMap, fit_score_map, logits_of_scores
+from yolo_focal.ultra.anchor.logits import record_anchor_logits
+from yolo_focal.ultra.datasets import datasets_folder, resolve_data
+from yolo_focal.ultra.drivers.score_folding import (
+    fold_scores,
+    load_branch,
+    read_checkpoint,
+    score_branches,
+    write_folded,
+)
+
+__all__ = ["LEAST_SCORE", "Recalibration", "other_split", "recalibrate", "trained_size"]
+
+LEAST_SCORE = 0.001  # the cut-off of Ultralytics' validators, and of AP
+
+
+@dataclass(frozen=True, eq=False)
+class Recalibration:
+    """One branch of a head, recalibrated.
+
+    Attributes:
+        branch: `one2many`, the only one of most heads, or `one2one`.
+        score_map: what was folded in; class shifts in the order of the dataset.
+        true: true positives at IoU 0.5 among the detections it was fitted on.
+        false: false positives among them.
+        before: the original on the evaluated split.
+        after: the result on the evaluated split.
+        moved_conf: the image of the cut-off 0.001 under a map that keeps the order, else None.
+        moved_ap: AP of the result with its cut-off at `moved_conf`, which lets the same detections through as before.
+    """
+
+    branch: str
+    score_map: ScoreMap
+    true: int
+    false: int
+    before: ModelEvaluation
+    after: ModelEvaluation
+    moved_conf: float | None
+    moved_ap: float | None
+
+    @property
+    def before_and_after(self) -> tuple[tuple[str, ModelEvaluation], tuple[str, ModelEvaluation]]:
+        """Both evaluations with their names."""
+        return ("before", self.before), ("after", self.after)
+
+
+@dataclass(frozen=True, eq=False)
+class _Sample:
+    """Detections of the split a map is fitted on: their logits, outcomes and classes."""
+
+    logits: Floats
+    true: Bools
+    category: Ints
+
+
+def trained_size(checkpoint: Path) -> int:
+    """The input size in pixels that a checkpoint was trained with; 640 where it does not say."""
+    size = (read_checkpoint(checkpoint).get("train_args") or {}).get("imgsz", 640)
+    return int(max(size) if isinstance(size, list | tuple) else size)
+
+
+def other_split(data: str, split: str) -> str:
+    """The split to judge a map on that was fitted on `split`: test or val of the data YAML, else `split` itself."""
+    present = _dataset(data).sources
+    return next((name for name in ("test", "val") if name in present and name != split), split)
+
+
+def recalibrate(
+    checkpoint: Path,
+    data: str,
+    out: Path,
+    *,
+    split: str,
+    evaluate_split: str,
+    per_class: bool = False,
+    **settings: Any,
+) -> list[Recalibration]:
+    """Fit a map of scores for each branch of a checkpoint's head, write the result, and measure both.
+
+    Args:
+        checkpoint: a .pt file.
+        data: a data YAML, or a name as for `evaluate_model`.
+        out: where to write the new checkpoint.
+        split: the map is fitted on it.
+        evaluate_split: the map is judged on it.
+        per_class: whether each class gets a shift of its own.
+        settings: imgsz, iou, max_det, batch, device of `evaluate_model`.
+
+    Raises:
+        CheckpointError, UnsupportedModelError, DataError: the model or the data cannot be used.
+    """
+    for name in (split, evaluate_split):
+        _dataset(data).image_files(name)  # a missing split is reported before anything is run
+    content = read_checkpoint(checkpoint)
+    settings = {"data": data, **settings}
+    fitted = []
+    for branch in score_branches(content["model"]):
+        model = load_branch(checkpoint, branch)
+        logits = record_anchor_logits(model)
+        measured = evaluate_model(model, split=split, conf=LEAST_SCORE, **settings)
+        sample = _sample(measured, logits() if logits is not None else None)
+        score_map = _fit(sample, measured, split, per_class)
+        fold_scores(
+            content["model"],
+            branch,
+            score_map.scale,
+            score_map.shift,
+            _in_model_order(score_map, measured.classes.index),
+        )
+        fitted.append((branch, sample, score_map, measured))
+    write_folded(content, content["model"], out)
+
+    results = []
+    for branch, sample, score_map, measured in fitted:
+        before = (
+            measured
+            if evaluate_split == split
+            else evaluate_model(load_branch(checkpoint, branch), split=evaluate_split, conf=LEAST_SCORE, **settings)
+        )
+        after = evaluate_model(load_branch(out, branch), split=evaluate_split, conf=LEAST_SCORE, **settings)
+        moved_conf = score_map.score(LEAST_SCORE) if score_map.keeps_order else None
+        moved = (
+            evaluate_model(load_branch(out, branch), split=evaluate_split, conf=moved_conf, **settings)
+            if moved_conf is not None
+            else None
+        )
+        true = int(sample.true.sum())
+        results.append(
+            Recalibration(
+                branch=branch,
+                score_map=score_map,
+                true=true,
+                false=len(sample.true) - true,
+                before=before,
+                after=after,
+                moved_conf=moved_conf,
+                moved_ap=moved.evaluation.stats["AP"] if moved is not None else None,
+            )
+        )
+    return results
+
+
+def _dataset(data: str) -> YoloDataset:
+    return read_data_yaml(Path(resolve_data(data)), datasets_folder())
+
+
+def _fit(sample: _Sample, measured: ModelEvaluation, split: str, per_class: bool) -> ScoreMap:
+    if not len(measured.evaluation.matches.object_category):
+        raise DataError(f"split={split} has no labelled object, so that no detection can be right; give another split")
+    classes = len(measured.ground_truth.categories)
+    return fit_score_map(sample.logits, sample.true, sample.category, classes, per_class=per_class)
+
+
+def _sample(measured: ModelEvaluation, factor_logits: Floats | None) -> _Sample:
+    matches = measured.evaluation.matches
+    if factor_logits is None:
+        logits = logits_of_scores(matches.scores)
+    else:
+        known = measured.classes.index[measured.predictions.category] >= 0
+        logits = factor_logits[known][_detection_of_match(measured.detections, matches)]
+    counted = ~matches.ignored[0]
+    return _Sample(logits[counted], matches.true_positive[0][counted], matches.category[counted])
+
+
+def _detection_of_match(detections: Detections, matches: ImageMatches) -> Ints:
+    """(D,) the row of `detections` that each row of `matches` stands for."""
+    group = detections.category * matches.images + detections.image
+    order = np.lexsort((-detections.scores, group))
+    first = np.searchsorted(group[order], matches.category * matches.images + matches.image)
+    return np.asarray(order[first + matches.rank], dtype=np.int64)
+
+
+def _in_model_order(score_map: ScoreMap, class_index: Ints) -> Sequence[float] | None:
+    """Class shifts by class of the model; 0 for one that the dataset does not have."""
+    if score_map.class_shifts is None:
+        return None
+    shifts = np.array(score_map.class_shifts)
+    in_order: list[float] = np.where(class_index >= 0, shifts[class_index], 0.0).tolist()
+    return in_order

@@ -1,0 +1,1 @@
+"""The YOLOv5-style anchor detector on Ultralytics' engine."""

@@ -1,0 +1,80 @@
+"""What is checked before an anchor detector is trained, and before its arguments are given to another model."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from yolo_focal.arguments.anchor import ANCHOR_KEYS, read_anchor_config
+from yolo_focal.arguments.classic_hyp import translate
+from yolo_focal.arguments.focal import KEYS, read_config
+from yolo_focal.errors import UnsupportedModelError
+from yolo_focal.ultra.anchor.criterion import check_focal
+from yolo_focal.ultra.anchor.head import anchor_head
+
+__all__ = ["check_anchor_training", "translate_for"]
+
+_FOCAL_KEYS_OF_ANCHORS = ("fl_scope", "fl_obj_gamma", "fl_obj_alpha")
+_ULTRALYTICS_DFL = 1.5
+
+
+def check_anchor_training(model: nn.Module, given: Mapping[str, Any], number_of_classes: int | None) -> None:
+    """Check the arguments of one training that only an anchor detector has.
+
+    Args:
+        model: what is to be trained.
+        given: the arguments of the call.
+        number_of_classes: of the dataset; None where it is not known yet.
+
+    Raises:
+        UnsupportedModelError: an argument of the anchor detector for a model without one.
+        ConfigError: a value that cannot be, or that cannot act.
+    """
+    if anchor_head(model) is None:
+        _refuse_anchor_arguments(model, given)
+        return
+    read_anchor_config(given)
+    focal = read_config(given)
+    if focal is not None and number_of_classes is not None:
+        check_focal(focal, number_of_classes)
+    if given.get("dfl", _ULTRALYTICS_DFL) != _ULTRALYTICS_DFL:
+        logging.getLogger("ultralytics").warning(
+            f"dfl={given['dfl']} does not act: an anchor detector has no distribution focal loss"
+        )
+
+
+def translate_for(model: Any, content: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """The arguments that a classic YOLOv5 file means for `model`; what is left out is logged.
+
+    Args:
+        model: what is to be trained.
+        content: of the file.
+        path: the file.
+
+    Raises:
+        UnsupportedModelError: the model is no anchor detector, whose losses such a file is about.
+        ConfigError: keys that cannot be translated.
+    """
+    if anchor_head(model) is None:
+        raise UnsupportedModelError(
+            f"cfg={path} is a YOLOv5 file: its gains are those of an anchor detector's losses, which this model has "
+            "not; train model=yolov5n-anchor.yaml, or take cfg=yolov5-classic for other models"
+        )
+    translation = translate(content, str(path))
+    ignored = "".join(f"; {name} is ignored: {reason}" for name, reason in translation.ignored.items())
+    logging.getLogger("ultralytics").info(f"{path}: YOLOv5 hyperparameters, translated{ignored}")
+    return translation.arguments
+
+
+def _refuse_anchor_arguments(model: nn.Module, given: Mapping[str, Any]) -> None:
+    defaults = {**ANCHOR_KEYS, **{name: KEYS[name] for name in _FOCAL_KEYS_OF_ANCHORS}}
+    acting = [name for name in given if name in defaults and given[name] != defaults[name].default]
+    if acting:
+        layers = getattr(model, "model", None)
+        head = type(layers[-1]).__name__ if isinstance(layers, nn.Sequential) else type(model).__name__
+        raise UnsupportedModelError(
+            f"{', '.join(f'{name}={given[name]}' for name in acting)} acts only in an anchor detector, but this "
+            f"model's head is {head}; train model=yolov5n-anchor.yaml or leave it out"
+        )

@@ -1,0 +1,258 @@
+"""How Ultralytics learns of the anchor detector: building, loading, training it, and what it must not do with it."""
+
+import difflib
+import functools
+import inspect
+import logging
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from yolo_focal.detector.anchors import read_anchors
+from yolo_focal.errors import ConfigError, UnsupportedModelError
+from yolo_focal.resources import cfg_file
+from yolo_focal.ultra.hooks.seam import Patch, Seam, resolve
+
+__all__ = ["PATCHES", "bundled_model"]
+
+_HEAD = "AnchorDetect"
+_SCALES = "nsmlx"
+_BUNDLED = re.compile(r"yolov5([a-z]?)(6|-p6)?-anchor")  # yolov5n-anchor, yolov5n6-anchor, yolov5n-p6-anchor
+_UNFIT_FORMATS = {
+    "imx": "its exporter replaces the decoding of Ultralytics' own head, and would decode these boxes wrongly",
+    "edgetpu": "its exporter replaces the decoding of Ultralytics' own head, and would leave these boxes unscaled",
+    "hailo": "its exporter cuts the network at layers of Ultralytics' own head, which this head does not have",
+}
+
+
+def bundled_model(name: str) -> dict[str, Any] | None:
+    """The model dictionary of this package for a bare name such as `yolov5n-anchor.yaml`; None for other names.
+
+    Raises:
+        ConfigError: the name is one of this package's but for its scale.
+    """
+    match = _BUNDLED.fullmatch(name.removesuffix(".yaml").removesuffix(".yml"))
+    if match is None:
+        return None
+    scale, p6 = match[1], "-p6" if match[2] else ""
+    if scale not in _SCALES:
+        raise ConfigError(
+            f"model={name} has the unknown scale '{scale}'; expected one of "
+            + ", ".join(f"yolov5{known}{p6}-anchor.yaml" for known in _SCALES)
+        )
+    path = cfg_file("models", f"yolov5{p6}-anchor")
+    model: dict[str, Any] = resolve("ultralytics.utils:YAML").load(path)
+    return {**model, "scale": scale, "yaml_file": name}
+
+
+def _wrap_yaml_model_load(original: Callable[[Any], dict[str, Any]]) -> Callable[[Any], dict[str, Any]]:
+    @functools.wraps(original)
+    def yaml_model_load(path: Any) -> dict[str, Any]:
+        bundled = None if Path(path).is_file() else bundled_model(Path(path).name)
+        return original(path) if bundled is None else bundled
+
+    return yaml_model_load
+
+
+def _wrap_parse_model(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def parse_model(d: dict[str, Any], ch: int, verbose: bool = True) -> Any:
+        *layers, last = d["head"]
+        if any(row[2] == _HEAD for row in [*d["backbone"], *layers]):
+            raise ConfigError(f"{_HEAD} must be the last row of the model YAML's head; move it there")
+        if last[2] != _HEAD:
+            return original(d, ch, verbose)
+        return _parse_anchor_model(original, d, ch, verbose)
+
+    return parse_model
+
+
+def _parse_anchor_model(parse_model: Callable[..., Any], d: dict[str, Any], ch: int, verbose: bool) -> Any:
+    """Build with a stock head, ask it for the channels it was given, and put the anchor head in its place."""
+    from yolo_focal.ultra.anchor.head import AnchorDetect
+
+    *layers, (sources, _, _, arguments) = d["head"]
+    if [str(argument) for argument in arguments] not in (["nc"], ["nc", "anchors"]):
+        raise ConfigError(f"{_HEAD} takes [nc, anchors] in the model YAML, got {arguments}; write [nc, anchors]")
+    anchors = read_anchors(d.get("anchors"), levels=len(sources))
+    scales = d.get("scales")
+    if scales and d.get("scale") and d["scale"] not in scales:
+        raise ConfigError(f"the model YAML has no scale '{d['scale']}'; expected one of {', '.join(scales)}")
+    model, save = parse_model({**d, "head": [*layers, [sources, 1, "Detect", ["nc"]]]}, ch, verbose)
+    stock = model[-1]
+    head = AnchorDetect(d["nc"], anchors, [branch[0].conv.in_channels for branch in stock.cv2])
+    head.i, head.f = stock.i, stock.f
+    head.type = f"{AnchorDetect.__module__}.{_HEAD}"
+    head.np = sum(parameter.numel() for parameter in head.parameters())
+    model[-1] = head
+    if verbose:
+        per_level = "; ".join(" ".join(f"{size:g}" for pair in level for size in pair) for level in anchors)
+        logging.getLogger("ultralytics").info(
+            f"{head.i:>3}{head.f!s:>20}{1:>3}{head.np:10.0f}  {head.type:<45}[{head.nc}, {per_level}] instead of Detect"
+        )
+    return model, save
+
+
+def _wrap_init_criterion(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    @functools.wraps(original)
+    def init_criterion(self: Any) -> Any:
+        from yolo_focal.ultra.anchor.head import anchor_head
+
+        if anchor_head(self) is None:
+            return original(self)
+        from yolo_focal.ultra.anchor.criterion import AnchorCriterion
+
+        return AnchorCriterion(self)
+
+    return init_criterion
+
+
+def _wrap_build_train_pipeline(original: Callable[[Any], None]) -> Callable[[Any], None]:
+    @functools.wraps(original)
+    def _build_train_pipeline(self: Any) -> None:
+        original(self)
+        if self.ema is None and not self.resume:  # later calls follow an out-of-memory retry; resumed anchors are fit
+            from yolo_focal.ultra.anchor.autoanchor import fit_anchors_to_data
+
+            fit_anchors_to_data(self)
+
+    return _build_train_pipeline
+
+
+def _wrap_export(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def __call__(self: Any, model: Any) -> Any:
+        from yolo_focal.ultra.anchor.head import anchor_head
+
+        if anchor_head(model) is not None:
+            known = list(resolve("ultralytics.engine.exporter:export_formats")()["Argument"])
+            wanted = str(self.args.format).lower()
+            meant = difflib.get_close_matches(wanted, known, n=1, cutoff=0.6)  # upstream corrects spelling like this
+            if reason := _UNFIT_FORMATS.get(meant[0] if meant else wanted):
+                raise UnsupportedModelError(
+                    f"format={wanted} cannot be exported from an anchor detector: {reason}; export format=onnx"
+                )
+        return original(self, model)
+
+    return __call__
+
+
+def _wrap_distillation(original: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(original)
+    def __init__(self: Any, teacher_model: Any, student_model: Any) -> None:
+        refuse_distillation(student_model)
+        original(self, teacher_model, student_model)
+        refuse_distillation(self.teacher_model)  # it may have been a path before
+
+    return __init__
+
+
+def refuse_distillation(model: Any) -> None:
+    """Raise UnsupportedModelError for an anchor detector."""
+    from yolo_focal.ultra.anchor.head import anchor_head
+
+    if anchor_head(model) is not None:
+        raise UnsupportedModelError(
+            "distill_model= cannot act on an anchor detector, as teacher or student: distillation reads the box "
+            "distribution of Ultralytics' own head, which this head does not have; train without distill_model"
+        )
+
+
+def _wrap_object_features(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def get_obj_feats(feat_maps: list[torch.Tensor], idxs: list[torch.Tensor]) -> Any:
+        cells = sum(feature.shape[2] * feature.shape[3] for feature in feat_maps)
+        return original(feat_maps, [index % cells for index in idxs])  # several anchors share a cell's features
+
+    return get_obj_feats
+
+
+class _SafeLoading:
+    """The head among the classes that `torch.load(weights_only=True)`, and so ULTRALYTICS_SAFE_LOAD, may build."""
+
+    fact = "torch keeps a list of classes that weights_only=True may build"
+
+    def missing(self) -> str | None:
+        return None if hasattr(torch.serialization, "add_safe_globals") else f"torch.serialization: {self.fact}"
+
+    def install(self) -> None:
+        torch.serialization.add_safe_globals([self._head()])
+
+    def uninstall(self) -> None:
+        kept = [item for item in torch.serialization.get_safe_globals() if item is not self._head()]
+        torch.serialization.clear_safe_globals()
+        torch.serialization.add_safe_globals(kept)
+
+    @staticmethod
+    def _head() -> Any:
+        from yolo_focal.ultra.anchor.head import AnchorDetect
+
+        return AnchorDetect
+
+
+def _parameters(*names: str) -> Callable[[Any], bool]:
+    return lambda function: tuple(inspect.signature(function).parameters) == names
+
+
+PATCHES: tuple[Patch, ...] = (
+    Seam(
+        owner="ultralytics.nn.tasks",
+        name="parse_model",
+        fact="takes (d, ch, verbose), returns (layers, save), and its Detect has cv2[level][0].conv",
+        wrap=_wrap_parse_model,
+        holds=_parameters("d", "ch", "verbose"),
+    ),
+    Seam(
+        owner="ultralytics.nn.tasks",
+        name="yaml_model_load",
+        fact="takes (path) and turns the name of a model YAML into its dictionary when a trainer builds a model",
+        wrap=_wrap_yaml_model_load,
+        holds=_parameters("path"),
+    ),
+    Seam(
+        owner="ultralytics.engine.model",
+        name="yaml_model_load",
+        fact="takes (path) and turns the name of a model YAML into its dictionary in YOLO(...)",
+        wrap=_wrap_yaml_model_load,
+        holds=_parameters("path"),
+    ),
+    Seam(
+        owner="ultralytics.nn.tasks:DetectionModel",
+        name="init_criterion",
+        fact="takes (self) and returns the criterion: (predictions, batch) -> (loss vector, dictionary of items)",
+        wrap=_wrap_init_criterion,
+        holds=_parameters("self"),
+    ),
+    Seam(
+        owner="ultralytics.engine.trainer:BaseTrainer",
+        name="_build_train_pipeline",
+        fact="takes (self), builds self.train_loader, and first runs before self.ema exists",
+        wrap=_wrap_build_train_pipeline,
+        holds=_parameters("self"),
+    ),
+    Seam(
+        owner="ultralytics.engine.exporter:Exporter",
+        name="__call__",
+        fact="takes (self, model) and exports to self.args.format",
+        wrap=_wrap_export,
+        holds=_parameters("self", "model"),
+    ),
+    Seam(
+        owner="ultralytics.nn.distill_model:DistillationModel",
+        name="__init__",
+        fact="takes (self, teacher_model, student_model), and sets self.teacher_model to the loaded teacher",
+        wrap=_wrap_distillation,
+        holds=_parameters("self", "teacher_model", "student_model"),
+    ),
+    Seam(
+        owner="ultralytics.models.yolo.detect.predict:DetectionPredictor",
+        name="get_obj_feats",
+        fact="takes (feat_maps, idxs), idxs being positions along the last dimension of the decoded output",
+        wrap=_wrap_object_features,
+        holds=_parameters("feat_maps", "idxs"),
+    ),
+    _SafeLoading(),
+)

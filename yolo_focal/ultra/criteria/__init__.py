@@ -1,0 +1,1 @@
+"""The class losses of Ultralytics' criteria, replaced by focal-family losses."""

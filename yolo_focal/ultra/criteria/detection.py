@@ -1,0 +1,163 @@
+"""The class criterion of every box task (detect, segment, pose, OBB, World, YOLOE), on each branch of the head.
+
+Upstream makes one `BCEWithLogitsLoss(reduction="none")` per criterion, calls it as `self.bce(logits, targets)`, weights
+the result by class and sums it. The replacement returns that weighted sum at once: one 0-dim tensor, made in one pass.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from yolo_focal.arguments.focal import FocalConfig, read_config
+from yolo_focal.errors import ConfigError, UnsupportedModelError
+from yolo_focal.losses import LOSSES
+from yolo_focal.ultra.criteria.focal_term import FocalTerm
+from yolo_focal.ultra.criteria.schedule import Progress, progress_of
+from yolo_focal.ultra.hooks.seam import Seam
+
+__all__ = [
+    "ClassCriterion",
+    "SEAMS",
+    "acts_on",
+    "box_criteria",
+    "check_branch",
+    "describe_box_criterion",
+    "settings_of",
+]
+
+
+class ClassCriterion(FocalTerm):
+    """The weighted sum of a focal-family loss over images, anchors and classes; stands in for `v8DetectionLoss.bce`.
+
+    Called with logits and targets in [0, 1], both (images, anchors, classes), it gives a float32 scalar.
+
+    Args:
+        config: the loss and its settings.
+        class_weights: shape (classes,), or None; each multiplies its class's loss (`cls_pw` of Ultralytics).
+        device: where per-class numbers are kept.
+        progress: the training it belongs to; None for a criterion outside of any.
+    """
+
+    def __init__(
+        self,
+        config: FocalConfig,
+        class_weights: Tensor | None = None,
+        device: torch.device | None = None,
+        progress: Progress | None = None,
+    ):
+        settled = config.settled_alpha
+        alpha = torch.tensor(settled, device=device) if isinstance(settled, tuple) else settled
+        make = LOSSES[config.loss].make
+        loss = make(gamma=config.gamma, alpha=alpha, weight=class_weights, reduction="sum")
+        stock = LOSSES["bce"].make(gamma=0.0, alpha=None, weight=class_weights, reduction="sum")
+        super().__init__(config, loss, stock, progress)
+        self.class_weights = class_weights
+
+
+def settings_of(model: nn.Module) -> FocalConfig | None:
+    """The checked settings in `model.args`; None where focal is off or the model has no arguments."""
+    arguments = getattr(model, "args", {})
+    return read_config(arguments if isinstance(arguments, Mapping) else vars(arguments))
+
+
+def is_end_to_end(model: nn.Module) -> bool:
+    """Whether the model trains a one-to-many and a one-to-one branch side by side."""
+    return getattr(model.model[-1], "one2one_cv2", None) is not None  # type: ignore[index]
+
+
+def _wrap_init(original: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(original)
+    def __init__(self: Any, model: nn.Module, tal_topk: int = 10, tal_topk2: int | None = None) -> None:
+        original(self, model, tal_topk, tal_topk2)
+        config = settings_of(model)
+        if config is None:
+            return
+        if not (isinstance(self.bce, nn.BCEWithLogitsLoss) and self.bce.reduction == "none"):
+            raise UnsupportedModelError(
+                f"{type(self).__name__}.bce is {self.bce!r}, expected BCEWithLogitsLoss(reduction='none'); "
+                "focal cannot wrap it: train with focal=False"
+            )
+        config.check_classes(self.nc)
+        weights = None if self.class_weights is None else self.class_weights.flatten()
+        self.bce = ClassCriterion(config, weights, self.device, progress_of(model, config))
+        self.class_weights = None  # they are inside the sum now; upstream would multiply a second time
+
+    return __init__
+
+
+def acts_on(config: FocalConfig, branch: str) -> bool:
+    """Whether `config` asks for the loss on this branch: class, one2many or one2one."""
+    return branch == "class" or config.branch in ("both", branch)
+
+
+def _wrap_end_to_end_init(original: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(original)
+    def __init__(self: Any, model: nn.Module, *args: Any, **kwargs: Any) -> None:
+        original(self, model, *args, **kwargs)
+        config = settings_of(model)
+        for branch, criterion in box_criteria(self).items():
+            if config is not None and not acts_on(config, branch):
+                weights = criterion.bce.class_weights
+                criterion.class_weights = None if weights is None else weights.view(1, 1, -1)
+                criterion.bce = nn.BCEWithLogitsLoss(reduction="none")
+
+    return __init__
+
+
+def box_criteria(criterion: Any) -> dict[str, Any]:
+    """The criteria with a class term inside `criterion`, by branch name: `class`, or `one2many` and `one2one`."""
+    branches = [name for name in ("one2many", "one2one") if hasattr(criterion, name)]
+    found = {name: getattr(criterion, name) for name in branches} or {"class": criterion}
+    return {name: getattr(inner, "vp_criterion", inner) for name, inner in found.items()}
+
+
+def describe_box_criterion(criterion: Any) -> str | None:
+    """One line that says what runs, read off the criterion itself; None where focal acts on none of its branches."""
+    acting = {
+        name: inner.bce.config
+        for name, inner in box_criteria(criterion).items()
+        if isinstance(getattr(inner, "bce", None), ClassCriterion)
+    }
+    if not acting:
+        return None
+    config = next(iter(acting.values()))
+    where = "" if "class" in acting else f" on {', '.join(acting)}"
+    return f"focal: class BCE -> {config}{where}; box and DFL untouched"
+
+
+def check_branch(config: FocalConfig, model: nn.Module) -> None:
+    """Raise ConfigError where `fl_branch` names a branch that the model's head does not have."""
+    if config.branch != "both" and not is_end_to_end(model):
+        raise ConfigError(
+            f"fl_branch={config.branch} needs an end-to-end head (YOLOv10, YOLO26), but this model's "
+            f"{type(model.model[-1]).__name__} has a single branch; leave fl_branch out"  # type: ignore[index]
+        )
+
+
+SEAMS = (
+    Seam(
+        owner="ultralytics.utils.loss:v8DetectionLoss",
+        name="__init__",
+        fact="takes (model, tal_topk, tal_topk2), sets self.bce, self.class_weights, self.nc and self.device, and "
+        "names the items of its loss in self.loss_names",
+        wrap=_wrap_init,
+        holds=lambda init: (
+            list(inspect.signature(init).parameters) == ["self", "model", "tal_topk", "tal_topk2"]
+            and {"bce", "class_weights", "nc", "device", "args", "loss_names"} <= set(init.__code__.co_names)
+        ),
+    ),
+    Seam(
+        owner="ultralytics.utils.loss:E2ELoss",
+        name="__init__",
+        fact="takes (model, loss_fn) and sets self.one2many and self.one2one",
+        wrap=_wrap_end_to_end_init,
+        holds=lambda init: (
+            list(inspect.signature(init).parameters) == ["self", "model", "loss_fn"]
+            and {"one2many", "one2one"} <= set(init.__code__.co_names)
+        ),
+    ),
+)

@@ -1,0 +1,96 @@
+"""RT-DETR: its class loss, which is focal or varifocal already, with the settings of this plugin.
+
+Upstream holds two losses: `vfl` for batches with objects, against a target that is the IoU of the matched box, and
+`fl` for batches without. alpha is not the same in both: in focal loss it weighs positives, in varifocal loss negatives.
+Hence two arguments, `fl_alpha` and `fl_vfl_alpha`. Matching and box losses are left alone.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+
+from yolo_focal.arguments.focal import FocalConfig
+from yolo_focal.ultra.criteria.detection import ClassCriterion, settings_of
+from yolo_focal.ultra.criteria.schedule import progress_of
+from yolo_focal.ultra.hooks.seam import Seam, resolve
+
+__all__ = ["QueryClassCriterion", "SEAMS", "describe_query_criterion"]
+
+
+class QueryClassCriterion(ClassCriterion):
+    """The class loss of RT-DETR: summed over images and classes, averaged over queries, as upstream's two losses are.
+
+    `loss` focal judges hard labels in every batch; `vfl` judges IoU targets in batches with objects and leaves the
+    others to focal loss; any other loss judges IoU targets.
+    """
+
+    def forward(self, logits: Tensor, targets: Tensor, labels: Tensor | None = None) -> Tensor:
+        """The loss of `logits` against `targets`, both (images, queries, classes); `labels` are not used."""
+        return super().forward(logits, targets) / logits.shape[1]
+
+
+def _wrap_init_criterion(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    @functools.wraps(original)
+    def init_criterion(self: Any) -> Any:
+        criterion = original(self)
+        config = settings_of(self)
+        if config is not None:
+            config.check_classes(self.nc)
+            criterion.fl, criterion.vfl = _losses(self, config)
+        return criterion
+
+    return init_criterion
+
+
+def _losses(model: Any, config: FocalConfig) -> tuple[QueryClassCriterion, QueryClassCriterion | None]:
+    """Those for batches without and with objects; None has the first do both, on hard labels."""
+    weights = getattr(model, "class_weights", None)
+    device = next(model.parameters()).device
+    progress = progress_of(model, config)
+
+    def make(config: FocalConfig) -> QueryClassCriterion:
+        return QueryClassCriterion(config, weights, device, progress)
+
+    if config.loss == "focal":
+        return make(config), None
+    if config.loss == "vfl":
+        return make(dataclasses.replace(config, loss="focal")), make(
+            dataclasses.replace(config, alpha=config.varifocal_alpha)
+        )
+    return make(config), make(config)
+
+
+def describe_query_criterion(criterion: Any) -> str | None:
+    """One line that says what runs; None where `criterion` is not RT-DETR's, or has its stock losses."""
+    empty, full = getattr(criterion, "fl", None), getattr(criterion, "vfl", None)
+    if not isinstance(empty, QueryClassCriterion):
+        return None
+    if full is None:
+        losses = f"{empty.config} on hard labels"
+    elif empty.config == full.config:
+        losses = f"{full.config}"
+    else:
+        losses = f"{full.config}, in batches without objects {empty.config}"
+    return f"focal: class loss (stock: varifocal) -> {losses}; box losses and matching untouched"
+
+
+def _builds_both_losses(init_criterion: Any) -> bool:
+    loss = resolve("ultralytics.models.utils.loss:DETRLoss")
+    functions = (loss.__init__, loss._get_loss_class)
+    return "RTDETRDetectionLoss" in init_criterion.__code__.co_names and all(
+        {"fl", "vfl"} <= set(function.__code__.co_names) for function in functions
+    )
+
+
+SEAMS = (
+    Seam(
+        owner="ultralytics.nn.tasks:RTDETRDetectionModel",
+        name="init_criterion",
+        fact="builds a criterion whose class losses are fl and vfl",
+        wrap=_wrap_init_criterion,
+        holds=_builds_both_losses,
+    ),
+)

@@ -1,0 +1,161 @@
+"""Classification and semantic segmentation: softmax focal loss in the place of cross-entropy.
+
+Their classes exclude each other, so there is no balance between positives and negatives: `fl_alpha` acts as a list
+with one factor per class, and a single number does not act. A binary semantic model has one logit and a sigmoid loss.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor, nn
+
+from yolo_focal.arguments.focal import FocalConfig
+from yolo_focal.losses import LOSSES
+from yolo_focal.losses.softmax import SoftmaxFocalLoss
+from yolo_focal.ultra.criteria.detection import settings_of
+from yolo_focal.ultra.criteria.focal_term import FocalTerm, gradient
+from yolo_focal.ultra.criteria.schedule import GainMeter, Progress, progress_of
+from yolo_focal.ultra.hooks.seam import Seam, resolve
+
+__all__ = ["ClassificationCriterion", "PixelCriterion", "SEAMS", "describe_softmax_criterion"]
+
+IGNORED_PIXEL = 255
+
+
+class SoftmaxTerm(FocalTerm):
+    """Softmax focal loss on class indices.
+
+    Args:
+        config: its settings.
+        progress: the training it belongs to.
+        reduction: mean or sum.
+        weight: shape (classes,), or None; a factor on every class.
+    """
+
+    def __init__(self, config: FocalConfig, progress: Progress, *, reduction: str, weight: Tensor | None = None):
+        alpha = config.alpha if isinstance(config.alpha, tuple) else None
+        config = dataclasses.replace(config, loss="softmax", alpha=alpha)
+        options: dict[str, Any] = {"ignore_index": IGNORED_PIXEL, "reduction": reduction, "weight": weight}
+        stock = SoftmaxFocalLoss(gamma=0.0, **options)
+        super().__init__(config, SoftmaxFocalLoss(gamma=config.gamma, alpha=alpha, **options), stock, progress)
+
+    def measure(self, meter: GainMeter, logits: Tensor, targets: Tensor) -> None:
+        """Give `meter` both losses' gradients at the logit of every label."""
+        kept = targets != IGNORED_PIXEL
+        logits, targets = logits[kept].float(), targets[kept]
+        label = targets[:, None]
+        meter.observe(*(gradient(loss, logits, targets).gather(1, label) for loss in (self.stock, self.loss)))
+
+
+class ClassificationCriterion:
+    """Stands in for `v8ClassificationLoss`: the mean softmax focal loss of a batch of images."""
+
+    def __init__(self, term: SoftmaxTerm):
+        self.term = term
+
+    def __call__(self, preds: Any, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss of logits (images, classes), alone or after probabilities, and the same detached, by name."""
+        logits = preds[1] if isinstance(preds, list | tuple) else preds
+        loss = self.term(logits, batch["cls"])
+        return loss, {"loss": loss.detach()}
+
+
+class PixelCriterion(SoftmaxTerm):
+    """Stands in for the cross-entropy of semantic segmentation: the sum over pixels that are not ignored."""
+
+    def __init__(self, config: FocalConfig, progress: Progress, weight: Tensor | None):
+        super().__init__(config, progress, reduction="sum", weight=weight)
+        self.register_buffer("weight", weight, persistent=False)  # upstream divides by the weights of the labels
+
+
+class BinaryPixelCriterion(FocalTerm):
+    """Stands in for the BCE of binary semantic segmentation: the sum over one logit per pixel."""
+
+    def __init__(self, config: FocalConfig, progress: Progress):
+        loss = LOSSES[config.loss].make(gamma=config.gamma, alpha=config.settled_alpha, reduction="sum")
+        super().__init__(config, loss, nn.BCEWithLogitsLoss(reduction="sum"), progress)
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Gain times the loss of `logits` against `targets` in [0, 1], both (pixels,)."""
+        return super().forward(logits[:, None], targets[:, None])
+
+
+def _wrap_init_criterion(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    @functools.wraps(original)
+    def init_criterion(self: Any) -> Any:
+        config = settings_of(self)
+        if config is None:
+            return original(self)
+        return ClassificationCriterion(SoftmaxTerm(config, progress_of(self, config), reduction="mean"))
+
+    return init_criterion
+
+
+def _wrap_set_model_attributes(original: Callable[[Any], None]) -> Callable[[Any], None]:
+    @functools.wraps(original)
+    def set_model_attributes(self: Any) -> None:
+        original(self)
+        if getattr(self.args, "focal", False):
+            self.model.args = self.args  # upstream leaves a classification model without its arguments
+
+    return set_model_attributes
+
+
+def _wrap_semantic_init(original: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(original)
+    def __init__(self: Any, model: nn.Module) -> None:
+        original(self, model)
+        config = settings_of(model)
+        if config is None:
+            return
+        progress = progress_of(model, config)
+        if self.nc == 1:
+            self.ce = BinaryPixelCriterion(config, progress)
+        else:
+            config.check_classes(self.nc)
+            self.ce = PixelCriterion(config, progress, self.ce.weight)
+        self.ce.to(self.device)
+
+    return __init__
+
+
+def describe_softmax_criterion(criterion: Any) -> str | None:
+    """One line that says what runs; None for the criterion of another task, and for a stock one."""
+    if isinstance(criterion, ClassificationCriterion):
+        return f"focal: cross-entropy -> {criterion.term.config}"
+    term = getattr(criterion, "ce", None)
+    if isinstance(term, PixelCriterion):
+        return f"focal: cross-entropy -> {term.config}; Dice untouched"
+    if isinstance(term, BinaryPixelCriterion):
+        return f"focal: pixel BCE -> {term.config}; Dice untouched"
+    return None
+
+
+SEAMS = (
+    Seam(
+        owner="ultralytics.nn.tasks:ClassificationModel",
+        name="init_criterion",
+        fact="builds a criterion that is called with (preds, batch) and reads batch['cls']",
+        wrap=_wrap_init_criterion,
+        holds=lambda function: (
+            "v8ClassificationLoss" in function.__code__.co_names
+            and "cls" in resolve("ultralytics.utils.loss:v8ClassificationLoss").__call__.__code__.co_consts
+        ),
+    ),
+    Seam(
+        owner="ultralytics.models.yolo.classify:ClassificationTrainer",
+        name="set_model_attributes",
+        fact="prepares the model after it is built, before a criterion is",
+        wrap=_wrap_set_model_attributes,
+        holds=lambda function: function.__qualname__.startswith("ClassificationTrainer."),
+    ),
+    Seam(
+        owner="ultralytics.utils.loss:SemanticSegmentationLoss",
+        name="__init__",
+        fact="takes (model) and sets self.ce, self.nc and self.device",
+        wrap=_wrap_semantic_init,
+        holds=lambda init: {"ce", "nc", "device"} <= set(init.__code__.co_names),
+    ),
+)

@@ -1,0 +1,93 @@
+"""From what a user writes after `data=` to the dataset it means: a file, a folder, `shapes`, or a bare name."""
+
+import difflib
+from pathlib import Path
+from typing import Any
+
+from yolo_focal.data.shapes import ensure_shapes
+from yolo_focal.errors import DataError
+from yolo_focal.resources import cfg_file, cfg_names
+from yolo_focal.ultra.hooks.seam import resolve
+
+__all__ = ["check_data_exists", "class_count", "data_file", "datasets_folder", "find_data_yaml", "resolve_data"]
+
+
+def datasets_folder() -> Path:
+    """Ultralytics' `datasets_dir` setting."""
+    from ultralytics.utils import SETTINGS  # lazily: reading a dataset given by path must not cost this import
+
+    return Path(SETTINGS["datasets_dir"])
+
+
+def find_data_yaml(data: str | Path, *, progress: bool = True) -> Path:
+    """The data YAML meant by `data`: a file, a folder with one, `shapes` (drawn on first use), or a bare name.
+
+    Bare names are those of this package's cfg/data and of Ultralytics' own dataset files, with or without `.yaml`.
+    Nothing is downloaded.
+
+    Raises:
+        DataError: there is no such file or name, or the folder has none or several.
+    """
+    path = Path(data)
+    if path.is_file():
+        return path
+    if path.is_dir():
+        found = sorted([*path.glob("*.yaml"), *path.glob("*.yml")])
+        if len(found) != 1:
+            names = ", ".join(file.name for file in found) or "none"
+            raise DataError(f"the folder {path} must have exactly one data YAML, it has {names}; name the file")
+        return found[0]
+    name = str(data).removesuffix(".yaml")
+    if name == "shapes":
+        return ensure_shapes(datasets_folder(), progress=progress)
+    own = cfg_file("data", name)
+    if own is not None:
+        return own
+    from ultralytics.utils import ROOT  # the installed package has its dataset files below it
+
+    shipped = {file.stem: file for file in (Path(ROOT) / "cfg" / "datasets").glob("*.yaml")}
+    if name in shipped:
+        return shipped[name]
+    close = difflib.get_close_matches(name, ["shapes", *cfg_names("data"), *shipped], n=1)
+    hint = f"did you mean '{close[0]}'?" if close else "give the path of a data YAML, or shapes"
+    raise DataError(f"the data file {data} does not exist; {hint}")
+
+
+def resolve_data(data: Any) -> Any:
+    """The data YAML of a built-in dataset's name; anything else as it is."""
+    if data == "shapes":
+        return str(ensure_shapes(datasets_folder()))
+    if isinstance(data, str) and not Path(data).exists() and (found := cfg_file("data", data)) is not None:
+        return str(found)
+    return data
+
+
+def check_data_exists(data: Any) -> None:
+    """Raise DataError where `data` is a name or path that Ultralytics will neither find nor download."""
+    if isinstance(data, str | Path) and "://" not in str(data) and data_file(data) is None:
+        raise DataError(
+            f"data={data} does not exist; give a data YAML, the name of an Ultralytics dataset, or data=shapes"
+        )
+
+
+def class_count(data: str | Path) -> int:
+    """Number of classes that the data YAML `data` declares.
+
+    Raises:
+        DataError: the file is no data YAML.
+    """
+    found = data_file(data)
+    content = resolve("ultralytics.utils:YAML").load(found) if found is not None else {}
+    names = content.get("names") or range(content.get("nc", 0)) if isinstance(content, dict) else ()
+    if not names:
+        raise DataError(f"data={data} declares no classes; a data YAML has 'names:'")
+    return len(names)
+
+
+def data_file(data: str | Path) -> Path | None:
+    """The file that Ultralytics' trainers will read for `data`, which may be a bare name such as coco8."""
+    if Path(data).exists():
+        return Path(data)
+    check_file = resolve("ultralytics.utils.checks:check_file")
+    hits = (check_file(name, hard=False) for name in (str(data), f"{data}.yaml", f"{data}.yml"))
+    return next((Path(hit) for hit in hits if hit), None)

@@ -1,0 +1,1 @@
+"""Ultralytics put to work: a model loaded, trained, validated, diagnosed, tuned."""

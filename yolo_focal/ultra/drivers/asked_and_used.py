@@ -1,0 +1,97 @@
+"""A training checked before it starts, and what it really computes, read off its criterion while it runs."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from yolo_focal.arguments.focal import FocalConfig
+from yolo_focal.errors import ConfigError
+from yolo_focal.ultra.anchor.criterion import AnchorCriterion
+from yolo_focal.ultra.criteria.detection import ClassCriterion, acts_on, box_criteria
+from yolo_focal.ultra.hooks.arguments import misspelt
+from yolo_focal.ultra.hooks.seam import resolve
+from yolo_focal.ultra.training import check_training
+
+__all__ = ["check_asked", "criterion_in_use", "describe_criterion", "expected_criterion", "known_arguments", "value_of"]
+
+PLAIN = "BCE"
+
+
+def criterion_in_use(trainer: Any) -> dict[str, str] | None:
+    """The class criterion of every branch of a running training, in words; None before its first batch.
+
+    Args:
+        trainer: an Ultralytics trainer, as callbacks receive it.
+    """
+    criterion = getattr(resolve("ultralytics.utils.torch_utils:unwrap_model")(trainer.model), "criterion", None)
+    return None if criterion is None else describe_criterion(criterion)
+
+
+def describe_criterion(criterion: Any) -> dict[str, str]:
+    """The class criterion of every branch of `criterion`: the settings of this plugin, `BCE`, or a foreign class."""
+    if isinstance(criterion, AnchorCriterion):
+        return {"anchor": str(criterion.focal) if criterion.focal is not None else PLAIN}
+    return {branch: _in_words(inner) for branch, inner in box_criteria(criterion).items()}
+
+
+def _in_words(inner: Any) -> str:
+    loss, weights = getattr(inner, "bce", None), getattr(inner, "class_weights", None)
+    if isinstance(loss, ClassCriterion):
+        words, weights = str(loss.config), getattr(loss.loss, "weight", None)
+    elif isinstance(loss, nn.BCEWithLogitsLoss):
+        words = PLAIN
+    else:
+        words = type(inner if loss is None else loss).__name__
+    return f"{words}, classes weighted" if isinstance(weights, Tensor) else words
+
+
+def expected_criterion(branches: list[str], config: FocalConfig | None, weighted: bool) -> dict[str, str]:
+    """What `criterion_in_use` should say.
+
+    Args:
+        branches: those of the criterion that ran.
+        config: the settings asked for; None with the plugin off.
+        weighted: whether Ultralytics' `cls_pw` is on.
+    """
+    suffix = ", classes weighted" if weighted else ""
+    return {
+        branch: (str(config) if config is not None and (branch == "anchor" or acts_on(config, branch)) else PLAIN)
+        + (suffix if branch != "anchor" else "")
+        for branch in branches
+    }
+
+
+def known_arguments() -> dict[str, Any]:
+    """Every argument of Ultralytics and its default; with the plugin enabled also this plugin's."""
+    return dict(resolve("ultralytics.utils:DEFAULT_CFG_DICT"))
+
+
+def value_of(text: str) -> Any:
+    """The value of `text` in `key=text`, as the yolo command reads it."""
+    return resolve("ultralytics.cfg:smart_value")(text)
+
+
+def check_asked(model: Any, arguments: Mapping[str, Any]) -> None:
+    """Check all arguments of a training before it starts; the plugin is enabled.
+
+    Args:
+        model: an `ultralytics.YOLO`.
+        arguments: as they will be given to its `train`.
+
+    Raises:
+        YoloFocalError: an argument is unknown or wrong, or cannot act on this model and dataset.
+    """
+    if problems := misspelt(arguments, known_arguments()):
+        raise ConfigError(problems)
+    try:
+        resolve("ultralytics.cfg:get_cfg")(overrides=dict(arguments))
+    except (TypeError, ValueError) as error:
+        raise ConfigError(str(error)) from error
+    stride = max(int(model.model.stride.max()), 32)
+    if arguments["imgsz"] % stride:
+        raise ConfigError(
+            f"imgsz must be a multiple of {stride}, the stride of this model, got {arguments['imgsz']}; Ultralytics "
+            "would train at another size than asked"
+        )
+    check_training(model.model, arguments)

@@ -1,0 +1,97 @@
+"""One training of an experiment: Ultralytics' ordinary trainer, quiet, with one progress bar over its epochs."""
+
+import contextlib
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yolo_focal
+from yolo_focal.ultra.drivers.asked_and_used import criterion_in_use
+
+__all__ = ["TrainedModel", "train_quietly", "warnings_only"]
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A finished training.
+
+    Attributes:
+        folder: its run folder, with args.yaml and results.csv.
+        checkpoint: the weights (EMA) after the last epoch; unlike best.pt they were not chosen on the evaluated split.
+        seconds: wall time.
+        criterion: the class criterion of each branch, read off the training while it ran.
+    """
+
+    folder: Path
+    checkpoint: Path
+    seconds: float
+    criterion: dict[str, str]
+
+
+def train_quietly(model: str, folder: Path, label: str, arguments: Mapping[str, Any]) -> TrainedModel:
+    """Train `model` with `arguments` into `folder`; enables the plugin.
+
+    Args:
+        model: an architecture YAML or a checkpoint.
+        folder: the run folder; an existing one is written over.
+        label: in front of the progress bar.
+        arguments: training arguments, those of this plugin included.
+    """
+    yolo_focal.enable()
+    from ultralytics import YOLO
+
+    started = time.perf_counter()
+    with warnings_only():
+        yolo = YOLO(model)
+        _show_epochs(yolo, label)
+        criterion = _watch_criterion(yolo)
+        yolo.train(project=str(folder.parent), name=folder.name, exist_ok=True, **arguments)
+    return TrainedModel(folder, folder / "weights" / "last.pt", time.perf_counter() - started, criterion)
+
+
+@contextlib.contextmanager
+def warnings_only() -> Iterator[None]:
+    """Ultralytics' log and its own progress bars are silent inside the block; warnings are not."""
+    logger = logging.getLogger("ultralytics")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _watch_criterion(yolo: Any) -> dict[str, str]:
+    """A dictionary that the end of every epoch fills with the criterion in use."""
+    seen: dict[str, str] = {}
+
+    def look(trainer: Any) -> None:
+        seen.update(criterion_in_use(trainer) or {})
+
+    yolo.add_callback("on_fit_epoch_end", look)  # the first epoch may have measured what was `auto` before
+    return seen
+
+
+def _show_epochs(yolo: Any, label: str) -> None:
+    """A progress bar over epochs, with the class loss beside it."""
+    from ultralytics.utils import TQDM
+
+    bars: list[Any] = []
+
+    def start(trainer: Any) -> None:
+        bars.append(TQDM(total=trainer.epochs, initial=trainer.start_epoch, desc=label, unit="epoch", disable=False))
+
+    def step(trainer: Any) -> None:
+        losses = "  ".join(f"{name} {float(value):.3g}" for name, value in trainer.tloss.items())
+        bars[-1].set_description(f"{label}  {losses}")
+        bars[-1].update(1)
+
+    def end(trainer: Any) -> None:
+        bars[-1].close()
+
+    yolo.add_callback("on_train_start", start)
+    yolo.add_callback("on_train_epoch_end", step)
+    yolo.add_callback("on_train_end", end)

@@ -1,0 +1,135 @@
+"""The search space of `yolo-focal tune`: training arguments with their ranges, checked before the first trial."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from yolo_focal.arguments.anchor import ANCHOR_KEYS
+from yolo_focal.arguments.focal import KEYS, closest_key, focal_keys, read_config
+from yolo_focal.arguments.hyp import read_hyp
+from yolo_focal.errors import ConfigError
+from yolo_focal.losses import LOSSES
+from yolo_focal.resources import cfg_file, cfg_names
+from yolo_focal.ultra.hooks.seam import resolve
+
+__all__ = ["Space", "check_space", "find_space", "read_space", "start_values"]
+
+Space = dict[str, tuple[float, ...]]
+_SAMPLES = 5  # values of a range that are tried on the argument's own check, both ends among them
+
+
+def find_space(name: str) -> Path:
+    """The space file at a path, or the one of `cfg/search` with this bare name.
+
+    Raises:
+        ConfigError: there is neither; the message lists the bare names.
+    """
+    if Path(name).is_file():
+        return Path(name)
+    found = cfg_file("search", name)
+    if found is None:
+        raise ConfigError(f"space={name} does not exist; give a YAML file or one of {', '.join(cfg_names('search'))}")
+    return found
+
+
+def read_space(path: Path) -> Space:
+    """The ranges in a space file of lines `key: [low, high]`, with a third number for Ultralytics' mutation gain.
+
+    Raises:
+        ConfigError: a line that is not such a range; all of them at once.
+    """
+    content = read_hyp(path, "space")
+    problems = [f"{key} in {path} {problem}" for key, value in content.items() if (problem := _range_problem(value))]
+    if problems or not content:
+        raise ConfigError(problems or f"space={path} has no lines of 'key: [low, high]'")
+    return {key: tuple(float(number) for number in value) for key, value in content.items()}
+
+
+def check_space(space: Space, given: Mapping[str, Any]) -> None:
+    """Check every key and range against the training argument it searches; needs the plugin enabled.
+
+    Args:
+        space: from `read_space`.
+        given: the training arguments that stay as they are.
+
+    Raises:
+        ConfigError: an unknown argument, one that is no number, a range with values it does not accept, one that the
+            chosen loss does not use, or one given a fixed value beside; all of them at once.
+    """
+    problems = [problem for key, bounds in space.items() for problem in _key_problems(key, bounds, given)]
+    if problems:
+        raise ConfigError(problems)
+
+
+def start_values(space: Space, given: Mapping[str, Any]) -> dict[str, float]:
+    """A number for every key of `space` whose ordinary value is none ('same', None): the middle of its range."""
+    known = {**resolve("ultralytics.utils:DEFAULT_CFG_DICT"), **given}
+    return {key: (bounds[0] + bounds[1]) / 2 for key, bounds in space.items() if not _is_number(known[key])}
+
+
+def _range_problem(value: Any) -> str | None:
+    numbers = isinstance(value, list) and len(value) in (2, 3) and all(_is_number(number) for number in value)
+    if not numbers:
+        return f"must be a range of two numbers, [low, high], got {value!r}"
+    if not value[0] < value[1]:
+        return f"must have its low end below its high end, got {value!r}"
+    if len(value) == 3 and not 0 < value[2] <= 1:
+        return f"must have a mutation gain in (0, 1] as its third number, got {value!r}"
+    return None
+
+
+def _key_problems(key: str, bounds: tuple[float, ...], given: Mapping[str, Any]) -> list[str]:
+    known = resolve("ultralytics.utils:DEFAULT_CFG_DICT")
+    if key not in known:
+        close = closest_key(key, known)
+        return [f"'{key}' in the space is not a training argument" + (f"; did you mean '{close}'?" if close else "")]
+    low, high = bounds[:2]
+    if not _is_searchable(key, low, high):
+        return [f"'{key}' in the space is not a number, so it has no range to search; give it as {key}=VALUE instead"]
+    if key in given and not (_is_number(given[key]) and low <= given[key] <= high):
+        return [f"{key}={given[key]} is outside the range [{low:g}, {high:g}] that the space searches it in"]
+    problem = _value_problem(key, low, high, given)
+    return [problem] if problem else _without_effect(key, given)
+
+
+def _is_searchable(key: str, low: float, high: float) -> bool:
+    ours = {**KEYS, **ANCHOR_KEYS}
+    if key in ours:
+        return any(ours[key].problem(value) is None for value in _samples(low, high))
+    cfg = resolve("ultralytics.cfg")
+    return key in cfg.CFG_FLOAT_KEYS | cfg.CFG_FRACTION_KEYS | cfg.CFG_INT_KEYS
+
+
+def _value_problem(key: str, low: float, high: float, given: Mapping[str, Any]) -> str | None:
+    """What is wrong with the range, as the argument's own check tells it about the first value it refuses."""
+    whole = key in resolve("ultralytics.cfg").CFG_INT_KEYS
+    if whole and math.ceil(low) > math.floor(high):
+        return f"{key} is a whole number, and there is none in the range [{low:g}, {high:g}]"
+    for value in _samples(low, high):
+        try:
+            resolve("ultralytics.cfg:get_cfg")(overrides={**_acting(key, given), key: round(value) if whole else value})
+        except (TypeError, ValueError) as error:
+            return f"the range [{low:g}, {high:g}] of {key} is refused: {' '.join(str(error).split())}"
+    return None
+
+
+def _acting(key: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: given[name] for name in KEYS if name in given} | ({"focal": True} if key in focal_keys([key]) else {})
+
+
+def _without_effect(key: str, given: Mapping[str, Any]) -> list[str]:
+    config = read_config({"focal": True, **{name: given[name] for name in focal_keys(given)}})
+    assert config is not None
+    row = LOSSES[config.loss]
+    if (key == "fl_gamma" and not row.uses_gamma) or (key == "fl_alpha" and not row.uses_alpha):
+        return [f"{key} has no effect with fl_loss={config.loss}; leave it out of the space"]
+    return []
+
+
+def _samples(low: float, high: float) -> list[float]:
+    return [low + (high - low) * step / (_SAMPLES - 1) for step in range(_SAMPLES)]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

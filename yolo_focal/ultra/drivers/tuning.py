@@ -1,0 +1,212 @@
+"""Ultralytics' own tuner and its Ray Tune with the focal arguments in the space, every trial checked."""
+
+import contextlib
+import json
+import math
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from yolo_focal.arguments.focal import focal_keys
+from yolo_focal.errors import CheckpointError, ConfigError, MissingExtraError
+from yolo_focal.ultra.drivers.search_space import Space, start_values
+from yolo_focal.ultra.hooks.seam import resolve
+from yolo_focal.ultra.training import check_training
+
+__all__ = ["Trial", "TuningResult", "applied_values", "load_for_tuning", "tune"]
+
+_ROUNDING = 1e-6  # tuners round to 5 decimals before they start a trial; files keep every digit
+# arguments that say how a training is run, not what is learned
+_OF_THE_RUN = frozenset([
+    "batch", "cache", "cfg", "data", "deterministic", "device", "epochs", "exist_ok", "fraction", "imgsz", "mode",
+    "model", "name", "patience", "plots", "profile", "project", "resume", "save", "save_period", "seed", "task", "time",
+    "val", "verbose", "workers",
+])  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training of a tuning.
+
+    Attributes:
+        values: what the tuner asked for, by argument.
+        fitness: Ultralytics' measure of the trained model, with Ray its mAP50-95; None where the training failed.
+    """
+
+    values: dict[str, float]
+    fitness: float | None
+
+
+@dataclass(frozen=True)
+class TuningResult:
+    """A finished tuning.
+
+    Attributes:
+        folder: where the tuner keeps its results.
+        trials: in order, those of a resumed tuning included.
+        settings: the training arguments that were given for all trials, and the optimizer.
+    """
+
+    folder: Path
+    trials: tuple[Trial, ...]
+    settings: dict[str, Any]
+
+    @property
+    def best(self) -> Trial | None:
+        """The trial of greatest fitness; None where all failed."""
+        done = [trial for trial in self.trials if trial.fitness is not None]
+        return max(done, key=lambda trial: trial.fitness or 0.0, default=None)
+
+    @property
+    def hyperparameters(self) -> dict[str, Any]:
+        """The best trial as training arguments; nothing where all failed."""
+        shared = {name: value for name, value in self.settings.items() if name not in _OF_THE_RUN}
+        return {**shared, **self.best.values} if self.best is not None else {}
+
+
+def load_for_tuning(name: str, space: Space, given: Mapping[str, Any]) -> Any:
+    """The `ultralytics.YOLO` to tune, after checking that a training with `given` and `space` could start.
+
+    Raises:
+        YoloFocalError: the model, the dataset or an argument cannot be used.
+    """
+    try:
+        model = resolve("ultralytics:YOLO")(name)
+    except (OSError, ValueError, ImportError, TypeError) as error:
+        reason = " ".join(str(error).split())
+        raise CheckpointError(
+            f"model={name} cannot be loaded ({reason}); give an architecture or a checkpoint of Ultralytics"
+        ) from error
+    try:
+        resolve("ultralytics.cfg:get_cfg")(overrides=dict(given))
+    except (TypeError, ValueError) as error:
+        raise ConfigError(" ".join(str(error).split())) from error
+    check_training(model.model, {**given, **{key: bounds[0] for key, bounds in space.items()}})
+    return model
+
+
+def tune(model: Any, space: Space, iterations: int, given: Mapping[str, Any], *, use_ray: bool = False) -> TuningResult:
+    """Let Ultralytics search `space`; needs the plugin enabled and the space checked.
+
+    A trial whose args.yaml does not have the values asked for counts as failed.
+
+    Args:
+        model: from `load_for_tuning`.
+        space: from `read_space`.
+        iterations: number of trials.
+        given: training arguments for all trials.
+        use_ray: Ray Tune in place of the tuner that runs one trial after the other.
+
+    Raises:
+        MissingExtraError: Ray Tune is not installed.
+    """
+    given = {**given, **start_values(space, given)}
+    if focal_keys(space):
+        given["focal"] = True
+    return _tune_with_ray(model, space, iterations, given) if use_ray else _tune(model, space, iterations, given)
+
+
+def applied_values(run: Path, asked: Mapping[str, Any]) -> str | None:
+    """A sentence about what a training's args.yaml has other than `asked`; None where all is as asked."""
+    try:
+        applied = yaml.safe_load((run / "args.yaml").read_text(encoding="utf-8"))
+    except OSError:
+        return f"{run} has no args.yaml"
+    wrong = [
+        f"{key}={applied.get(key)} in place of {value}"
+        for key, value in asked.items()
+        if not _equal(applied.get(key), value)
+    ]
+    return f"{run}/args.yaml has {', '.join(wrong)}" if wrong else None
+
+
+def _equal(applied: Any, asked: Any) -> bool:
+    numbers = isinstance(applied, int | float) and isinstance(asked, int | float)
+    return math.isclose(applied, asked, rel_tol=_ROUNDING, abs_tol=_ROUNDING) if numbers else applied == asked
+
+
+def _tune(model: Any, space: Space, iterations: int, given: Mapping[str, Any]) -> TuningResult:
+    with _watched_tuner(space) as made:
+        model.tune(space=dict(space), iterations=iterations, **given)
+    tuner = made[0]
+    records = [json.loads(line) for line in tuner.tune_file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    return TuningResult(
+        folder=tuner.tune_dir,
+        trials=tuple(
+            Trial(record["hyperparameters"], record["fitness"] if tuner._has_training_metrics(record) else None)
+            for record in records
+        ),
+        settings={name: getattr(tuner.args, name) for name in {**given, "optimizer": None}},
+    )
+
+
+@contextlib.contextmanager
+def _watched_tuner(space: Space) -> Iterator[list[Any]]:
+    """Yield a list that will hold the tuner; inside the block each of its trainings is checked when it ends.
+
+    The tuner takes an exception for a failed trial, so this is how a trial with other values is never the best.
+    """
+    module = resolve("ultralytics.engine.tuner")
+    original_tuner, original_run = module.Tuner, subprocess.run
+    made: list[Any] = []
+
+    class WatchedTuner(original_tuner):  # type: ignore[misc,valid-type]
+        def __init__(self, *args: Any, **kwargs: Any):
+            super().__init__(*args, **kwargs)
+            made.append(self)
+
+    def run(command: Any, *args: Any, **kwargs: Any) -> Any:
+        finished = original_run(command, *args, **kwargs)
+        words = dict(str(word).split("=", 1) for word in command if "=" in str(word))
+        if "save_dir" in words and (problem := applied_values(Path(words["save_dir"]), _numbers(words, space))):
+            raise ConfigError(problem)
+        return finished
+
+    module.Tuner = WatchedTuner
+    subprocess.run = run  # type: ignore[assignment]
+    try:
+        yield made
+    finally:
+        module.Tuner = original_tuner
+        subprocess.run = original_run
+
+
+def _numbers(words: Mapping[str, str], space: Space) -> dict[str, float]:
+    return {key: float(words[key]) for key in space}
+
+
+def _tune_with_ray(model: Any, space: Space, iterations: int, given: Mapping[str, Any]) -> TuningResult:
+    try:
+        ray_tune = resolve("ray.tune")
+        resolve("optuna")  # searches for Ultralytics unless told otherwise
+    except ImportError as error:
+        raise MissingExtraError(
+            f"use_ray=True needs Ray Tune and Optuna ({' '.join(str(error).split())}); install them: "
+            "pip install 'yolo_focal[ray]', or leave use_ray out"
+        ) from error
+    whole = resolve("ultralytics.cfg").CFG_INT_KEYS
+    ranges = {
+        key: ray_tune.randint(math.ceil(low), math.floor(high) + 1) if key in whole else ray_tune.uniform(low, high)
+        for key, (low, high, *_) in space.items()
+    }
+    folder = resolve("ultralytics.cfg:get_save_dir")(
+        resolve("ultralytics.cfg:get_cfg")(overrides={**given, "mode": "train", "task": model.task}), name="tune"
+    )
+    fixed = {"optimizer": "AdamW", **given, "project": str(folder.parent), "name": folder.name}
+    start = {key: value for key, value in fixed.items() if key not in space}
+    grid = model.tune(use_ray=True, space=ranges, iterations=iterations, **start)
+    measure = resolve("ultralytics.cfg:TASK2METRIC")[model.task]  # what Ultralytics lets Ray maximise
+    return TuningResult(folder, tuple(_ray_trial(result, space, folder, measure) for result in grid), start)
+
+
+def _ray_trial(result: Any, space: Space, folder: Path, measure: str) -> Trial:
+    values = {key: result.config[key] for key in space}
+    fitness = (result.metrics or {}).get(measure)
+    run = folder.with_name(f"{folder.name}_{str((result.metrics or {}).get('trial_id')).split('_')[-1]}")
+    if result.error is not None or fitness is None or applied_values(run, values) is not None:
+        return Trial(values, None)
+    return Trial(values, float(fitness))

@@ -1,0 +1,1 @@
+"""Functions of Ultralytics that the plugin wraps: arguments, checkpoints, NMS, child processes."""

@@ -1,0 +1,178 @@
+"""Training arguments: known to Ultralytics while the plugin is enabled, checked in every call, gone where focal is off.
+
+Upstream keeps one dictionary and one namespace of defaults that every trainer and validator starts from. The keys are
+added to these two objects in place; two functions that see each call's arguments check them and drop the plugin's keys
+where focal is off, so that args.yaml, checkpoints and child processes of such a run are those of stock Ultralytics.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from yolo_focal.arguments.anchor import ANCHOR_KEYS, anchor_problems
+from yolo_focal.arguments.focal import KEYS, closest_key, focal_keys, read_config
+from yolo_focal.errors import ConfigError
+from yolo_focal.ultra.datasets import resolve_data
+from yolo_focal.ultra.hooks.auto_alpha import settle_alpha
+from yolo_focal.ultra.hooks.seam import Seam, resolve
+
+__all__ = ["PATCHES", "check_call", "misspelt"]
+
+_MODES_WITHOUT_LOSS = frozenset({"val", "predict", "track", "export", "benchmark"})
+
+
+class _Registration:
+    """The plugin's keys among Ultralytics' defaults."""
+
+    fact = "DEFAULT_CFG_DICT and DEFAULT_CFG are the one dictionary and the one namespace of default arguments"
+
+    def missing(self) -> str | None:
+        try:
+            defaults, namespace = self._defaults()
+            get_cfg = resolve("ultralytics.cfg:get_cfg")
+            if inspect.signature(get_cfg).parameters["cfg"].default is defaults and hasattr(namespace, "epochs"):
+                return None
+        except (ImportError, AttributeError, KeyError):
+            pass
+        return f"ultralytics.utils.DEFAULT_CFG_DICT: {self.fact}"
+
+    def install(self) -> None:
+        defaults, namespace = self._defaults()
+        for name, key in {**KEYS, **ANCHOR_KEYS}.items():
+            defaults.setdefault(name, key.default)
+            setattr(namespace, name, defaults[name])
+
+    def uninstall(self) -> None:
+        defaults, namespace = self._defaults()
+        for name in (*KEYS, *ANCHOR_KEYS):
+            defaults.pop(name, None)
+            vars(namespace).pop(name, None)
+
+    @staticmethod
+    def _defaults() -> tuple[dict[str, Any], Any]:
+        return resolve("ultralytics.utils:DEFAULT_CFG_DICT"), resolve("ultralytics.utils:DEFAULT_CFG")
+
+
+class _CheckpointDefaults:
+    """Stock defaults for the two functions that complete a checkpoint's arguments, so that focal off is absent there.
+
+    Both keep the plugin's keys of a focal run: they filter by the live keys of the dictionary of defaults.
+    """
+
+    fact = "imports DEFAULT_CFG_DICT by name and completes the arguments of a checkpoint from it"
+    modules = ("ultralytics.utils.torch_utils", "ultralytics.nn.tasks")
+
+    def missing(self) -> str | None:
+        for module in self.modules:
+            if "DEFAULT_CFG_DICT" not in vars(resolve(module)):
+                return f"{module}.DEFAULT_CFG_DICT: {self.fact}"
+        return None
+
+    def install(self) -> None:
+        ours = {*KEYS, *ANCHOR_KEYS}
+        defaults = resolve("ultralytics.utils:DEFAULT_CFG_DICT")
+        for module in self.modules:
+            stock = {name: value for name, value in defaults.items() if name not in ours}
+            vars(resolve(module))["DEFAULT_CFG_DICT"] = stock
+
+    def uninstall(self) -> None:
+        for module in self.modules:
+            vars(resolve(module))["DEFAULT_CFG_DICT"] = resolve("ultralytics.utils:DEFAULT_CFG_DICT")
+
+
+def misspelt(given: Mapping[str, Any], known: Mapping[str, Any]) -> list[str]:
+    """A sentence for every key of `given` that is not among the `known` arguments, with the closest one."""
+    allowed = {*known, "augmentations", "save_dir"}  # upstream accepts these two beyond its defaults
+    sentences = []
+    for name in given:
+        if name not in allowed:
+            close = closest_key(name, known)
+            sentences.append(
+                f"'{name}' is not a training argument; "
+                + (f"did you mean '{close}'?" if close else "'yolo-focal help' lists the arguments")
+            )
+    return sentences
+
+
+def check_call(given: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    """Check what the user gave in one call: unknown keys and bad values of this plugin's keys, all reported together.
+
+    A call that neither uses nor misspells a key of this plugin is left to Ultralytics' own checks.
+
+    Raises:
+        ConfigError: with one sentence per problem.
+    """
+    ours = {**KEYS, **ANCHOR_KEYS}
+    meant_for_us = [name for name in given if name not in known and closest_key(name, known) in ours]
+    acting = [name for name in given if name in ours and name != "focal"]
+    if not (meant_for_us or given.get("focal") or acting):
+        return
+    problems = misspelt(given, known) + anchor_problems(given)
+    try:
+        read_config(given)
+    except ConfigError as error:
+        problems += error.problems
+    mode = given.get("mode", "train")
+    if mode in _MODES_WITHOUT_LOSS and acting:
+        problems.append(f"{', '.join(acting)} cannot act in mode={mode}, where no loss is computed; leave them out")
+    if problems:
+        raise ConfigError(problems)
+
+
+def _wrap_alignment(original: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(original)
+    def check_dict_alignment(base: Mapping[str, Any], custom: dict[str, Any], *args: Any, **kwargs: Any) -> None:
+        if "focal" not in base:  # some other dictionary: settings, solutions
+            return original(base, custom, *args, **kwargs)
+        check_call(custom, base)
+        if focal_keys(custom):
+            custom.setdefault("focal", True)  # any fl_* switches the plugin on; from here on the key says so
+        return original(base, custom, *args, **kwargs)
+
+    return check_dict_alignment
+
+
+def _wrap_check_cfg(original: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(original)
+    def check_cfg(cfg: dict[str, Any], *args: Any, **kwargs: Any) -> None:
+        if not _is_live(cfg):
+            if read_config(cfg) is None:
+                for name in KEYS:
+                    cfg.pop(name, None)
+            for name, key in ANCHOR_KEYS.items():
+                if cfg.get(name) == key.default:  # absent and at its default are the same to the anchor detector
+                    cfg.pop(name, None)
+            cfg["data"] = resolve_data(cfg.get("data"))
+            settle_alpha(cfg)
+        original(cfg, *args, **kwargs)
+
+    return check_cfg
+
+
+def _is_live(cfg: Mapping[str, Any]) -> bool:
+    """Whether `cfg` is the dictionary of defaults itself: upstream passes it when a call has no arguments."""
+    return cfg is resolve("ultralytics.utils:DEFAULT_CFG_DICT") or cfg is vars(resolve("ultralytics.utils:DEFAULT_CFG"))
+
+
+PATCHES = (
+    _Registration(),
+    _CheckpointDefaults(),
+    Seam(
+        owner="ultralytics.cfg",
+        name="check_dict_alignment",
+        fact="takes (base, custom) and sees the arguments of each call before they are merged into the defaults",
+        wrap=_wrap_alignment,
+        holds=lambda function: list(inspect.signature(function).parameters)[:2] == ["base", "custom"],
+    ),
+    Seam(
+        owner="ultralytics.cfg",
+        name="check_cfg",
+        fact="takes the merged arguments as a dictionary, and get_cfg calls it for every trainer and validator",
+        wrap=_wrap_check_cfg,
+        holds=lambda function: (
+            list(inspect.signature(function).parameters)[:1] == ["cfg"]
+            and "check_cfg" in resolve("ultralytics.cfg:get_cfg").__code__.co_names
+        ),
+    ),
+)

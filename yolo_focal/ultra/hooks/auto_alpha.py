@@ -1,0 +1,52 @@
+"""`fl_alpha=auto`: one alpha per class from the training labels, settled when a training's arguments are merged.
+
+The numbers take the word's place in the arguments, so that args.yaml, checkpoints, DDP ranks and a resumed training all
+have the numbers that were used.
+"""
+
+import functools
+import logging
+from pathlib import Path
+from typing import Any
+
+from yolo_focal.arguments.focal import AUTO, KEYS
+from yolo_focal.data.frequencies import alpha_from_frequencies
+from yolo_focal.data.label_statistics import class_counts
+from yolo_focal.data.yolo import read_data_yaml
+from yolo_focal.errors import ConfigError
+from yolo_focal.ultra.datasets import data_file, datasets_folder
+
+__all__ = ["settle_alpha"]
+
+
+def settle_alpha(arguments: dict[str, Any]) -> None:
+    """Replace `fl_alpha=auto` in the merged arguments of a training by numbers; other arguments are left alone.
+
+    Raises:
+        ConfigError: there is no dataset to count, or its objects are no boxes.
+        DataError: the dataset cannot be read or has no object.
+    """
+    if arguments.get("fl_alpha") != AUTO or arguments.get("mode") != "train":
+        return
+    found = data_file(arguments["data"]) if isinstance(arguments.get("data"), str) else None
+    if found is None or found.is_dir():
+        raise ConfigError(
+            f"fl_alpha={AUTO} counts the training labels of a data YAML, got data={arguments.get('data')}; "
+            "give one, or numbers for fl_alpha"
+        )
+    if arguments.get("single_cls"):
+        arguments["fl_alpha"] = KEYS["fl_alpha"].default  # one class, nothing to balance between classes
+    else:
+        arguments["fl_alpha"] = list(_alpha_of(found.resolve()))
+
+
+@functools.lru_cache(maxsize=8)
+def _alpha_of(data_yaml: Path) -> tuple[float, ...]:
+    dataset = read_data_yaml(data_yaml, datasets_folder())
+    counts = class_counts(dataset)
+    alpha = tuple(round(value, 4) for value in alpha_from_frequencies(counts, KEYS["fl_alpha"].default))
+    shown = zip(dataset.names, alpha, counts, strict=True)
+    logging.getLogger("ultralytics").info(
+        f"focal: fl_alpha={AUTO} -> " + ", ".join(f"{name} {value:g} ({count} boxes)" for name, value, count in shown)
+    )
+    return alpha

@@ -1,0 +1,86 @@
+"""Processes that Ultralytics starts on its own (tuner trials, DDP ranks, Ray workers) get the plugin as well."""
+
+import functools
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yolo_focal
+from yolo_focal.ultra.hooks.seam import Seam, resolve
+
+__all__ = ["EnableWhenUnpickled", "PATCHES"]
+
+_COMMAND = "ultralytics.cfg:_YOLO_CLI_COMMAND"
+_ORIGINAL = [sys.executable, "-m", "ultralytics.cfg.__init__"]
+
+
+class _ChildCommand:
+    """The command line of tuner trials, edited in place because importers hold the list itself."""
+
+    def missing(self) -> str | None:
+        try:
+            if isinstance(resolve(_COMMAND), list) and resolve(_COMMAND) is resolve(
+                "ultralytics.engine.trainer:_YOLO_CLI_COMMAND"
+            ):
+                return None
+        except (ImportError, AttributeError):
+            pass
+        return "ultralytics.cfg._YOLO_CLI_COMMAND: one list holds the command of child trainings, shared by importers"
+
+    def install(self) -> None:
+        resolve(_COMMAND)[:] = [sys.executable, "-m", "yolo_focal"]
+
+    def uninstall(self) -> None:
+        resolve(_COMMAND)[:] = _ORIGINAL
+
+
+def _wrap_generate_ddp_file(original: Callable[[Any], str]) -> Callable[[Any], str]:
+    @functools.wraps(original)
+    def generate_ddp_file(trainer: Any) -> str:
+        path = Path(original(trainer))
+        package_parent = str(Path(yolo_focal.__file__).resolve().parents[1])
+        enable = f"import sys\nsys.path.append({package_parent!r})\nimport yolo_focal\nyolo_focal.enable()\n"
+        path.write_text(enable + path.read_text(encoding="utf-8"), encoding="utf-8")
+        return str(path)
+
+    return generate_ddp_file
+
+
+class EnableWhenUnpickled:
+    """An attribute for objects that travel to another process by pickle: unpickling it there enables the plugin."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _enabled_passenger, ()
+
+
+def _enabled_passenger() -> EnableWhenUnpickled:
+    yolo_focal.enable()
+    return EnableWhenUnpickled()
+
+
+def _wrap_tune(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def tune(self: Any, *args: Any, **kwargs: Any) -> Any:
+        self.yolo_focal = EnableWhenUnpickled()  # Ray pickles the model into its workers
+        return original(self, *args, **kwargs)
+
+    return tune
+
+
+PATCHES = (
+    _ChildCommand(),
+    Seam(
+        owner="ultralytics.utils.dist",
+        name="generate_ddp_file",
+        fact="takes the trainer, writes the program of a DDP rank and returns its path; generate_ddp_command calls it",
+        wrap=_wrap_generate_ddp_file,
+        holds=lambda _: "generate_ddp_file" in resolve("ultralytics.utils.dist:generate_ddp_command").__code__.co_names,
+    ),
+    Seam(
+        owner="ultralytics.engine.model:Model",
+        name="tune",
+        fact="starts the tuner, or Ray Tune with the model itself pickled into the workers",
+        wrap=_wrap_tune,
+    ),
+)

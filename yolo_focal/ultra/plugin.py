@@ -1,0 +1,50 @@
+"""Every place of Ultralytics that the plugin reaches, and the switch that puts all patches in or takes them back."""
+
+from yolo_focal.errors import UnsupportedUltralyticsError
+from yolo_focal.ultra import training
+from yolo_focal.ultra.anchor import registration
+from yolo_focal.ultra.criteria import detection, rtdetr, softmax
+from yolo_focal.ultra.hooks import arguments, checkpoints, child_processes, nms
+from yolo_focal.ultra.hooks.seam import Patch
+
+__all__ = ["PATCHES", "install", "missing_seams", "uninstall"]
+
+PATCHES: tuple[Patch, ...] = (
+    *arguments.PATCHES,
+    *detection.SEAMS,
+    *rtdetr.SEAMS,
+    *softmax.SEAMS,
+    *training.SEAMS,
+    *checkpoints.SEAMS,
+    *nms.SEAMS,
+    *registration.PATCHES,
+    *child_processes.PATCHES,
+)
+
+
+def missing_seams() -> list[str]:
+    """One sentence for every upstream fact the plugin relies on that the installed Ultralytics does not meet."""
+    return [sentence for patch in PATCHES if (sentence := patch.missing()) is not None]
+
+
+def install() -> None:
+    """Put every patch in, or none.
+
+    Raises:
+        UnsupportedUltralyticsError: with the list of missing seams.
+    """
+    if missing := missing_seams():
+        import ultralytics
+
+        raise UnsupportedUltralyticsError(
+            f"ultralytics {ultralytics.__version__} lacks what yolo_focal has to reach: {'; '.join(missing)}; "
+            "install a supported one: pip install 'ultralytics>=8.4.104'"
+        )
+    for patch in PATCHES:
+        patch.install()
+
+
+def uninstall() -> None:
+    """Take every patch back."""
+    for patch in reversed(PATCHES):
+        patch.uninstall()
