@@ -5,18 +5,10 @@ import sys
 
 import pytest
 
-import yolo_focal
 from yolo_focal import cli
 from yolo_focal.arguments.focal import KEYS
-from yolo_focal.data.shapes import draw_shapes
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
-
-
-@pytest.fixture(scope="module")
-def small_set(tmp_path_factory):
-    """A data YAML with a handful of drawn images and ten classes."""
-    return draw_shapes(tmp_path_factory.mktemp("data") / "shapes", train_images=24, val_images=8, progress=False)
 
 
 @pytest.fixture
@@ -32,8 +24,7 @@ def run(tmp_path, monkeypatch, capfd):
         code = cli.main([str(word) for word in words])
         return (code, *capfd.readouterr())
 
-    yield call
-    yolo_focal.disable()
+    return call
 
 
 def train(data, *words):

@@ -2,14 +2,15 @@
 
 import ast
 import importlib
+import json
 import pkgutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 import yolo_focal
+from tests.helpers import run_python
 
 PACKAGE = Path(yolo_focal.__file__).parent
 FLOORS = {
@@ -75,24 +76,50 @@ def test_the_detector_does_not_know_ultralytics(path):
     assert not any(module.split(".")[0] == "ultralytics" for module in imported_modules(path))
 
 
+IMPORTS = """
+import importlib, json, pkgutil, sys
+
+def brought(name):  # what comes with a module besides this package and the standard library
+    before = set(sys.modules)
+    importlib.import_module(name)
+    return sorted({each.partition(".")[0] for each in set(sys.modules) - before} - sys.stdlib_module_names)
+
+found = {name: brought(name) for name in ["yolo_focal", "yolo_focal.arguments.focal", "yolo_focal.cli"]}
+import torch
+found["yolo_focal.losses"] = brought("yolo_focal.losses")
+
+from ultralytics.utils import DEFAULT_CFG_DICT, loss
+before = (dict(DEFAULT_CFG_DICT), loss.v8DetectionLoss.__init__)
+for module in pkgutil.walk_packages(sys.modules["yolo_focal"].__path__, "yolo_focal."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+found["patches nothing"] = before == (dict(DEFAULT_CFG_DICT), loss.v8DetectionLoss.__init__)
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def imports():
+    """What importing each light module brings along, and whether importing all of them patches anything."""
+    done = run_python(IMPORTS)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
 @pytest.mark.parametrize("module", ["yolo_focal", "yolo_focal.losses", "yolo_focal.arguments.focal", "yolo_focal.cli"])
-def test_importing_is_light(module):
-    """Importing these does not import Ultralytics."""
-    program = f"import sys, {module}; sys.exit('ultralytics' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+def test_importing_is_light(imports, module):
+    """Importing these imports neither Ultralytics nor torch, which the losses alone need."""
+    assert not {"torch", "ultralytics"} & set(imports[module])
 
 
-def test_importing_patches_nothing():
+def test_importing_the_losses_imports_torch_only(imports):
+    """Neither Ultralytics nor Triton nor the compiler is loaded by importing the losses."""
+    assert set(imports["yolo_focal.losses"]) <= {"yolo_focal"}
+
+
+def test_importing_patches_nothing(imports):
     """Ultralytics is the same object graph after importing every module of this package."""
-    program = (
-        "import importlib, pkgutil, yolo_focal\n"
-        "from ultralytics.utils import DEFAULT_CFG_DICT, loss\n"
-        "before = (dict(DEFAULT_CFG_DICT), loss.v8DetectionLoss.__init__)\n"
-        "for m in pkgutil.walk_packages(yolo_focal.__path__, 'yolo_focal.'):\n"
-        "    if not m.name.endswith('__main__'): importlib.import_module(m.name)\n"
-        "assert before == (dict(DEFAULT_CFG_DICT), loss.v8DetectionLoss.__init__)\n"
-    )
-    subprocess.run([sys.executable, "-c", program], check=True)
+    assert imports["patches nothing"]
 
 
 @pytest.mark.parametrize(

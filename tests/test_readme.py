@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-import yolo_focal
 from yolo_focal import cli
 from yolo_focal.arguments.focal import KEYS, read_config
 from yolo_focal.ultra.command_line import checked_words
@@ -47,18 +46,14 @@ def test_exactly_two_commands_do_the_set_up():
         for words in commands(page)
     ],
 )
-def test_every_command_in_the_documentation_names_arguments_that_exist(page, words, monkeypatch):
+def test_every_command_in_the_documentation_names_arguments_that_exist(enabled, page, words, monkeypatch):
     """Own commands know their keys; the others pass the checks that precede any work (data sets aside)."""
     monkeypatch.setattr("yolo_focal.ultra.command_line.check_data_exists", lambda data: None)
     monkeypatch.setattr("yolo_focal.ultra.hooks.arguments.settle_alpha", lambda arguments: None)
-    yolo_focal.enable()
-    try:
-        if words[0] in cli.COMMANDS:
-            assert unknown_keys(words) == []
-        elif words[0] != "help":
-            checked_words([word for word in words if not word.startswith(("data=", "cfg=hyp"))])
-    finally:
-        yolo_focal.disable()
+    if words[0] in cli.COMMANDS:
+        assert unknown_keys(words) == []
+    elif words[0] != "help":
+        checked_words([word for word in words if not word.startswith(("data=", "cfg=hyp"))])
 
 
 def unknown_keys(words):

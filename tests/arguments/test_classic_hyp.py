@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-import yolo_focal
 from yolo_focal.arguments.classic_hyp import CLASSIC_KEYS, IMPLIED, is_classic, translate
 from yolo_focal.errors import ConfigError
 
@@ -78,15 +77,11 @@ def test_what_cannot_be_translated_is_refused_together():
     assert len(caught.value.problems) == 2
 
 
-def test_every_mapped_argument_is_one_that_training_knows():
+def test_every_mapped_argument_is_one_that_training_knows(enabled):
     """No translation leads to an unknown argument."""
     from ultralytics.utils import DEFAULT_CFG_DICT
 
-    yolo_focal.enable()
-    try:
-        known = set(DEFAULT_CFG_DICT)
-    finally:
-        yolo_focal.disable()
+    known = set(DEFAULT_CFG_DICT)
     assert {key.argument for key in CLASSIC_KEYS.values() if key.argument} <= known
     assert set(IMPLIED) <= known
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import yolo_focal
-from tests.ultra.conftest import build
+from tests.ultra.helpers import build
 from yolo_focal.cli import main
 from yolo_focal.evaluation.model import evaluate_model
 from yolo_focal.ultra.drivers.predictions import collect_predictions
@@ -21,12 +21,6 @@ from yolo_focal.ultra.drivers.score_folding import fold_scores, load_branch, sco
 
 SIZE, IMAGES = 96, 12
 SCALE, SHIFT = 3.0, 3.0  # a detection with logit z is right with probability sigmoid(SCALE * z + SHIFT)
-
-
-@pytest.fixture(autouse=True)
-def plugin_off_afterwards():
-    yield
-    yolo_focal.disable()
 
 
 def write_images(folder, seed):

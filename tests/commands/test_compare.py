@@ -8,11 +8,9 @@ import sys
 import time
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 
-import yolo_focal
+from tests.helpers import write_squares
 from yolo_focal.cli import main
 
 TINY = [
@@ -27,35 +25,13 @@ TINY = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def plugin_off_afterwards():
-    """The command enables the plugin in its process; other tests start without it."""
-    yield
-    yolo_focal.disable()
-
-
 @pytest.fixture(scope="module")
 def squares(tmp_path_factory):
     """A dataset of light and dark squares: eight images to train on, six to evaluate on, an unlabelled test split."""
-    root = tmp_path_factory.mktemp("squares")
-    random = np.random.default_rng(0)
-    for split, count in (("train", 8), ("val", 6), ("test", 2)):
-        (root / "images" / split).mkdir(parents=True)
-        (root / "labels" / split).mkdir(parents=True)
-        for number in range(count):
-            image = np.full((64, 64, 3), 128, np.uint8)
-            lines = []
-            for kind in (0, 1):
-                x, y = random.integers(0, 40, 2)
-                image[y : y + 24, x : x + 24] = 255 * kind
-                lines.append(f"{kind} {(x + 12) / 64} {(y + 12) / 64} {24 / 64} {24 / 64}")
-            cv2.imwrite(str(root / "images" / split / f"{number}.png"), image)
-            if split != "test":
-                (root / "labels" / split / f"{number}.txt").write_text("\n".join(lines))
-    (root / "squares.yaml").write_text(
-        "train: images/train\nval: images/val\ntest: images/test\nnames: [dark, light]\n"
-    )
-    return root / "squares.yaml"
+    data = write_squares(tmp_path_factory.mktemp("squares"), train=8, val=6, test=2)
+    for file in (data.parent / "labels" / "test").iterdir():
+        file.unlink()
+    return data
 
 
 def words(data, out, *more, losses="focal", seeds=2):

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import yolo_focal
+from tests.commands.original_format import write_original
 from yolo_focal.cli import main
 from yolo_focal.detector.checkpoint import read_original
 
@@ -23,8 +24,8 @@ def converted(original, tmp_path_factory):
     """What the command makes of it."""
     out = tmp_path_factory.mktemp("convert") / "yolov5n-anchor.pt"
     assert main(["convert", f"weights={original}", f"out={out}"]) == 0
-    yield out
     yolo_focal.disable()
+    return out
 
 
 def test_weights_names_and_anchors_arrive_unchanged(original, converted):
@@ -110,33 +111,29 @@ def test_known_objects_are_found(converted, shared):
     assert total > 5 and right == total
 
 
-def test_a_fused_original_stays_usable(original, tmp_path):
+def test_a_fused_original_stays_usable(enabled, original, tmp_path):
     """A checkpoint whose batch normalisation is folded is rebuilt folded, with the same predictions."""
     from dataclasses import replace
 
     from yolo_focal.ultra.anchor.checkpoint import build_model
 
-    yolo_focal.enable()
     whole = build_model(read_original(original)).float()
     state = {name: value.clone() for name, value in whole.fuse(verbose=False).state_dict().items()}
     rebuilt = build_model(replace(read_original(original), state=state, fused=True)).float()
     image = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(rebuilt(image)[0], whole(image)[0])
-    yolo_focal.disable()
 
 
 @pytest.mark.parametrize("width", [0.5, 0.3])
-def test_weights_of_another_architecture_are_refused(original, width):
+def test_weights_of_another_architecture_are_refused(enabled, original, width):
     """Shapes that do not fit the multiples in the file are named with what was expected."""
     from dataclasses import replace
 
     from yolo_focal.errors import CheckpointError
     from yolo_focal.ultra.anchor.checkpoint import build_model
 
-    yolo_focal.enable()
     with pytest.raises(CheckpointError, match=r"the weights are not those of YOLOv5 v6.0 with depth 0.33 and width"):
         build_model(replace(read_original(original), width=width))
-    yolo_focal.disable()
 
 
 def words(original, tmp_path, **changes):
@@ -184,13 +181,10 @@ def test_bad_input_is_one_line_exit_code_2_and_nothing_written(original, tmp_pat
         ),
     ],
 )
-def test_other_scales_levels_and_versions_are_converted(tmp_path, name, given):
+def test_other_scales_levels_and_versions_are_converted(enabled, tmp_path, name, given):
     """P6, the class names of v6.2 and later, and files that training has not stripped give the same boxes as before."""
     from ultralytics import YOLO
 
-    from tests.commands.original_format import write_original
-
-    yolo_focal.enable()
     torch.manual_seed(0)
     model = YOLO(name).model
     model.names = {i: f"class {i}" for i in range(80)}
@@ -205,14 +199,11 @@ def test_other_scales_levels_and_versions_are_converted(tmp_path, name, given):
     half = given.get("dtype") == torch.float32  # checkpoints of Ultralytics are stored in half precision
     with torch.no_grad():
         torch.testing.assert_close(found(image)[0], expected, rtol=0.02 if half else 1e-4, atol=0.5 if half else 1e-3)
-    yolo_focal.disable()
 
 
 def test_a_tree_of_modules_without_end_is_refused(tmp_path, capsys):
     """A file can hold a module that contains itself; reading it ends in one line."""
     from ultralytics import YOLO
-
-    from tests.commands.original_format import write_original
 
     yolo_focal.enable()
     model = YOLO("yolov5n-anchor.yaml").model

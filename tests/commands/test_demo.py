@@ -3,17 +3,8 @@
 import math
 from types import SimpleNamespace
 
-import pytest
-
 from yolo_focal import cli
-from yolo_focal.data.shapes import draw_shapes
 from yolo_focal.evaluation.side_by_side import Row, markdown_table, plain_table, side_by_side
-
-
-@pytest.fixture(scope="module")
-def small_set(tmp_path_factory):
-    """A data YAML with a few drawn images."""
-    return draw_shapes(tmp_path_factory.mktemp("data") / "shapes", train_images=24, val_images=8, progress=False)
 
 
 def test_the_demo_reports_both_trainings(small_set, tmp_path, capfd):

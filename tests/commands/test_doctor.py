@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-import yolo_focal
 from yolo_focal import cli
 from yolo_focal.losses import LOSSES
 
@@ -22,8 +21,7 @@ def doctor(tmp_path, capfd):
         code = cli.main(["doctor", f"out={tmp_path / 'out'}", *map(str, words)])
         return (code, *capfd.readouterr())
 
-    yield call
-    yolo_focal.disable()
+    return call
 
 
 @pytest.fixture(scope="module")

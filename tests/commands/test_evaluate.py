@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import yaml
 
+from tests.ultra.helpers import chatty
 from yolo_focal.commands import evaluate
 from yolo_focal.commands.arguments import parse_arguments
 from yolo_focal.errors import CheckpointError, ConfigError, DataError
@@ -58,21 +59,10 @@ def cells(shared, tmp_path) -> Path:
 @pytest.fixture
 def checkpoint(tmp_path) -> Path:
     """An untrained model of the three cell classes that finds something everywhere."""
-    import torch
-    from ultralytics import YOLO
-    from ultralytics.nn.tasks import DetectionModel
-
-    torch.manual_seed(0)
-    model = YOLO("yolo11n.yaml")
-    model.model = DetectionModel("yolo11n.yaml", nc=3, verbose=False)
+    model = chatty("yolo11n.yaml")
     model.model.names = {0: "rbc", 1: "wbc", 2: "platelets"}
-    with torch.no_grad():
-        for branch in model.model.model[-1].cv3:
-            branch[-1].weight.mul_(40)
-            branch[-1].bias[:] = -2.0
-    path = tmp_path / "model.pt"
-    model.save(path)
-    return path
+    model.save(tmp_path / "model.pt")
+    return tmp_path / "model.pt"
 
 
 def test_results_without_a_model(fake_results, tmp_path, capsys):

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import yaml
 
-import yolo_focal
 from yolo_focal.arguments.focal import read_config
 from yolo_focal.arguments.hyp import read_hyp
 from yolo_focal.cli import main
@@ -18,12 +17,7 @@ from yolo_focal.resources import cfg_names
 from yolo_focal.ultra.drivers.search_space import check_space, find_space, read_space, start_values
 from yolo_focal.ultra.drivers.tuning import Trial, TuningResult, _watched_tuner, applied_values
 
-
-@pytest.fixture(autouse=True)
-def enabled():
-    yolo_focal.enable()
-    yield
-    yolo_focal.disable()
+pytestmark = pytest.mark.usefixtures("enabled")
 
 
 @pytest.fixture

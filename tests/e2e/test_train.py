@@ -1,6 +1,5 @@
 """Real trainings on tiny data: command line, Python, file, resume, and checkpoints without this package."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -9,44 +8,16 @@ from pathlib import Path
 import pytest
 import yaml
 
-import yolo_focal
-from yolo_focal.data.shapes import draw_shapes
+from tests.helpers import run_command_line, run_python
+from tests.ultra.helpers import losses_of
 
 START_LINE = "focal: class BCE -> focal(gamma=1.5, alpha=0.25)"
 
 
-@pytest.fixture(scope="module")
-def small_set(tmp_path_factory):
-    """A data YAML with a few drawn images."""
-    return draw_shapes(tmp_path_factory.mktemp("data") / "shapes", train_images=24, val_images=8, progress=False)
-
-
-def yolo_focal_command(*words, cwd):
-    """Run the command line in a process of its own."""
-    command = [sys.executable, "-m", "yolo_focal", *map(str, words)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, env={**os.environ})
-
-
-def train(data, cwd, *words, model="yolo11n.yaml"):
-    """Train for one epoch at 64 px into `cwd`/run."""
-    return yolo_focal_command(
-        "train", f"model={model}", f"data={data}", "imgsz=64", "epochs=1", "batch=8", f"project={cwd}", "name=run",
-        "plots=False", *words, cwd=cwd,
-    )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def trained(small_set, tmp_path_factory):
-    """One training with focal on from the command line: the finished process and its run folder."""
-    folder = tmp_path_factory.mktemp("train")
-    return train(small_set, folder, "focal=True"), folder / "run"
-
-
 def test_training_says_once_what_runs_and_saves_its_settings(trained):
     """The start line, args.yaml and both checkpoints."""
-    process, run = trained
-    assert process.returncode == 0, process.stderr[-2000:]
-    assert (process.stdout + process.stderr).count(START_LINE) == 1
+    printed, run = trained
+    assert printed.count(START_LINE) == 1
     arguments = yaml.safe_load((run / "args.yaml").read_text())
     assert arguments["focal"] is True and arguments["fl_gamma"] == 1.5 and arguments["fl_alpha"] == 0.25
     assert (run / "weights" / "best.pt").is_file() and (run / "weights" / "last.pt").is_file()
@@ -54,91 +25,57 @@ def test_training_says_once_what_runs_and_saves_its_settings(trained):
 
 def test_the_checkpoint_validates_and_predicts(trained, small_set, tmp_path):
     """From the command line, without any argument of the plugin."""
-    best = trained[1] / "weights" / "best.pt"
-    val = yolo_focal_command(
-        "val", f"model={best}", f"data={small_set}", "imgsz=64", f"project={tmp_path}", cwd=tmp_path
-    )
+    best = trained.run / "weights" / "best.pt"
+    val = run_command_line("val", f"model={best}", f"data={small_set}", "imgsz=64", f"project={tmp_path}", cwd=tmp_path)
     assert val.returncode == 0, val.stderr[-2000:]
     image = next((small_set.parent / "images" / "val").iterdir())
-    predict = yolo_focal_command(
+    predict = run_command_line(
         "predict", f"model={best}", f"source={image}", "imgsz=64", f"project={tmp_path}", "name=p", cwd=tmp_path
     )
     assert predict.returncode == 0, predict.stderr[-2000:]
     assert (tmp_path / "p" / image.name).is_file()  # saved, as the yolo command does
 
 
-def test_the_checkpoint_works_where_this_package_is_not_installed(trained, small_set):
+def test_the_checkpoint_works_where_this_package_is_not_installed(trained, small_set, tmp_path):
     """Stock Ultralytics loads it, normally and in its safe mode, in an interpreter that cannot import this package."""
-    best = trained[1] / "weights" / "best.pt"
+    best = trained.run / "weights" / "best.pt"
     program = (
         "import sys; sys.modules['yolo_focal'] = None\n"
         "from ultralytics import YOLO\n"
-        f"YOLO({str(best)!r}).val(data={str(small_set)!r}, imgsz=64, plots=False, project={str(best.parent)!r})\n"
+        f"YOLO({str(best)!r}).val(data={str(small_set)!r}, imgsz=64, plots=False, project={str(tmp_path)!r})\n"
     )
     for extra in ({}, {"ULTRALYTICS_SAFE_LOAD": "1"}):
-        process = subprocess.run(
-            [sys.executable, "-c", program], capture_output=True, text=True, check=False, env={**os.environ, **extra}
-        )
+        process = run_python(program, **extra)
         assert process.returncode == 0, process.stderr[-2000:]
 
 
-def test_python_file_and_command_line_do_the_same(small_set, tmp_path):
+def test_python_file_and_command_line_do_the_same(enabled, small_set, tmp_path):
     """The same seed gives the same losses whichever way the settings come."""
     own = tmp_path / "own.yaml"
     own.write_text("fl_gamma: 1.5\nfl_alpha: 0.25\n")
     common = {"data": str(small_set), "imgsz": 64, "epochs": 1, "batch": 8, "plots": False, "project": str(tmp_path)}
-    yolo_focal.enable()
-    try:
-        from ultralytics import YOLO
+    from ultralytics import YOLO
 
-        for name, settings in {
-            "keywords": {"fl_gamma": 1.5, "fl_alpha": 0.25},
-            "file": {"cfg": str(own)},
-            "preset": {"cfg": "focal"},
-        }.items():
-            YOLO("yolo11n.yaml").train(name=name, **common, **settings)
-    finally:
-        yolo_focal.disable()
-    losses = [_losses(tmp_path / name) for name in ("keywords", "file", "preset")]
+    for name, settings in {
+        "keywords": {"fl_gamma": 1.5, "fl_alpha": 0.25},
+        "file": {"cfg": str(own)},
+        "preset": {"cfg": "focal"},
+    }.items():
+        YOLO("yolo11n.yaml").train(name=name, **common, **settings)
+    losses = [losses_of(tmp_path / name) for name in ("keywords", "file", "preset")]
     assert losses[0] == losses[1] == losses[2]
-
-
-def _losses(run: Path) -> list[str]:
-    """The training losses in results.csv."""
-    header, *rows = (run / "results.csv").read_text().splitlines()
-    columns = [i for i, name in enumerate(header.split(",")) if "train/" in name]
-    return [row.split(",")[i] for row in rows for i in columns]
 
 
 def test_alpha_from_frequencies_is_settled_before_the_run_and_saved_as_numbers(small_set, tmp_path):
     """args.yaml has one number per class where the call said auto."""
-    process = train(small_set, tmp_path, "fl_alpha=auto")
+    process = run_command_line(
+        "train", "model=yolo11n.yaml", f"data={small_set}", "imgsz=64", "epochs=1", "batch=8", "plots=False",
+        f"project={tmp_path}", "name=run", "fl_alpha=auto", cwd=tmp_path,
+    )  # fmt: skip
     assert process.returncode == 0, process.stderr[-2000:]
     assert "focal: fl_alpha=auto -> disc 0." in process.stdout + process.stderr
     alpha = yaml.safe_load((tmp_path / "run" / "args.yaml").read_text())["fl_alpha"]
     assert len(alpha) == 10 and all(0 < value < 1 for value in alpha)
-
-
-def test_off_leaves_no_trace_in_a_run(small_set, tmp_path):
-    """args.yaml and the arguments in the checkpoint are the same with the plugin enabled and without it."""
-    from ultralytics import YOLO
-    from ultralytics.utils.patches import torch_load
-
-    common = {"data": str(small_set), "imgsz": 64, "epochs": 1, "batch": 8, "plots": False, "project": str(tmp_path)}
-    traces = []
-    for enable in (False, True):
-        if enable:
-            yolo_focal.enable()
-        try:
-            YOLO("yolo11n.yaml").train(name="run", exist_ok=True, **common)
-        finally:
-            yolo_focal.disable()
-        checkpoint = torch_load(tmp_path / "run" / "weights" / "last.pt", map_location="cpu", weights_only=False)
-        traces.append(
-            ((tmp_path / "run" / "args.yaml").read_bytes(), checkpoint["train_args"], _losses(tmp_path / "run"))
-        )
-        shutil.rmtree(tmp_path / "run")
-    assert traces[0] == traces[1]
 
 
 @pytest.mark.parametrize("script", ["train.py", "val.py"])
@@ -148,7 +85,7 @@ def test_the_scripts_are_front_ends(script, trained, small_set, tmp_path):
     words = [f"data={small_set}", "imgsz=64", "batch=8", f"project={tmp_path}", "plots=False"]
     own = {
         "train.py": ["model=yolo11n.yaml", "epochs=1", "focal"],
-        "val.py": [f"model={trained[1] / 'weights/best.pt'}"],
+        "val.py": [f"model={trained.run / 'weights/best.pt'}"],
     }
     process = subprocess.run(
         [sys.executable, str(path), *words, *own[script]], cwd=tmp_path, capture_output=True, text=True, check=False
@@ -162,12 +99,12 @@ def test_real_blood_cells(shared, tmp_path, model):
     """Two epochs on real data, then val and predict on the result."""
     data = shutil.copytree(shared / "data" / "bccd", tmp_path / "bccd") / "bccd.yaml"
     words = ("train", f"model={model}", f"data={data}", "imgsz=160", "epochs=2", "focal=True", f"project={tmp_path}")
-    process = yolo_focal_command(*words, "name=run", cwd=tmp_path)
+    process = run_command_line(*words, "name=run", cwd=tmp_path)
     assert process.returncode == 0, process.stderr[-2000:]
     branches = " on one2many, one2one" if "26" in model else ""
     assert f"{START_LINE}{branches}; box and DFL untouched" in process.stdout + process.stderr
     best = tmp_path / "run" / "weights" / "best.pt"
     image = next((data.parent / "images" / "test").iterdir())
     for words in (("val", f"data={data}"), ("predict", f"source={image}")):
-        process = yolo_focal_command(*words, f"model={best}", "imgsz=160", f"project={tmp_path}", cwd=tmp_path)
+        process = run_command_line(*words, f"model={best}", "imgsz=160", f"project={tmp_path}", cwd=tmp_path)
         assert process.returncode == 0, process.stderr[-2000:]

@@ -1,13 +1,11 @@
 """The way a loss is executed changes nothing: chunks, sparse targets, layouts, the compiler, the Triton kernel."""
 
-import os
-import subprocess
-import sys
 import threading
 
 import pytest
 import torch
 
+from tests.helpers import run_python
 from yolo_focal.errors import ConfigError
 from yolo_focal.losses import LOSSES, chunked, set_backend, sigmoid_focal_loss
 
@@ -149,13 +147,6 @@ def test_compiled_agrees_with_eager(name):
         torch.testing.assert_close(results[0], results[1], rtol=1e-5, atol=1e-6)
 
 
-def python(code: str, **environment: str) -> subprocess.CompletedProcess:
-    """Run `code` in an interpreter of its own, where environment variables cannot leak into other tests."""
-    return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, **environment}, timeout=300
-    )
-
-
 @pytest.mark.slow
 def test_without_a_compiler_the_loss_runs_eagerly(tmp_path):
     """Where torch.compile finds no C++ compiler, one warning is given and the result is the eager one."""
@@ -173,7 +164,7 @@ losses.set_backend("eager")
 assert torch.equal(values[0], FocalLoss(reduction="sum")(x, t)) and x.grad.isfinite().all()
 print(len(messages))
 """
-    done = python(
+    done = run_python(
         code,
         YOLO_FOCAL_BACKEND="compile",
         CXX=str(tmp_path / "no-compiler"),
@@ -211,7 +202,7 @@ for name, gamma, dtype in itertools.product(("bce", "focal", "qfl", "vfl"), (0.2
         torch.testing.assert_close(results["triton"], results["eager"], rtol=tolerance, atol=1e-6, equal_nan=False)
 print("agrees")
 """
-    done = python(code, TRITON_INTERPRET="1", OMP_NUM_THREADS="1")
+    done = run_python(code, TRITON_INTERPRET="1", OMP_NUM_THREADS="1")
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "agrees"
 

@@ -1,16 +1,14 @@
 """What a training with focal goes through: resume, new runs, checkpoints elsewhere, recovery, options, own trainers."""
 
-import os
 import resource
-import subprocess
-import sys
+import shutil
 
 import pytest
 import torch
 
 import yolo_focal
-from tests.ultra.conftest import QUICK, batch_of, build, train_quickly
-from tests.ultra.criteria.test_warmup import Interrupted, interrupt_after
+from tests.helpers import run_command_line, run_python
+from tests.ultra.helpers import QUICK, Interrupted, batch_of, build, interrupt_after, losses_of, train_quickly
 from yolo_focal.arguments.focal import KEYS
 from yolo_focal.errors import CheckpointError, UnsupportedModelError
 from yolo_focal.ultra.criteria.detection import ClassCriterion
@@ -27,50 +25,21 @@ from ultralytics import YOLO
 """
 
 
-@pytest.fixture(scope="module")
-def trained(tiny_data, tmp_path_factory):
-    """The folder of a finished run of two epochs with focal, and every epoch's checkpoint."""
-    yolo_focal.enable()
-    try:
-        folder = tmp_path_factory.mktemp("trained")
-        train_quickly(tiny_data, folder, epochs=2, save_period=1, focal=True, fl_gamma=2.0)
-    finally:
-        yolo_focal.disable()
-    return folder / "run"
-
-
-def run_python(program, **environment):
-    """Run a program in a new interpreter; its output."""
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, env={**os.environ, **environment}, timeout=300
-    )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
-    return done.stdout
-
-
-def command_line(*words, cwd):
-    """Run `yolo-focal` in a process of its own."""
-    command = [sys.executable, "-m", "yolo_focal", *words]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=300)
-
-
 def test_off_leaves_no_trace(tiny_data, tmp_path):
-    """With the plugin enabled and focal off, args.yaml, arguments in the checkpoint and weights are those of stock."""
-    stock = train_quickly(tiny_data, tmp_path / "stock")
-    yolo_focal.enable()
-    try:
-        ours = train_quickly(tiny_data, tmp_path / "ours")
-    finally:
-        yolo_focal.disable()
-    expected, found = (
-        [line for line in (t.save_dir / "args.yaml").read_text().splitlines() if str(tmp_path) not in line]
-        for t in (stock, ours)
-    )
-    assert found == expected
-    before, after = (torch.load(t.last, weights_only=False) for t in (stock, ours))
-    assert before["train_args"].keys() == after["train_args"].keys()
-    for name, weight in before["model"].state_dict().items():
-        assert torch.equal(after["model"].state_dict()[name], weight), name
+    """With the plugin enabled and focal off, args.yaml, losses, arguments in the checkpoint and weights are stock's."""
+    traces, weights = [], []
+    for enable in (False, True):
+        if enable:
+            yolo_focal.enable()
+        run = train_quickly(tiny_data, tmp_path, val=True).save_dir
+        checkpoint = torch.load(run / "weights" / "last.pt", weights_only=False)
+        weights.append(checkpoint["model"].state_dict())
+        traces.append(((run / "args.yaml").read_bytes(), checkpoint["train_args"], losses_of(run)))
+        shutil.rmtree(run)
+    assert traces[0] == traces[1]
+    assert weights[0].keys() == weights[1].keys()
+    for name, weight in weights[0].items():
+        assert torch.equal(weights[1][name], weight), name
 
 
 @pytest.mark.slow
@@ -93,7 +62,7 @@ def test_resume_from_the_command_line(enabled, tiny_data, tmp_path):
     with pytest.raises(Interrupted):
         train_quickly(tiny_data, tmp_path, callbacks={"on_fit_epoch_end": interrupt_after(0)}, epochs=2, fl_gamma=2.0)
     last = tmp_path / "run" / "weights" / "last.pt"
-    done = command_line("train", "resume", f"model={last}", cwd=tmp_path)
+    done = run_command_line("train", "resume", f"model={last}", cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
     assert "focal: class BCE -> focal(gamma=2, alpha=0.25)" in done.stdout + done.stderr
     assert torch.load(last, weights_only=False)["train_args"]["fl_gamma"] == 2.0
@@ -101,7 +70,7 @@ def test_resume_from_the_command_line(enabled, tiny_data, tmp_path):
 
 def test_a_new_training_from_a_checkpoint_does_not_inherit_focal(enabled, trained, tiny_data, tmp_path):
     """It is a new run with the arguments of its own call, as with every other argument of Ultralytics."""
-    trainer = train_quickly(tiny_data, tmp_path, model=trained / "weights" / "best.pt")
+    trainer = train_quickly(tiny_data, tmp_path, model=trained.run / "weights" / "best.pt")
     assert not any(hasattr(trainer.args, name) for name in KEYS)
     assert type(trainer.model.criterion.bce) is torch.nn.BCEWithLogitsLoss
 
@@ -109,7 +78,7 @@ def test_a_new_training_from_a_checkpoint_does_not_inherit_focal(enabled, traine
 @pytest.mark.parametrize("safe", [pytest.param("0", marks=pytest.mark.slow), "1"])
 def test_checkpoints_work_in_an_interpreter_without_the_package(trained, safe):
     """The last, the best and an epoch's load and predict, normally and with Ultralytics' safe loading."""
-    names = [str(trained / "weights" / name) for name in ("last.pt", "best.pt", "epoch0.pt")]
+    names = [str(trained.run / "weights" / name) for name in ("last.pt", "best.pt", "epoch0.pt")]
     program = (
         WITHOUT_THE_PACKAGE
         + f"""
@@ -117,29 +86,32 @@ for name in {names!r}:
     print(len(YOLO(name).predict(np.zeros((64, 64, 3), np.uint8), imgsz=64, verbose=False)))
 """
     )
-    assert run_python(program, ULTRALYTICS_SAFE_LOAD=safe).split()[-3:] == ["1", "1", "1"]
+    done = run_python(program, ULTRALYTICS_SAFE_LOAD=safe)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.split()[-3:] == ["1", "1", "1"]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("safe", ["0", "1"])
-def test_checkpoints_validate_export_and_train_on_without_the_package(trained, tiny_data, tmp_path, safe):
+def test_checkpoints_validate_export_and_train_on_without_the_package(trained, small_set, tmp_path, safe):
     """Everything a user does with a checkpoint, where this package was never installed."""
     program = (
         WITHOUT_THE_PACKAGE
         + f"""
 import shutil
-source = shutil.copy({str(trained / "weights" / "best.pt")!r}, {str(tmp_path)!r} + "/best.pt")
-print("map", YOLO(source).val(data={str(tiny_data)!r}, imgsz=64, plots=False, project={str(tmp_path)!r}).box.map >= 0)
+source = shutil.copy({str(trained.run / "weights" / "best.pt")!r}, {str(tmp_path)!r} + "/best.pt")
+print("map", YOLO(source).val(data={str(small_set)!r}, imgsz=64, plots=False, project={str(tmp_path)!r}).box.map >= 0)
 for kind in ("torchscript", "onnx"):
     exported = YOLO(source).export(format=kind, imgsz=64)
     print(kind, len(YOLO(exported, task="detect").predict(np.zeros((64, 64, 3), np.uint8), imgsz=64, verbose=False)))
-YOLO(source).train(data={str(tiny_data)!r}, project={str(tmp_path)!r}, **{QUICK!r})
+YOLO(source).train(data={str(small_set)!r}, project={str(tmp_path)!r}, **{QUICK!r})
 print("trained")
 """
     )
-    words = run_python(program, ULTRALYTICS_SAFE_LOAD=safe)
+    done = run_python(program, ULTRALYTICS_SAFE_LOAD=safe)
+    assert done.returncode == 0, done.stderr[-3000:]
     for expected in ("map True", "torchscript 1", "onnx 1", "trained"):
-        assert expected in words
+        assert expected in done.stdout
 
 
 def test_recovery_from_nan(enabled, tiny_data, tmp_path, caplog):
@@ -269,8 +241,8 @@ def test_a_trainer_with_a_criterion_of_its_own_is_refused_by_name(enabled, tiny_
 def test_a_truncated_checkpoint_is_one_clear_error(enabled, trained, tmp_path):
     """Resuming from it starts nothing."""
     broken = tmp_path / "last.pt"
-    broken.write_bytes((trained / "weights" / "last.pt").read_bytes()[:100_000])
-    done = command_line("train", "resume", f"model={broken}", cwd=tmp_path)
+    broken.write_bytes((trained.run / "weights" / "last.pt").read_bytes()[:100_000])
+    done = run_command_line("train", "resume", f"model={broken}", cwd=tmp_path)
     assert done.returncode == 2, done.stderr[-2000:]
     assert "last.pt" in done.stderr and "Traceback" not in done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["last.pt"]
@@ -300,6 +272,6 @@ def test_a_folder_that_cannot_be_written_is_one_line(tiny_data, tmp_path):
     """On the command line, with exit code 2."""
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
     words = ["train", "model=yolo11n.yaml", f"data={tiny_data}", f"project={tmp_path / 'file'}", "focal=True"]
-    done = command_line(*words, cwd=tmp_path)
+    done = run_command_line(*words, cwd=tmp_path)
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert "Not a directory" in done.stderr

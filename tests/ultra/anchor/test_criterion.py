@@ -6,7 +6,7 @@ import pickle
 import pytest
 import torch
 
-from tests.ultra.conftest import batch_of, build
+from tests.ultra.helpers import batch_of, build
 from yolo_focal.detector.objective import anchor_objective
 from yolo_focal.errors import ConfigError, UnsupportedModelError
 from yolo_focal.losses import LOSSES

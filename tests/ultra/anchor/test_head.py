@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import yolo_focal
-from tests.ultra.conftest import batch_of, build
+from tests.ultra.helpers import batch_of, build
 from yolo_focal.errors import ConfigError
 from yolo_focal.resources import cfg_file
 from yolo_focal.ultra.hooks.seam import resolve

@@ -1,9 +1,5 @@
 """The whole life of an anchor detector on Ultralytics' engine: train, resume, finetune, validate, track, export."""
 
-import os
-import subprocess
-import sys
-
 import cv2
 import numpy as np
 import pytest
@@ -11,6 +7,7 @@ import torch
 import yaml
 
 import yolo_focal
+from tests.helpers import run_python
 from yolo_focal.errors import UnsupportedModelError
 from yolo_focal.resources import cfg_file
 
@@ -41,7 +38,7 @@ def data(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def trained(data, tmp_path_factory):
+def anchor_run(data, tmp_path_factory):
     """The folder of a run of two epochs with focal objectness and a gain of its own."""
     from ultralytics import YOLO
 
@@ -49,41 +46,28 @@ def trained(data, tmp_path_factory):
     project = tmp_path_factory.mktemp("runs")
     given = {**SMALL, "data": str(data), "epochs": 2, "save_period": 1, "fl_gamma": 1.5, "fl_scope": "obj", "obj": 2.0}
     YOLO("yolov5n-anchor.yaml").train(**given, project=str(project), name="first")
-    yield project / "first"
     yolo_focal.disable()
+    return project / "first"
 
 
-@pytest.fixture
-def enabled(trained):
-    """The plugin is on again, whatever other tests did."""
-    yolo_focal.enable()
-
-
-def in_a_fresh_process(code, **environment):
-    """Run `code` in a new interpreter and return what came of it."""
-    return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, **environment}, timeout=300
-    )
-
-
-def test_training_writes_what_it_trained_with(trained):
+def test_training_writes_what_it_trained_with(anchor_run):
     """The three losses in results.csv; the settings in args.yaml, those at their defaults left out."""
-    header = (trained / "results.csv").read_text().splitlines()[0].replace(" ", "")
+    header = (anchor_run / "results.csv").read_text().splitlines()[0].replace(" ", "")
     assert {"train/box_loss", "train/obj_loss", "train/cls_loss", "val/obj_loss"} <= set(header.split(","))
-    kept = yaml.safe_load((trained / "args.yaml").read_text())
+    kept = yaml.safe_load((anchor_run / "args.yaml").read_text())
     assert (kept["obj"], kept["fl_scope"], kept["fl_gamma"]) == (2.0, "obj", 1.5)
     assert "anchor_t" not in kept
 
 
-def test_a_checkpoint_has_no_criterion_and_no_anchors_in_its_state(trained):
+def test_a_checkpoint_has_no_criterion_and_no_anchors_in_its_state(anchor_run):
     """Plain weights; the anchors stand in the YAML as numbers."""
-    checkpoint = torch.load(trained / "weights" / "last.pt", weights_only=False)
+    checkpoint = torch.load(anchor_run / "weights" / "last.pt", weights_only=False)
     model = checkpoint["model"]
     assert not [name for name in model.state_dict() if "criterion" in name or "anchors" in name]
     assert all(isinstance(size, int | float) for row in model.yaml["anchors"] for size in row)
 
 
-def test_an_interrupted_run_is_resumed_with_its_settings(enabled, trained, data, tmp_path):
+def test_an_interrupted_run_is_resumed_with_its_settings(enabled, anchor_run, data, tmp_path):
     """From the first epoch's checkpoint the second is trained with the same losses and gains."""
     from ultralytics import YOLO
 
@@ -107,11 +91,11 @@ def test_an_interrupted_run_is_resumed_with_its_settings(enabled, trained, data,
     assert len((tmp_path / "cut" / "results.csv").read_text().splitlines()) == 4
 
 
-def test_finetuning_starts_from_the_weights_and_anchors(enabled, trained, data, tmp_path):
+def test_finetuning_starts_from_the_weights_and_anchors(enabled, anchor_run, data, tmp_path):
     """A new run on the checkpoint takes over every tensor, the anchors too; new arguments count."""
     from ultralytics import YOLO
 
-    model = YOLO(trained / "weights" / "last.pt")
+    model = YOLO(anchor_run / "weights" / "last.pt")
     weights = model.model.state_dict()["model.0.conv.weight"].clone()
     model.train(**SMALL, data=str(data), epochs=1, lr0=0.0, optimizer="SGD", project=str(tmp_path), obj=3.0)
     found = model.trainer.model
@@ -139,12 +123,12 @@ def test_class_weights_of_ultralytics_reach_the_criterion(enabled, data, tmp_pat
     assert torch.equal(model.trainer.ema.ema.criterion.classes.weight, weight)
 
 
-def test_validation_and_prediction(enabled, trained, data):
+def test_validation_and_prediction(enabled, anchor_run, data):
     """Standalone validation and prediction run on the checkpoint."""
     from ultralytics import YOLO
 
-    model = YOLO(trained / "weights" / "last.pt")
-    metrics = model.val(**SMALL, data=str(data), project=str(trained.parent), name="val")
+    model = YOLO(anchor_run / "weights" / "last.pt")
+    metrics = model.val(**SMALL, data=str(data), project=str(anchor_run.parent), name="val")
     assert 0 <= metrics.box.map <= 1
     results = model.predict(data.parent / "images" / "val", imgsz=64, conf=0.0001, verbose=False)
     assert len(results) == 8 and sum(len(result.boxes) for result in results) > 0
@@ -152,7 +136,7 @@ def test_validation_and_prediction(enabled, trained, data):
 
 
 @pytest.mark.parametrize("with_reid", [False, True])
-def test_tracking(enabled, trained, data, tmp_path, with_reid):
+def test_tracking(enabled, anchor_run, data, tmp_path, with_reid):
     """BoT-SORT tracks, also with appearance features taken from the head's input, where three anchors share a cell."""
     from ultralytics import YOLO
     from ultralytics.utils import ROOT
@@ -161,7 +145,7 @@ def test_tracking(enabled, trained, data, tmp_path, with_reid):
     tracker = yaml.safe_load((ROOT / "cfg" / "trackers" / "botsort.yaml").read_text())
     tracker.update(with_reid=with_reid, model="auto", gmc_method="none", new_track_thresh=0.0, track_high_thresh=0.0)
     (tmp_path / "tracker.yaml").write_text(yaml.safe_dump(tracker))
-    model = YOLO(trained / "weights" / "last.pt")
+    model = YOLO(anchor_run / "weights" / "last.pt")
     for _ in range(2):
         result = model.track(
             data.parent / "images" / "val" / "2.png",
@@ -184,13 +168,13 @@ def test_features_of_a_detection_are_those_of_its_cell(enabled):
 
 
 @pytest.mark.parametrize("given", [{}, {"dynamic": True}, {"nms": True}])
-def test_onnx_gives_the_boxes_and_scores_of_torch(enabled, trained, tmp_path, given):
+def test_onnx_gives_the_boxes_and_scores_of_torch(enabled, anchor_run, tmp_path, given):
     """Exported without any part of this package, at the exported size and, dynamic, at another."""
     onnxruntime = pytest.importorskip("onnxruntime")
     from ultralytics import YOLO
 
     source = tmp_path / "m.pt"
-    source.write_bytes((trained / "weights" / "last.pt").read_bytes())
+    source.write_bytes((anchor_run / "weights" / "last.pt").read_bytes())
     file = YOLO(source).export(format="onnx", imgsz=64, verbose=False, conf=0.0001, **given)
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
     model = YOLO(source).model.float().eval().fuse(verbose=False)
@@ -208,12 +192,12 @@ def test_onnx_gives_the_boxes_and_scores_of_torch(enabled, trained, tmp_path, gi
             np.testing.assert_allclose(found[:, 4:], expected[:, 4:], atol=1e-4)
 
 
-def test_torchscript_runs_without_the_package(enabled, trained, tmp_path):
+def test_torchscript_runs_without_the_package(enabled, anchor_run, tmp_path):
     """The traced file gives the same numbers in an interpreter that cannot import yolo_focal."""
     from ultralytics import YOLO
 
     source = tmp_path / "m.pt"
-    source.write_bytes((trained / "weights" / "last.pt").read_bytes())
+    source.write_bytes((anchor_run / "weights" / "last.pt").read_bytes())
     file = YOLO(source).export(format="torchscript", imgsz=64, verbose=False)
     image = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
@@ -224,25 +208,25 @@ def test_torchscript_runs_without_the_package(enabled, trained, tmp_path):
         "x = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(1));"
         f"torch.save(m(x), {str(tmp_path / 'y.pt')!r})"
     )
-    done = in_a_fresh_process(code)
+    done = run_python(code)
     assert done.returncode == 0, done.stderr
     torch.testing.assert_close(torch.load(tmp_path / "y.pt"), expected, rtol=1e-4, atol=1e-3)
 
 
 @pytest.mark.parametrize("name", ["imx", "edgetpu", "hailo", "edgetp"])
-def test_formats_that_would_decode_wrongly_are_refused(enabled, trained, name):
+def test_formats_that_would_decode_wrongly_are_refused(enabled, anchor_run, name):
     """Their exporters rewrite or cut Ultralytics' own head; the misspelt name means the same format."""
     from ultralytics import YOLO
 
     with pytest.raises(UnsupportedModelError, match=rf"format={name} cannot be exported from an anchor detector: its"):
-        YOLO(trained / "weights" / "last.pt").export(format=name)
+        YOLO(anchor_run / "weights" / "last.pt").export(format=name)
 
 
-def test_distillation_is_refused_for_student_and_teacher(enabled, trained, data, tmp_path):
+def test_distillation_is_refused_for_student_and_teacher(enabled, anchor_run, data, tmp_path):
     """The loss reads a box distribution that this head does not have."""
     from ultralytics import YOLO
 
-    checkpoint = str(trained / "weights" / "last.pt")
+    checkpoint = str(anchor_run / "weights" / "last.pt")
     given = {**SMALL, "data": str(data), "epochs": 1, "project": str(tmp_path)}
     for model, teacher in (("yolov5n-anchor.yaml", checkpoint), ("yolov8n.yaml", checkpoint)):
         with pytest.raises(UnsupportedModelError, match="distill_model= cannot act on an anchor detector"):
@@ -250,36 +234,34 @@ def test_distillation_is_refused_for_student_and_teacher(enabled, trained, data,
 
 
 @pytest.mark.slow
-def test_a_checkpoint_brings_the_plugin_along(trained, data, tmp_path):
+def test_a_checkpoint_brings_the_plugin_along(anchor_run, data, tmp_path):
     """In a process that never heard of the package, plain Ultralytics validates and finetunes the checkpoint."""
     code = (
         "from ultralytics import YOLO;"
-        f"m = YOLO({str(trained / 'weights' / 'last.pt')!r});"
+        f"m = YOLO({str(anchor_run / 'weights' / 'last.pt')!r});"
         f"m.train(data={str(data)!r}, epochs=1, imgsz=64, batch=4, workers=0, plots=False, project={str(tmp_path)!r});"
         "print(type(m.model.model[-1]).__name__)"
     )
-    done = in_a_fresh_process(code)
+    done = run_python(code)
     assert done.returncode == 0 and done.stdout.strip().endswith("AnchorDetect"), done.stderr[-2000:]
 
 
 @pytest.mark.slow
-def test_a_restricted_load_works_with_the_plugin_enabled(trained):
+def test_a_restricted_load_works_with_the_plugin_enabled(anchor_run):
     """ULTRALYTICS_SAFE_LOAD=1 builds the head once enable() has vouched for it, and refuses it before."""
-    path = str(trained / "weights" / "last.pt")
+    path = str(anchor_run / "weights" / "last.pt")
     load = f"from ultralytics import YOLO; print(type(YOLO({path!r}).model.model[-1]).__name__)"
-    done = in_a_fresh_process(f"import yolo_focal; yolo_focal.enable(); {load}", ULTRALYTICS_SAFE_LOAD="1")
+    done = run_python(f"import yolo_focal; yolo_focal.enable(); {load}", ULTRALYTICS_SAFE_LOAD="1")
     assert done.returncode == 0 and "AnchorDetect" in done.stdout, done.stderr[-2000:]
-    refused = in_a_fresh_process(load, ULTRALYTICS_SAFE_LOAD="1")
+    refused = run_python(load, ULTRALYTICS_SAFE_LOAD="1")
     assert refused.returncode != 0 and "references types outside the supported" in refused.stderr
 
 
 @pytest.mark.slow
-def test_without_the_package_the_error_names_it(trained):
+def test_without_the_package_the_error_names_it(anchor_run):
     """Where yolo_focal is not installed, loading stops with its name."""
-    path = str(trained / "weights" / "last.pt")
-    done = in_a_fresh_process(
-        f"import sys; sys.modules['yolo_focal'] = None; from ultralytics import YOLO; YOLO({path!r})"
-    )
+    path = str(anchor_run / "weights" / "last.pt")
+    done = run_python(f"import sys; sys.modules['yolo_focal'] = None; from ultralytics import YOLO; YOLO({path!r})")
     assert done.returncode != 0 and "yolo_focal" in done.stderr.splitlines()[-1]
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from tests.ultra.conftest import arguments, batch_of
+from tests.ultra.helpers import arguments, batch_of
 
 NC = 3
 BOX_CLASS = r"(one2one_)?cv3\."  # class layers of Detect and its subclasses

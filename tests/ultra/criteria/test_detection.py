@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.ultra.conftest import batch_of, build
+from tests.ultra.helpers import batch_of, build
 from yolo_focal.arguments.focal import FocalConfig
 from yolo_focal.errors import ConfigError
 from yolo_focal.ultra.criteria.detection import ClassCriterion, box_criteria

@@ -8,8 +8,7 @@ import pytest
 import torch
 import torch.distributed
 
-from tests.ultra.conftest import train_quickly
-from tests.ultra.criteria.test_warmup import Interrupted, interrupt_after
+from tests.ultra.helpers import Interrupted, interrupt_after, train_quickly
 from yolo_focal.arguments.focal import FocalConfig
 from yolo_focal.errors import ConfigError
 from yolo_focal.ultra.criteria.detection import ClassCriterion

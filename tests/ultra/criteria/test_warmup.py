@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.ultra.conftest import train_quickly
+from tests.ultra.helpers import Interrupted, interrupt_after, train_quickly
 from yolo_focal.arguments.focal import FocalConfig
 
 
@@ -39,20 +39,6 @@ def recorder(seen):
 
 class Seen(list):
     """A list that also remembers the trainer."""
-
-
-class Interrupted(Exception):
-    """The test stops a training with it."""
-
-
-def interrupt_after(epoch):
-    """A callback that stops the training when the checkpoint of this epoch is written."""
-
-    def stop(trainer):
-        if trainer.epoch == epoch:
-            raise Interrupted
-
-    return stop
 
 
 def test_gamma_follows_the_epochs_in_training_and_validation_and_through_a_resume(enabled, tiny_data, tmp_path):

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.ultra.conftest import arguments, batch_of, build
+from tests.ultra.helpers import arguments, batch_of, build
 from yolo_focal.errors import CheckpointError, ConfigError, UnsupportedModelError
 from yolo_focal.losses import LOSSES
 from yolo_focal.ultra.drivers.class_gradients import Recorder, record_class_terms, sum_by_class

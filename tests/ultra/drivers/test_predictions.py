@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 import yaml
 
+from tests.ultra.helpers import chatty
 from yolo_focal.errors import CheckpointError, DataError, UnsupportedModelError
 from yolo_focal.ultra.drivers.predictions import collect_predictions
 from yolo_focal.ultra.hooks.seam import resolve
@@ -31,22 +31,6 @@ def data_yaml(shared, tmp_path_factory) -> Path:
     content = {"path": str(folder), "train": "images", "val": "images", "names": ["RBC", "WBC", "Platelets"]}
     (folder / "data.yaml").write_text(yaml.safe_dump(content))
     return folder / "data.yaml"
-
-
-def chatty(architecture: str):
-    """An untrained model of three classes whose scores vary around 0.1, so that it finds something everywhere."""
-    from ultralytics import YOLO
-    from ultralytics.nn.tasks import DetectionModel
-
-    torch.manual_seed(0)
-    model = YOLO(architecture)
-    model.model = DetectionModel(architecture, nc=3, verbose=False)
-    head = model.model.model[-1]
-    with torch.no_grad():
-        for branch in [*head.cv3, *getattr(head, "one2one_cv3", [])]:
-            branch[-1].weight.mul_(40)
-            branch[-1].bias[:] = -2.0
-    return model
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.ultra.conftest import build
+from tests.ultra.helpers import build
 from yolo_focal.errors import CheckpointError, UnsupportedModelError
 from yolo_focal.ultra.drivers.score_folding import (
     ONE_TO_MANY,

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.ultra.conftest import arguments
+import yolo_focal
+from tests.ultra.helpers import arguments
 from yolo_focal.arguments.focal import KEYS
 from yolo_focal.arguments.hyp import find_hyp, read_hyp
 from yolo_focal.errors import ConfigError
@@ -17,15 +18,10 @@ def stock_arguments(**changes):
 
 def test_off_leaves_no_trace_in_the_arguments():
     """With the plugin enabled and focal off, a call's arguments are those of stock Ultralytics."""
-    import yolo_focal
-
     stock = stock_arguments(epochs=3)
     yolo_focal.enable()
-    try:
-        assert stock_arguments(epochs=3) == stock
-        assert stock_arguments(epochs=3, focal=False) == stock
-    finally:
-        yolo_focal.disable()
+    assert stock_arguments(epochs=3) == stock
+    assert stock_arguments(epochs=3, focal=False) == stock
 
 
 def test_on_keeps_all_settings_of_the_loss_in_the_arguments(enabled):

@@ -4,17 +4,10 @@ import logging
 
 import pytest
 
-from tests.ultra.conftest import arguments
+from tests.ultra.helpers import arguments
 from yolo_focal.data.frequencies import alpha_from_frequencies
-from yolo_focal.data.shapes import draw_shapes
 from yolo_focal.errors import ConfigError
 from yolo_focal.ultra.hooks import auto_alpha
-
-
-@pytest.fixture(scope="module")
-def small_set(tmp_path_factory):
-    """A data YAML with a few drawn images."""
-    return draw_shapes(tmp_path_factory.mktemp("data") / "shapes", train_images=24, val_images=8, progress=False)
 
 
 def boxes_per_class(data_yaml):

@@ -1,7 +1,6 @@
 """Processes that Ultralytics starts by itself train with the plugin: DDP ranks, tuner trials, Ray's workers."""
 
 import json
-import os
 import pickle
 import subprocess
 import sys
@@ -10,18 +9,10 @@ from pathlib import Path
 import pytest
 
 import yolo_focal
-from tests.ultra.conftest import QUICK
+from tests.helpers import run_python
+from tests.ultra.helpers import QUICK
 from yolo_focal.ultra.hooks.child_processes import EnableWhenUnpickled
 from yolo_focal.ultra.hooks.seam import resolve
-
-
-def fresh_process(*command, **environment):
-    """Run a command that knows nothing of this process; its output."""
-    done = subprocess.run(
-        [sys.executable, *command], capture_output=True, text=True, env={**os.environ, **environment}, timeout=300
-    )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
-    return done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(
@@ -39,11 +30,12 @@ def test_the_program_of_a_ddp_rank_trains_in_a_fresh_process(enabled, tiny_data,
     trainer = DetectionTrainer(overrides={**overrides, "exist_ok": True, **focal})
     program = Path(generate_ddp_file(trainer))
     try:
-        words = fresh_process(str(program))
+        done = subprocess.run([sys.executable, str(program)], capture_output=True, text=True, timeout=300)
     finally:
         for file in (program, program.with_suffix(".pt")):
             file.unlink(missing_ok=True)
-    assert ("focal: class BCE -> focal(gamma=2, alpha=0.25, gain=auto)" in words) == bool(focal)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+    assert ("focal: class BCE -> focal(gamma=2, alpha=0.25, gain=auto)" in done.stdout + done.stderr) == bool(focal)
     kept = resolve("ultralytics.utils:YAML").load(tmp_path / "ddp" / "args.yaml")
     assert ("focal" in kept) == bool(focal)
 
@@ -56,7 +48,7 @@ def test_a_pickled_passenger_enables_the_plugin_elsewhere(enabled, tmp_path):
         "import pickle, ultralytics.utils as u; before = 'focal' in u.DEFAULT_CFG_DICT; "
         f"pickle.load(open({str(file)!r}, 'rb')); print(before, 'focal' in u.DEFAULT_CFG_DICT)"
     )
-    assert fresh_process("-c", program).split()[-2:] == ["False", "True"]
+    assert run_python(program).stdout.split() == ["False", "True"]
 
 
 def test_a_model_that_is_tuned_carries_the_passenger(enabled, monkeypatch):
