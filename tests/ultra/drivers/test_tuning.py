@@ -1,0 +1,42 @@
+"""Each trial is checked after it: its values are those it was given, and the best become hyperparameters."""
+
+import subprocess
+import sys
+
+import pytest
+
+from yolo_focal.errors import ConfigError
+from yolo_focal.ultra.drivers.tuning import Trial, TuningResult, _watched_tuner, applied_values
+
+pytestmark = pytest.mark.usefixtures("enabled")
+
+
+def test_applied_values_are_read_back(tmp_path):
+    """Equal up to the rounding of the tuner; a difference, or no args.yaml at all, is a sentence."""
+    assert "has no args.yaml" in applied_values(tmp_path, {})
+    (tmp_path / "args.yaml").write_text("fl_gamma: 1.23457\nfl_alpha: 0.25\n")
+    assert applied_values(tmp_path, {"fl_gamma": 1.2345701}) is None
+    assert "fl_gamma=1.23457 in place of 1.3" in applied_values(tmp_path, {"fl_gamma": 1.3, "fl_alpha": 0.25})
+    assert "fl_gain=None in place of 2.0" in applied_values(tmp_path, {"fl_gain": 2.0})
+
+
+def test_a_trial_with_other_values_fails(tmp_path):
+    """A training that ended well but wrote other values than it was given raises, which the tuner takes as failure."""
+    program = "import sys, pathlib; pathlib.Path(sys.argv[1].split('=')[1], 'args.yaml').write_text(sys.argv[3])"
+    command = [sys.executable, "-c", program, f"save_dir={tmp_path}", "fl_gamma=2.5"]
+    original = subprocess.run
+    with _watched_tuner({"fl_gamma": (0.0, 4.0)}):
+        subprocess.run([*command, "fl_gamma: 2.5"], check=True)
+        with pytest.raises(ConfigError, match=r"fl_gamma=1\.5 in place of 2\.5"):
+            subprocess.run([*command, "fl_gamma: 1.5"], check=True)
+    assert subprocess.run is original
+
+
+def test_the_best_trial_becomes_hyperparameters(tmp_path):
+    """What was learned with, not where and how long; a failed trial is never the best."""
+    trials = (Trial({"fl_gamma": 1.0}, 0.1), Trial({"fl_gamma": 2.0}, 0.3), Trial({"fl_gamma": 3.0}, None))
+    given = {"focal": True, "fl_loss": "qfl", "optimizer": "AdamW", "data": "x.yaml", "epochs": 3, "project": "y"}
+    result = TuningResult(tmp_path, trials, given)
+    assert result.best is trials[1]
+    assert result.hyperparameters == {"focal": True, "fl_loss": "qfl", "optimizer": "AdamW", "fl_gamma": 2.0}
+    assert TuningResult(tmp_path, trials[2:], given).best is None
