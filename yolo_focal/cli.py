@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from yolo_focal import __version__
-from yolo_focal.arguments.anchor import ANCHOR_KEYS
-from yolo_focal.arguments.focal import KEYS
+from yolo_focal.arguments.training_keys import TRAINING_KEYS
 from yolo_focal.commands.exit_codes import exit_code_of, run_program
 from yolo_focal.resources import cfg_names
 
@@ -51,8 +50,7 @@ def _run_command(name: str, command: ModuleType, words: list[str]) -> int:
 def help_text() -> str:
     """What `yolo-focal help` prints: commands, training arguments, presets."""
     commands = {name: importlib.import_module(path).SUMMARY for name, path in COMMANDS.items()}
-    keys = {**KEYS, **ANCHOR_KEYS}
-    width = max(len(name) for name in [*keys, *commands])
+    width = max(len(name) for name in [*TRAINING_KEYS, *commands])
     lines = [
         f"yolo-focal {__version__}: focal-family losses for Ultralytics YOLO",
         "",
@@ -63,7 +61,7 @@ def help_text() -> str:
         *(f"  {name:<{width}}  {summary}" for name, summary in commands.items()),
         "",
         "Training arguments:",
-        *(f"  {key.name:<{width}}  {key.help} (default {key.default})" for key in keys.values()),
+        *(f"  {key.name:<{width}}  {key.help} (default {key.default})" for key in TRAINING_KEYS.values()),
         "",
         f"Presets for cfg=: {', '.join(cfg_names('hyp'))}",
     ]

@@ -9,6 +9,7 @@ from typing import Any
 
 from yolo_focal.arguments.focal import KEYS, FocalConfig, focal_keys, read_config
 from yolo_focal.arguments.hyp import read_hyp
+from yolo_focal.arguments.rare import read_rare_config
 from yolo_focal.errors import ConfigError
 from yolo_focal.losses import LOSSES
 from yolo_focal.resources import cfg_file, cfg_names
@@ -118,6 +119,7 @@ def _configuration(item: str) -> Configuration:
             f"{shared[0]}= to the command"
         )
     config = read_config(arguments)
+    read_rare_config(arguments)
     _check_used(item, settings, config)
     return Configuration(item, arguments)
 

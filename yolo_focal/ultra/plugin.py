@@ -6,6 +6,7 @@ from yolo_focal.ultra.anchor import registration
 from yolo_focal.ultra.criteria import detection, rtdetr, softmax
 from yolo_focal.ultra.hooks import arguments, checkpoints, child_processes, nms
 from yolo_focal.ultra.hooks.seam import Patch
+from yolo_focal.ultra.sampling import rare_training, training_images
 
 __all__ = ["PATCHES", "install", "missing_seams", "uninstall"]
 
@@ -15,6 +16,8 @@ PATCHES: tuple[Patch, ...] = (
     *rtdetr.SEAMS,
     *softmax.SEAMS,
     *training.SEAMS,
+    *training_images.SEAMS,
+    *rare_training.SEAMS,
     *checkpoints.SEAMS,
     *nms.SEAMS,
     *registration.PATCHES,

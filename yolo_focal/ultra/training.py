@@ -11,6 +11,7 @@ from torch import nn
 from yolo_focal.arguments.classic_hyp import is_classic
 from yolo_focal.arguments.focal import read_config
 from yolo_focal.arguments.hyp import find_hyp, read_hyp
+from yolo_focal.arguments.rare import read_rare_config
 from yolo_focal.errors import UnsupportedModelError
 from yolo_focal.ultra.anchor.checks import check_anchor_training, translate_for
 from yolo_focal.ultra.anchor.head import anchor_head
@@ -20,6 +21,7 @@ from yolo_focal.ultra.families import check_family, start_line
 from yolo_focal.ultra.hooks.arguments import check_call
 from yolo_focal.ultra.hooks.nms import watch_for_flood
 from yolo_focal.ultra.hooks.seam import Seam, resolve
+from yolo_focal.ultra.sampling.rare_training import check_rare_training
 
 __all__ = ["SEAMS", "check_training"]
 
@@ -35,13 +37,20 @@ def check_training(model: nn.Module, given: Mapping[str, Any]) -> None:
         return
     config = read_config(given)
     is_anchor_detector = anchor_head(model) is not None
-    number_of_classes = _number_of_classes(given) if config is not None or is_anchor_detector else None
+    rare = read_rare_config(given)
+    counted = config is not None or is_anchor_detector or rare is not None
+    number_of_classes = _number_of_classes(given) if counted and _has_data_yaml(model) else None
     check_anchor_training(model, given, number_of_classes)
+    check_rare_training(model, given, number_of_classes)
     if config is None:
         return
     check_family(model, config, given)
     if number_of_classes is not None:
         config.check_classes(number_of_classes)
+
+
+def _has_data_yaml(model: nn.Module) -> bool:
+    return getattr(model, "task", None) != "classify"  # whose dataset is a folder
 
 
 def _number_of_classes(given: Mapping[str, Any]) -> int | None:

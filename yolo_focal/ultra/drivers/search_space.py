@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from yolo_focal.arguments.anchor import ANCHOR_KEYS
 from yolo_focal.arguments.focal import KEYS, closest_key, focal_keys, read_config
 from yolo_focal.arguments.hyp import read_hyp
+from yolo_focal.arguments.training_keys import TRAINING_KEYS
 from yolo_focal.errors import ConfigError
 from yolo_focal.losses import LOSSES
 from yolo_focal.resources import cfg_file, cfg_names
@@ -94,9 +94,8 @@ def _key_problems(key: str, bounds: tuple[float, ...], given: Mapping[str, Any])
 
 
 def _is_searchable(key: str, low: float, high: float) -> bool:
-    ours = {**KEYS, **ANCHOR_KEYS}
-    if key in ours:
-        return any(ours[key].problem(value) is None for value in _samples(low, high))
+    if key in TRAINING_KEYS:
+        return any(TRAINING_KEYS[key].problem(value) is None for value in _samples(low, high))
     cfg = resolve("ultralytics.cfg")
     return key in cfg.CFG_FLOAT_KEYS | cfg.CFG_FRACTION_KEYS | cfg.CFG_INT_KEYS
 

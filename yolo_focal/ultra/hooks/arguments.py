@@ -12,6 +12,8 @@ from typing import Any
 
 from yolo_focal.arguments.anchor import ANCHOR_KEYS, anchor_problems
 from yolo_focal.arguments.focal import KEYS, closest_key, focal_keys, read_config
+from yolo_focal.arguments.rare import RARE_KEYS, rare_problems, read_rare_config
+from yolo_focal.arguments.training_keys import TRAINING_KEYS
 from yolo_focal.errors import ConfigError
 from yolo_focal.ultra.datasets import resolve_data
 from yolo_focal.ultra.hooks.auto_alpha import settle_alpha
@@ -39,13 +41,13 @@ class _Registration:
 
     def install(self) -> None:
         defaults, namespace = self._defaults()
-        for name, key in {**KEYS, **ANCHOR_KEYS}.items():
+        for name, key in TRAINING_KEYS.items():
             defaults.setdefault(name, key.default)
             setattr(namespace, name, defaults[name])
 
     def uninstall(self) -> None:
         defaults, namespace = self._defaults()
-        for name in (*KEYS, *ANCHOR_KEYS):
+        for name in TRAINING_KEYS:
             defaults.pop(name, None)
             vars(namespace).pop(name, None)
 
@@ -70,7 +72,7 @@ class _CheckpointDefaults:
         return None
 
     def install(self) -> None:
-        ours = {*KEYS, *ANCHOR_KEYS}
+        ours = TRAINING_KEYS
         defaults = resolve("ultralytics.utils:DEFAULT_CFG_DICT")
         for module in self.modules:
             stock = {name: value for name, value in defaults.items() if name not in ours}
@@ -103,12 +105,12 @@ def check_call(given: Mapping[str, Any], known: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: with one sentence per problem.
     """
-    ours = {**KEYS, **ANCHOR_KEYS}
+    ours = TRAINING_KEYS
     meant_for_us = [name for name in given if name not in known and closest_key(name, known) in ours]
     acting = [name for name in given if name in ours and name != "focal"]
     if not (meant_for_us or given.get("focal") or acting):
         return
-    problems = misspelt(given, known) + anchor_problems(given)
+    problems = misspelt(given, known) + anchor_problems(given) + rare_problems(given)
     try:
         read_config(given)
     except ConfigError as error:
@@ -139,6 +141,9 @@ def _wrap_check_cfg(original: Callable[..., None]) -> Callable[..., None]:
         if not _is_live(cfg):
             if read_config(cfg) is None:
                 for name in KEYS:
+                    cfg.pop(name, None)
+            if read_rare_config(cfg) is None:
+                for name in RARE_KEYS:
                     cfg.pop(name, None)
             for name, key in ANCHOR_KEYS.items():
                 if cfg.get(name) == key.default:  # absent and at its default are the same to the anchor detector

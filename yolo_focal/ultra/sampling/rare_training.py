@@ -1,0 +1,170 @@
+"""A training with rare_sampling or rare_paste: checked before it starts, and fitted to its data loader."""
+
+import functools
+import inspect
+import logging
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from yolo_focal.arguments.rare import RareConfig, read_rare_config
+from yolo_focal.data.yolo import label_file, read_data_yaml
+from yolo_focal.errors import ConfigError, DataError, UnsupportedModelError
+from yolo_focal.ultra.datasets import data_file, datasets_folder, resolve_data
+from yolo_focal.ultra.hooks.seam import Seam, resolve
+from yolo_focal.ultra.sampling.crops import CropBank, Crops, find_crops
+from yolo_focal.ultra.sampling.draws import EpochBatches, EpochDraws, Stream
+from yolo_focal.ultra.sampling.exposure import Exposure, below_median, expected_exposure, exposure_lines
+from yolo_focal.ultra.sampling.training_images import Pasting, RareImages, attach_to_dataset
+
+__all__ = ["SEAMS", "check_rare_training"]
+
+_SAMPLED_TASKS = ("detect", "segment", "pose", "obb", "classify")
+_PASTED_TASKS = ("detect", "segment")
+
+
+def check_rare_training(model: nn.Module, given: Mapping[str, Any], number_of_classes: int | None) -> None:
+    """Check what can be known before a run folder exists.
+
+    Args:
+        model: what is to be trained.
+        given: the arguments of the call.
+        number_of_classes: of the dataset; None where it is not known yet.
+
+    Raises:
+        ConfigError: a bad value, or one that cannot act.
+        UnsupportedModelError: the model's task has nothing that could be sampled or pasted.
+    """
+    config = read_rare_config(given)
+    if config is None:
+        return
+    task = getattr(model, "task", "detect")
+    if task not in _SAMPLED_TASKS:
+        raise UnsupportedModelError(
+            f"{config} cannot act on a {task} model: its labels are no objects or image classes; leave it out"
+        )
+    if config.paste and task not in _PASTED_TASKS:
+        raise UnsupportedModelError(
+            f"rare_paste={config.paste:g} cannot act on a {task} model: it pastes boxes and polygons; "
+            "rare_sampling=auto can act, or leave it out"
+        )
+    if given.get("rect"):
+        raise ConfigError(f"{config} cannot act with rect=True, which fixes the order of the images; leave rect out")
+    if config.stop and given.get("time"):
+        raise ConfigError(
+            f"rare_stop={config.stop:g} cannot act with time={given['time']}: the number of epochs is not known; "
+            "give epochs instead"
+        )
+    if number_of_classes == 1:
+        raise ConfigError(f"{config} cannot act with one class: nothing is rarer than anything; leave it out")
+    if task != "classify" and "data" in given and _has_no_objects(data_file(resolve_data(given["data"]))):
+        raise ConfigError(
+            f"{config} cannot act: the training images of data={given['data']} have no labels; leave it out"
+        )
+
+
+def _has_no_objects(data_yaml: Path | None) -> bool:
+    """Whether the training images are there and none has anything in its label file."""
+    if data_yaml is None or data_yaml.is_dir():
+        return False
+    try:
+        images = read_data_yaml(data_yaml, datasets_folder()).image_files("train")
+    except DataError:
+        return False  # Ultralytics downloads it, or says what is wrong with it
+    files = (label_file(image) for image in images)
+    return not any(file.is_file() and file.stat().st_size for file in files)
+
+
+def _wrap_build_train_pipeline(original: Callable[[Any], None]) -> Callable[[Any], None]:
+    @functools.wraps(original)
+    def _build_train_pipeline(self: Any) -> None:
+        original(self)
+        config = read_rare_config(vars(self.args))
+        if config is not None:
+            _fit_to_loader(self, config)
+
+    return _build_train_pipeline
+
+
+def _fit_to_loader(trainer: Any, config: RareConfig) -> None:
+    """Let the trainer's loader draw images as `config` asks, and its dataset paste."""
+    loader = trainer.train_loader
+    dataset = loader.dataset
+    names = [str(trainer.data["names"][c]) for c in range(len(trainer.data["names"]))]
+    image_of_box, class_of_box = _boxes(dataset)
+    crops = _crops(dataset, class_of_box, len(names), config)
+    croppable = np.isin(np.arange(len(names)), crops.category) if crops is not None else None
+    exposure = expected_exposure(image_of_box, class_of_box, len(dataset), len(names), config, croppable)
+    if resolve("ultralytics.utils:RANK") in {-1, 0}:
+        for line in exposure_lines(exposure, names, config):
+            logging.getLogger("ultralytics").info(line)
+    stop = math.ceil(trainer.epochs * (1 - config.stop)) if config.stop else math.inf
+    draws = EpochDraws(exposure.factors, int(trainer.args.seed), stop)
+    stream = Stream(
+        rank=max(resolve("ultralytics.utils:RANK"), 0),
+        ranks=max(trainer.world_size, 1),
+        batch=loader.batch_size,
+        batches=len(loader),
+    )
+    batches = EpochBatches(loader.batch_sampler.sampler, draws, stream, loader.drop_last)
+    object.__setattr__(loader, "batch_sampler", batches)  # torch forbids the plain way; Ultralytics does it like this
+    if crops is not None or exposure.resamples:
+        pasting = _pasting(trainer, config, exposure, crops)
+        if not isinstance(dataset, resolve("ultralytics.data:ClassificationDataset")):
+            attach_to_dataset(dataset, RareImages(draws, stream, exposure.resamples, pasting))
+    if _start_epoch not in trainer.callbacks["on_train_epoch_start"]:
+        trainer.add_callback("on_train_epoch_start", _start_epoch)
+
+
+def _pasting(trainer: Any, config: RareConfig, exposure: Exposure, crops: Crops | None) -> Pasting | None:
+    if crops is None:
+        return None
+    return Pasting(config.paste, exposure.paste_chances, CropBank(crops), float(trainer.args.fliplr))
+
+
+def _boxes(dataset: Any) -> tuple[np.ndarray, np.ndarray]:
+    """The image and the class of every box of a detection dataset; of every image of a classification dataset."""
+    if isinstance(dataset, resolve("ultralytics.data:ClassificationDataset")):
+        return np.arange(len(dataset)), np.array([sample[1] for sample in dataset.samples], int)
+    if not isinstance(dataset, resolve("ultralytics.data.base:BaseDataset")):
+        raise UnsupportedModelError(
+            f"rare_sampling and rare_paste cannot act on a {type(dataset).__name__}; leave them out"
+        )
+    classes = [label["cls"].reshape(-1).astype(int) for label in dataset.labels]
+    images = np.repeat(np.arange(len(classes)), [len(each) for each in classes])
+    return images, np.concatenate(classes)
+
+
+def _crops(dataset: Any, class_of_box: np.ndarray, classes: int, config: RareConfig) -> Crops | None:
+    if not config.paste:
+        return None
+    wanted = below_median(np.bincount(class_of_box, minlength=classes))
+    return find_crops(dataset.labels, wanted, int(dataset.imgsz))
+
+
+def _start_epoch(trainer: Any) -> None:
+    """Tell the batches where the training stands: their next iteration begins there, also after a resume."""
+    loader = trainer.train_loader
+    batches = loader.batch_sampler
+    if not isinstance(batches, EpochBatches):
+        return
+    batches.epoch = trainer.epoch
+    batches.paste_until = min(batches.draws.stop, trainer.epochs - trainer.args.close_mosaic)
+    if loader.iterator is not None and trainer.epoch != batches.expected:
+        loader.reset()  # a training that recovers from NaN repeats an epoch
+    batches.expected = trainer.epoch + 1
+
+
+SEAMS = (
+    Seam(
+        owner="ultralytics.engine.trainer:BaseTrainer",
+        name="_build_train_pipeline",
+        fact="makes train_loader, whose batch_sampler repeats a batch sampler for ever and whose iterator starts later",
+        wrap=_wrap_build_train_pipeline,
+        holds=lambda function: list(inspect.signature(function).parameters) == ["self"],
+    ),
+)
