@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from yolo_focal.losses.module import SigmoidLoss, as_exponent, as_fraction
-from yolo_focal.losses.pieces import Factor, Formula, LogisticPieces, Terms, ValueAndGradient, logistic_pieces, modulate
+from yolo_focal.losses.module import Gain, SigmoidLoss, as_exponent, as_fraction
+from yolo_focal.losses.pieces import Factor, Formula, LogisticPieces, Terms, ValueAndGradient, modulate
 from yolo_focal.losses.run import evaluate
 
 __all__ = ["ASYMMETRIC", "AsymmetricLoss", "asymmetric_loss"]
@@ -39,7 +39,7 @@ def _miss(pieces: LogisticPieces, t: Tensor, clip: float) -> Factor:
 
 
 def _pair(
-    x: Tensor,
+    pieces: LogisticPieces,
     t: Tensor,
     *,
     gamma_pos: float | Tensor,
@@ -47,7 +47,6 @@ def _pair(
     clip: float,
     pos_weight: Tensor | None,
 ) -> ValueAndGradient:
-    pieces = logistic_pieces(x)
     positive = t if pos_weight is None else t * pos_weight
     negative = _shifted_cross_entropy(pieces, clip)
     loss = ValueAndGradient(
@@ -116,6 +115,7 @@ class AsymmetricLoss(SigmoidLoss):
         reduction: str | None = None,
         weight: Tensor | None = None,
         pos_weight: Tensor | None = None,
+        gain: Gain = 1.0,
     ):
         super().__init__(
             loss_fcn,
@@ -123,6 +123,7 @@ class AsymmetricLoss(SigmoidLoss):
             reduction=reduction,
             weight=weight,
             pos_weight=pos_weight,
+            gain=gain,
         )
         self.gamma_pos = as_exponent("gamma_pos", gamma_pos)
         self.clip = as_fraction("clip", clip)

@@ -1,22 +1,29 @@
 """Binary cross-entropy, the loss that all the others modulate."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
 
 from yolo_focal.losses.module import SigmoidLoss
-from yolo_focal.losses.pieces import Formula, Terms, ValueAndGradient, background, cross_entropy, logistic_pieces
+from yolo_focal.losses.pieces import (
+    BackgroundPieces,
+    Formula,
+    LogisticPieces,
+    Terms,
+    ValueAndGradient,
+    background,
+    cross_entropy,
+)
 
 __all__ = ["BCE", "BinaryCrossEntropy"]
 
 
-def _pair(x: Tensor, t: Tensor, *, pos_weight: Tensor | None) -> ValueAndGradient:
-    return cross_entropy(logistic_pieces(x), t, pos_weight)
+def _pair(pieces: LogisticPieces, t: Tensor, *, pos_weight: Tensor | None) -> ValueAndGradient:
+    return cross_entropy(pieces, t, pos_weight)
 
 
-def _background(x: Tensor, scratch: Sequence[Tensor], **_: Any) -> ValueAndGradient:
-    return background(x, scratch, 0.0)
+def _background(pieces: BackgroundPieces, **_: Any) -> ValueAndGradient:
+    return background(pieces, 0.0)
 
 
 BCE = Formula("bce", _pair, _background)

@@ -9,21 +9,45 @@ import torch
 from torch import Tensor
 
 from yolo_focal.errors import ConfigError
-from yolo_focal.losses.pieces import SCRATCH_TENSORS, Formula, Terms, ValueAndGradient, scaled
+from yolo_focal.losses.pieces import (
+    SCRATCH_TENSORS,
+    Formula,
+    Terms,
+    ValueAndGradient,
+    background_pieces,
+    cross_entropy_slope,
+    logistic_pieces,
+    scaled,
+)
 
-__all__ = ["Rows", "as_rows", "run_chunked"]
+__all__ = ["Outcome", "Rows", "as_rows", "run_chunked"]
 
 # The temporaries of so many stay in a processor's last cache. A GPU wants few launches instead.
 CHUNK_ELEMENTS_CPU = 1 << 19
 CHUNK_ELEMENTS_GPU = 1 << 24
 # Rows narrower than this are joined by sixteens: operations that broadcast along short rows are slow.
 NARROW = 64
-# Whether a target is not 0 is asked of so many together first.
-PROBE = 32
+# Whether targets are not 0 is asked of so many together first: as many truth values as an int64 has bytes.
+PROBE = 8
 # The share of such targets from which on treating them apart no longer pays.
 DENSE = 1 / 8
 
 _thread = threading.local()
+
+
+class Outcome(NamedTuple):
+    """What a backend gives.
+
+    Attributes:
+        result: the loss, element by element or summed.
+        gradient: its derivative; None where it was not asked for, or is made later.
+        slopes: (2,) sums of |derivative| of the cross-entropy, with the same weights, and of the loss; None where they
+            were not asked for.
+    """
+
+    result: Tensor
+    gradient: Tensor | None
+    slopes: Tensor | None
 
 
 class Rows(NamedTuple):
@@ -56,14 +80,15 @@ class Rows(NamedTuple):
 
 
 class Result:
-    """What a run fills in: the loss of each element or partial sums of it, and the gradient if it is wanted."""
+    """What a run fills in: the loss of each element or partial sums of it, the gradient and its absolute sums."""
 
-    def __init__(self, logits: Tensor, elementwise: bool, gradient: bool):
+    def __init__(self, logits: Tensor, elementwise: bool, gradient: bool, slopes: bool):
         self.dtype = torch.promote_types(logits.dtype, torch.float32)
         layout = torch.contiguous_format
         self.values = torch.empty_like(logits, memory_format=layout) if elementwise else None
         self.gradients = torch.empty_like(logits, dtype=self.dtype, memory_format=layout) if gradient else None
         self.sums = [torch.zeros((), dtype=self.dtype, device=logits.device)]
+        self.slopes = [torch.zeros(2, dtype=self.dtype, device=logits.device)] if slopes else None
 
     def store(self, where: Any, shape: Sequence[int], pair: ValueAndGradient) -> None:
         """Take the loss and the gradient of the elements `where` of the operands viewed as `shape`."""
@@ -78,9 +103,10 @@ class Result:
         else:
             self.values.view(shape)[where] = value.to(self.values.dtype)
 
-    def finish(self) -> tuple[Tensor, Tensor | None]:
-        """The loss, and the gradient or None."""
-        return torch.stack(self.sums).sum() if self.values is None else self.values, self.gradients
+    def finish(self) -> Outcome:
+        """All of it."""
+        result = torch.stack(self.sums).sum() if self.values is None else self.values
+        return Outcome(result, self.gradients, None if self.slopes is None else torch.stack(self.slopes).sum(0))
 
 
 def run_chunked(
@@ -91,7 +117,8 @@ def run_chunked(
     *,
     elementwise: bool,
     gradient: bool,
-) -> tuple[Tensor, Tensor | None]:
+    slopes: bool,
+) -> Outcome:
     """The loss, element by element in the dtype of the logits or summed in float32 at least, and its gradient.
 
     Args:
@@ -102,8 +129,9 @@ def run_chunked(
         elementwise: whether the loss is wanted for each element; else their sum.
         gradient: whether the derivative is wanted; it is kept in float32 at least, because a half-precision gradient
             that is scaled later (as gradient scalers do) has already lost its small values.
+        slopes: whether the sums of absolute derivatives are wanted.
     """
-    result = Result(logits, elementwise, gradient)
+    result = Result(logits, elementwise, gradient, slopes)
     if logits.numel():
         rows = as_rows(logits, targets, terms)
         places = _places_with_targets(formula, rows.targets)
@@ -143,11 +171,14 @@ def _places_with_targets(formula: Formula, targets: Tensor) -> Tensor | None:
     """Positions of the targets that are not 0; None where treating them apart is impossible or would not pay."""
     if formula.background is None or not targets.is_cpu:  # elsewhere, asking which elements they are stalls
         return None
-    probe = PROBE if targets.numel() % PROBE == 0 else targets.shape[1]
-    groups = targets.reshape(-1, probe)
-    hit = groups.sum(1).nonzero()[:, 0]
-    group, offset = groups.index_select(0, hit).nonzero(as_tuple=True)
-    return None if len(offset) > DENSE * targets.numel() else hit.index_select(0, group).mul_(probe).add_(offset)
+    flat = targets.reshape(-1)
+    if flat.numel() % PROBE:
+        places = flat.bool().nonzero()[:, 0]
+    else:
+        hit = flat.bool().view(torch.int64).nonzero()[:, 0]
+        group, offset = flat.view(-1, PROBE).index_select(0, hit).nonzero(as_tuple=True)
+        places = hit.index_select(0, group).mul_(PROBE).add_(offset)
+    return None if len(places) > DENSE * targets.numel() else places
 
 
 def _parts(rows: Rows) -> list[slice]:
@@ -160,10 +191,8 @@ def _parts(rows: Rows) -> list[slice]:
 
 def _run_dense(formula: Formula, rows: Rows, result: Result) -> None:
     for part in _parts(rows):
-        terms = rows.terms_of(part, result.dtype)
-        weight = terms.pop("weight")
         x, t = rows.logits[part].to(result.dtype), rows.targets[part].to(result.dtype)
-        result.store(part, rows.logits.shape, scaled(formula.pair(x, t, **terms), weight))
+        _run_pair(formula, x, t, rows.terms_of(part, result.dtype), result, part, rows.logits.shape)
 
 
 def _run_sparse(formula: Formula, rows: Rows, places: Tensor, result: Result) -> None:
@@ -177,21 +206,39 @@ def _run_sparse(formula: Formula, rows: Rows, places: Tensor, result: Result) ->
         scratch = _scratch(x, result.dtype)
         if result.gradients is not None:
             scratch[-1] = result.gradients.view(shape)[part]  # where the background writes its derivative
-        value = scaled(formula.background(x, scratch, **terms), weight).value
-        value.view(-1).index_fill_(0, inside - part.start * width, 0)
-        result.store_value(part, shape, value)
-    _run_at(formula, rows, places, result)
-
-
-def _run_at(formula: Formula, rows: Rows, places: Tensor, result: Result) -> None:
-    """The exact formula at single `places`, positions in the flattened operands; sums are added to."""
+        pieces = background_pieces(x, scratch, inside - part.start * width)
+        stock = None if result.slopes is None else _total(pieces.p, weight)
+        pair = formula.background(pieces, **terms)
+        if result.slopes is not None:  # of target 0 neither derivative is ever below 0
+            result.slopes.append(torch.stack((stock, _total(pair.gradient, weight))))
+        result.store_value(part, shape, scaled(pair, weight).value)
     logits, targets = rows.logits.reshape(-1), rows.targets.reshape(-1)
     for some in torch.split(places, CHUNK_ELEMENTS_CPU):
-        terms = rows.terms_at(some, result.dtype)
-        weight = terms.pop("weight")
         # Several times as fast as indexing with brackets.
         x, t = (operand.index_select(0, some).to(result.dtype) for operand in (logits, targets))
-        result.store(some, (-1,), scaled(formula.pair(x, t, **terms), weight))
+        _run_pair(formula, x, t, rows.terms_at(some, result.dtype), result, some, (-1,))
+
+
+def _run_pair(
+    formula: Formula, x: Tensor, t: Tensor, terms: Terms, result: Result, where: Any, shape: Sequence[int]
+) -> None:
+    """The exact formula, stored at `where` of the operands viewed as `shape`."""
+    weight = terms.pop("weight")
+    pieces = logistic_pieces(x)
+    pair = formula.pair(pieces, t, **terms)
+    if result.slopes is not None:
+        stock = cross_entropy_slope(pieces, t, terms["pos_weight"])
+        result.slopes.append(torch.stack([_total(slope.abs(), weight) for slope in (stock, pair.gradient)]))
+    result.store(where, shape, scaled(pair, weight))
+
+
+def _total(slope: Tensor, weight: Tensor | None) -> Tensor:
+    """The sum of `slope`, nowhere below 0, times |weight|."""
+    if weight is None:
+        return slope.sum()
+    if slope.dim() == 2 and len(weight) == 1:
+        return (slope.sum(0) * weight[0].abs()).sum()
+    return (slope * weight.abs()).sum()
 
 
 def _scratch(like: Tensor, dtype: torch.dtype) -> list[Tensor]:

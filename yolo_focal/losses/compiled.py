@@ -8,8 +8,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from yolo_focal.losses.chunked import as_rows, run_chunked
-from yolo_focal.losses.pieces import SPECIAL_EXPONENTS, Formula, Pair, Terms, ValueAndGradient, scaled
+from yolo_focal.losses.chunked import Outcome, as_rows, run_chunked
+from yolo_focal.losses.pieces import (
+    SPECIAL_EXPONENTS,
+    Formula,
+    Pair,
+    Terms,
+    cross_entropy_slope,
+    logistic_pieces,
+    scaled,
+)
 
 __all__ = ["run_compiled"]
 
@@ -18,15 +26,26 @@ _unusable = False
 
 
 def _dense(
-    pair: Pair, logits: Tensor, targets: Tensor, weight: Tensor | None, terms: Terms, elementwise: bool
-) -> ValueAndGradient:
+    pair: Pair,
+    logits: Tensor,
+    targets: Tensor,
+    weight: Tensor | None,
+    terms: Terms,
+    elementwise: bool,
+    slopes: bool,
+) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
     dtype = torch.promote_types(logits.dtype, torch.float32)
-    value, gradient = scaled(pair(logits.to(dtype), targets.to(dtype), **terms), weight)
-    return ValueAndGradient(value.to(logits.dtype) if elementwise else value.sum(), gradient)
+    pieces, t = logistic_pieces(logits.to(dtype)), targets.to(dtype)
+    value, gradient = scaled(pair(pieces, t, **terms), weight)
+    stock = own = None
+    if slopes:
+        slope = cross_entropy_slope(pieces, t, terms["pos_weight"])
+        stock, own = (slope if weight is None else slope * weight).abs().sum(), gradient.abs().sum()
+    return value.to(logits.dtype) if elementwise else value.sum(), gradient, stock, own
 
 
 @functools.cache
-def _compiled_dense() -> Callable[..., tuple[Tensor, Tensor]]:
+def _compiled_dense() -> Callable[..., tuple[Tensor, Tensor, Tensor | None, Tensor | None]]:
     return torch.compile(_dense, dynamic=True)
 
 
@@ -38,11 +57,15 @@ def run_compiled(
     *,
     elementwise: bool,
     gradient: bool,
-) -> tuple[Tensor, Tensor | None]:
+    slopes: bool,
+) -> Outcome:
     """Like `run_chunked`, which also takes over, after one warning, where compilation is not possible."""
     global _unusable
+    eagerly = functools.partial(
+        run_chunked, formula, logits, targets, terms, elementwise=elementwise, gradient=gradient, slopes=slopes
+    )
     if _unusable or not logits.numel():
-        return run_chunked(formula, logits, targets, terms, elementwise=elementwise, gradient=gradient)
+        return eagerly()
     dtype = torch.promote_types(logits.dtype, torch.float32)
 
     def operand(term: Any) -> Any:
@@ -55,10 +78,16 @@ def run_compiled(
     operands = {name: operand(term) for name, term in rows.terms.items()}
     weight = operands.pop("weight")
     try:
-        result, slope = _compiled_dense()(formula.pair, rows.logits, rows.targets, weight, operands, elementwise)
+        result, derivative, stock, own = _compiled_dense()(
+            formula.pair, rows.logits, rows.targets, weight, operands, elementwise, slopes
+        )
     except RuntimeError as error:  # the base of all failures of the compiler stack
         _unusable = True
         reason = str(error).strip().partition("\n")[0]
         warnings.warn(f"torch.compile is not usable here, losses run eagerly instead: {reason}", stacklevel=2)
-        return run_chunked(formula, logits, targets, terms, elementwise=elementwise, gradient=gradient)
-    return result.view(logits.shape) if elementwise else result, slope.view(logits.shape)
+        return eagerly()
+    return Outcome(
+        result.view(logits.shape) if elementwise else result,
+        derivative.view(logits.shape),
+        None if stock is None or own is None else torch.stack((stock, own)),
+    )

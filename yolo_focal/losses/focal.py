@@ -1,12 +1,11 @@
 """Sigmoid focal loss, for hard and soft targets."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
-from yolo_focal.losses.module import Alpha, SigmoidLoss, as_alpha, as_exponent
+from yolo_focal.losses.module import Alpha, Gain, SigmoidLoss, as_alpha, as_exponent
 from yolo_focal.losses.pieces import (
+    BackgroundPieces,
     Factor,
     Formula,
     LogisticPieces,
@@ -15,7 +14,6 @@ from yolo_focal.losses.pieces import (
     background,
     balance,
     cross_entropy,
-    logistic_pieces,
     modulate,
 )
 from yolo_focal.losses.run import evaluate
@@ -38,21 +36,24 @@ def miss(pieces: LogisticPieces, t: Tensor) -> Factor:
 
 
 def _pair(
-    x: Tensor, t: Tensor, *, gamma: float | Tensor, alpha: float | Tensor | None, pos_weight: Tensor | None
+    pieces: LogisticPieces,
+    t: Tensor,
+    *,
+    gamma: float | Tensor,
+    alpha: float | Tensor | None,
+    pos_weight: Tensor | None,
 ) -> ValueAndGradient:
-    pieces = logistic_pieces(x)
     return modulate(cross_entropy(pieces, t, pos_weight), miss(pieces, t), gamma, balance(t, alpha))
 
 
 def _background(
-    x: Tensor,
-    scratch: Sequence[Tensor],
+    pieces: BackgroundPieces,
     *,
     gamma: float,
     alpha: float | Tensor | None,
     pos_weight: Tensor | None,
 ) -> ValueAndGradient:
-    return background(x, scratch, gamma, None if alpha is None else 1 - alpha)
+    return background(pieces, gamma, None if alpha is None else 1 - alpha)
 
 
 FOCAL = Formula("focal", _pair, _background)
@@ -109,5 +110,6 @@ class FocalLoss(SigmoidLoss):
         reduction: str | None = None,
         weight: Tensor | None = None,
         pos_weight: Tensor | None = None,
+        gain: Gain = 1.0,
     ):
-        super().__init__(loss_fcn, gamma, alpha, reduction=reduction, weight=weight, pos_weight=pos_weight)
+        super().__init__(loss_fcn, gamma, alpha, reduction=reduction, weight=weight, pos_weight=pos_weight, gain=gain)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from yolo_focal.losses.module import Alpha, SigmoidLoss, as_alpha, as_exponent
-from yolo_focal.losses.pieces import Formula, Terms, ValueAndGradient, cross_entropy, logistic_pieces
+from yolo_focal.losses.pieces import Formula, LogisticPieces, Terms, ValueAndGradient, cross_entropy
 from yolo_focal.losses.run import evaluate
 from yolo_focal.losses.varifocal import VARIFOCAL, focus_negatives
 
@@ -12,9 +12,13 @@ __all__ = ["MATCHABILITY", "MatchabilityAwareLoss", "matchability_aware_loss"]
 
 
 def _pair(
-    x: Tensor, t: Tensor, *, gamma: float | Tensor, alpha: float | Tensor | None, pos_weight: Tensor | None
+    pieces: LogisticPieces,
+    t: Tensor,
+    *,
+    gamma: float | Tensor,
+    alpha: float | Tensor | None,
+    pos_weight: Tensor | None,
 ) -> ValueAndGradient:
-    pieces = logistic_pieces(x)
     positive = t > 0
     # Through log t, because 1 - t^gamma would cancel for the best matches; log1p for the same reason.
     log_target = torch.where(positive, gamma * torch.where(t > 0.5, torch.log1p(t - 1), torch.log(t)), -torch.inf)

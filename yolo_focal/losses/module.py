@@ -2,18 +2,20 @@
 
 import math
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
 from yolo_focal.errors import ConfigError
 from yolo_focal.losses.pieces import Formula, Terms
-from yolo_focal.losses.run import REDUCTIONS, evaluate
+from yolo_focal.losses.run import REDUCTIONS, Measured, evaluate, measure
 
-__all__ = ["Alpha", "SigmoidLoss", "as_alpha", "as_exponent", "as_fraction", "describe"]
+__all__ = ["AUTO", "Alpha", "Gain", "SigmoidLoss", "as_alpha", "as_exponent", "as_fraction", "as_gain", "describe"]
 
 Alpha = float | Sequence[float] | Tensor | None
+Gain = float | Literal["auto"]
+AUTO: Gain = "auto"
 
 
 def as_exponent(name: str, value: float) -> float:
@@ -47,6 +49,11 @@ def as_alpha(alpha: Alpha) -> float | Tensor | None:
     return None if alpha < 0 else float(alpha)
 
 
+def as_gain(gain: Gain) -> Gain:
+    """`gain` as a finite float >= 0, or "auto"; else ConfigError."""
+    return AUTO if isinstance(gain, str) and gain == AUTO else as_exponent("gain, if it is not auto,", gain)
+
+
 def describe(alpha: float | Tensor | None) -> str:
     """`alpha` in a few characters, as it stands in a criterion's repr."""
     if isinstance(alpha, Tensor):
@@ -68,6 +75,10 @@ class SigmoidLoss(nn.Module):
         reduction: none, mean or sum; where it is not given, that of `loss_fcn`.
         weight: factor on the loss, broadcast against the logits.
         pos_weight: factor on the positive term of the cross-entropy, broadcast against the logits.
+        gain: factor on the result. "auto": in each call the one with which the loss pulls at its logits as strongly
+            as binary cross-entropy with the same `weight` and `pos_weight` would,
+            sum |d BCE / d x| / sum |d F / d x| over all logits of the call (detached; 1 where F has no derivative), so
+            that the loss only redistributes the gradient of the cross-entropy.
 
     Shapes: logits and targets (..., classes), targets in [0, 1]; the result has the same shape, or () if reduced.
 
@@ -89,8 +100,10 @@ class SigmoidLoss(nn.Module):
         reduction: str | None = None,
         weight: Tensor | None = None,
         pos_weight: Tensor | None = None,
+        gain: Gain = 1.0,
     ):
         super().__init__()
+        self.gain = as_gain(gain)
         wrapped = nn.BCEWithLogitsLoss() if loss_fcn is None else loss_fcn
         if not isinstance(wrapped, nn.BCEWithLogitsLoss):
             raise ConfigError(f"loss_fcn must be an nn.BCEWithLogitsLoss, got {wrapped!r}; gamma is the next argument")
@@ -115,7 +128,15 @@ class SigmoidLoss(nn.Module):
 
     def forward(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """The loss of logits `inputs` against `targets` in [0, 1], both of one shape."""
-        return evaluate(self.formula, inputs, targets, self.reduction, self.weight, self.terms())
+        if self.gain == AUTO:
+            measured = self.measured(inputs, targets)
+            return measured.loss * measured.gain.to(measured.loss.dtype)
+        loss = evaluate(self.formula, inputs, targets, self.reduction, self.weight, self.terms())
+        return loss if self.gain == 1 else loss * self.gain
+
+    def measured(self, inputs: Tensor, targets: Tensor) -> Measured:
+        """The loss without its gain, and what gain="auto" is made of."""
+        return measure(self.formula, inputs, targets, self.reduction, self.weight, self.terms())
 
     def extra_repr(self) -> str:
         """The hyperparameters."""

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 __all__ = [
+    "BackgroundPieces",
     "BackgroundPair",
     "Factor",
     "Formula",
@@ -21,8 +22,10 @@ __all__ = [
     "Terms",
     "ValueAndGradient",
     "background",
+    "background_pieces",
     "balance",
     "cross_entropy",
+    "cross_entropy_slope",
     "logistic_pieces",
     "modulate",
     "saturate",
@@ -41,10 +44,10 @@ class ValueAndGradient(NamedTuple):
 
 
 Pair = Callable[..., ValueAndGradient]
-"""`(x, t, **terms)`, in float32 or float64 and left unchanged, to the loss and its derivative in x."""
+"""`(pieces, t, **terms)`, in float32 or float64 and left unchanged, to the loss and its derivative in x."""
 
 BackgroundPair = Callable[..., ValueAndGradient]
-"""`(x, scratch, **terms)` to what the pair gives where every target is 0, written into `scratch`."""
+"""`(pieces, **terms)` to what the pair gives where every target is 0, written over the `BackgroundPieces`."""
 
 SCRATCH_TENSORS = 4
 
@@ -95,6 +98,19 @@ class LogisticPieces(NamedTuple):
     minus_log_q: Tensor
 
 
+class BackgroundPieces(NamedTuple):
+    """What a logit gives where the target is 0: the saturated logit, softplus(x) = -log q, q and p.
+
+    Four of the SCRATCH_TENSORS, to be written over: on a CPU an element-wise loss spends more time on fresh memory
+    than on its mathematics.
+    """
+
+    x: Tensor
+    softplus: Tensor
+    q: Tensor
+    p: Tensor
+
+
 def saturate(x: Tensor) -> Tensor:
     """Bring infinite logits to ±1e30, so that 0 * inf never appears; NaN stays NaN."""
     return x.clamp(-1e30, 1e30)
@@ -143,11 +159,16 @@ def cross_entropy(
     `rest` is 1 - t where that is known better than by the subtraction.
     """
     positive = t if pos_weight is None else t * pos_weight
-    rest = 1 - t if rest is None else rest
-    return ValueAndGradient(
-        torch.addcmul(positive * pieces.minus_log_p, rest, pieces.minus_log_q),
-        torch.addcmul(rest * pieces.p, positive, pieces.q, value=-1),
-    )
+    value = torch.addcmul(positive * pieces.minus_log_p, 1 - t if rest is None else rest, pieces.minus_log_q)
+    return ValueAndGradient(value, cross_entropy_slope(pieces, t, pos_weight, rest))
+
+
+def cross_entropy_slope(
+    pieces: LogisticPieces, t: Tensor, pos_weight: Tensor | None, rest: Tensor | None = None
+) -> Tensor:
+    """The derivative of `cross_entropy` alone."""
+    positive = t if pos_weight is None else t * pos_weight
+    return torch.addcmul((1 - t if rest is None else rest) * pieces.p, positive, pieces.q, value=-1)
 
 
 def modulate(
@@ -183,30 +204,38 @@ def scaled(pair: ValueAndGradient, factor: float | Tensor | None) -> ValueAndGra
     return pair if factor is None else ValueAndGradient(pair.value.mul_(factor), pair.gradient.mul_(factor))
 
 
-def background(
-    x: Tensor, scratch: Sequence[Tensor], gamma: float, factor: float | Tensor | None = None, epsilon: float = 0.0
-) -> ValueAndGradient:
-    """The function p^gamma (softplus(x) + epsilon p) times `factor`, and its derivative.
+def background_pieces(x: Tensor, scratch: Sequence[Tensor], left_out: Tensor | None = None) -> BackgroundPieces:
+    """The pieces of `x`, written into `scratch`: SCRATCH_TENSORS of its shape, float32 or float64.
 
-    Most of the family is that at target 0, with epsilon 0.
-
-    Written into `scratch`, SCRATCH_TENSORS tensors of the shape of `x` in float32 or float64, the derivative into the
-    last: on a CPU an element-wise loss spends more time on fresh memory than on its mathematics.
+    The elements at `left_out`, positions in the flattened `x`, are taken as -1e30: their p, loss and derivative are 0.
     """
-    finite, exp_x, q, p = scratch
-    torch.clamp(x.to(finite.dtype), -1e30, 1e30, out=finite)
+    saturated, exp_x, q, p = scratch
+    torch.clamp(x.to(saturated.dtype), -1e30, 1e30, out=saturated)
+    if left_out is not None:
+        saturated.view(-1).index_fill_(0, left_out, -1e30)
     # exp(x) stops short of overflow, where p has long been 1; there softplus(x) is x, which the maximum gives.
-    torch.clamp_max(finite, math.log(torch.finfo(finite.dtype).max) - 2, out=exp_x).exp_()
+    torch.clamp_max(saturated, math.log(torch.finfo(saturated.dtype).max) - 2, out=exp_x).exp_()
     torch.add(exp_x, 1, out=q).reciprocal_()
     torch.mul(exp_x, q, out=p)
-    softplus = torch.maximum(exp_x.log1p_(), finite, out=exp_x)
+    softplus = torch.maximum(exp_x.log1p_(), saturated, out=exp_x)
+    return BackgroundPieces(saturated, softplus, q, p)
+
+
+def background(
+    pieces: BackgroundPieces, gamma: float, factor: float | Tensor | None = None, epsilon: float = 0.0
+) -> ValueAndGradient:
+    """The function p^gamma (softplus(x) + epsilon p) times `factor`, and its derivative, which takes the place of p.
+
+    Most of the family is that at target 0, with epsilon 0.
+    """
+    x, loss, q, p = pieces
     if gamma in SPECIAL_EXPONENTS:
-        modulation = (torch.sqrt(p, out=finite) if gamma == 1.5 else finite.copy_(p)).mul_(p)
+        modulation = (torch.sqrt(p, out=x) if gamma == 1.5 else x.copy_(p)).mul_(p)
     else:
-        modulation = finite.sub_(softplus).mul_(gamma).exp_()
+        modulation = x.sub_(loss).mul_(gamma).exp_()
     if factor is not None:
         modulation.mul_(factor)
-    loss, slope = softplus, p
+    slope = p
     if epsilon:
         loss.add_(p, alpha=epsilon)
         slope.addcmul_(p, q, value=epsilon)

@@ -1,21 +1,21 @@
 """Poly-1 focal loss: the leading term of the focal loss's expansion in 1 - p_t, reweighted."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor, nn
 
 from yolo_focal.errors import ConfigError
 from yolo_focal.losses.focal import miss
-from yolo_focal.losses.module import Alpha, SigmoidLoss, as_alpha, as_exponent
+from yolo_focal.losses.module import Alpha, Gain, SigmoidLoss, as_alpha, as_exponent
 from yolo_focal.losses.pieces import (
+    BackgroundPieces,
     Formula,
+    LogisticPieces,
     Terms,
     ValueAndGradient,
     background,
     balance,
     cross_entropy,
-    logistic_pieces,
     modulate,
 )
 from yolo_focal.losses.run import evaluate
@@ -24,7 +24,7 @@ __all__ = ["POLY", "PolyLoss", "poly_loss"]
 
 
 def _pair(
-    x: Tensor,
+    pieces: LogisticPieces,
     t: Tensor,
     *,
     gamma: float | Tensor,
@@ -32,7 +32,6 @@ def _pair(
     epsilon: float | Tensor,
     pos_weight: Tensor | None,
 ) -> ValueAndGradient:
-    pieces = logistic_pieces(x)
     loss, factor = cross_entropy(pieces, t, pos_weight), miss(pieces, t)
     u = epsilon * factor.size
     # l + epsilon u takes the place of l: u^gamma times it is the focal loss plus epsilon u^(gamma + 1).
@@ -41,15 +40,14 @@ def _pair(
 
 
 def _background(
-    x: Tensor,
-    scratch: Sequence[Tensor],
+    pieces: BackgroundPieces,
     *,
     gamma: float,
     alpha: float | Tensor | None,
     epsilon: float,
     pos_weight: Tensor | None,
 ) -> ValueAndGradient:
-    return background(x, scratch, gamma, None if alpha is None else 1 - alpha, epsilon)
+    return background(pieces, gamma, None if alpha is None else 1 - alpha, epsilon)
 
 
 POLY = Formula("poly", _pair, _background)
@@ -118,8 +116,9 @@ class PolyLoss(SigmoidLoss):
         reduction: str | None = None,
         weight: Tensor | None = None,
         pos_weight: Tensor | None = None,
+        gain: Gain = 1.0,
     ):
-        super().__init__(loss_fcn, gamma, alpha, reduction=reduction, weight=weight, pos_weight=pos_weight)
+        super().__init__(loss_fcn, gamma, alpha, reduction=reduction, weight=weight, pos_weight=pos_weight, gain=gain)
         self.epsilon = _as_epsilon(epsilon)
 
     def terms(self) -> dict[str, Any]:

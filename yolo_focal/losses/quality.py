@@ -13,7 +13,6 @@ from yolo_focal.losses.pieces import (
     ValueAndGradient,
     balance,
     cross_entropy,
-    logistic_pieces,
     modulate,
 )
 from yolo_focal.losses.run import evaluate
@@ -38,9 +37,13 @@ def _distance(pieces: LogisticPieces, t: Tensor) -> Factor:
 
 
 def _pair(
-    x: Tensor, t: Tensor, *, gamma: float | Tensor, alpha: float | Tensor | None, pos_weight: Tensor | None
+    pieces: LogisticPieces,
+    t: Tensor,
+    *,
+    gamma: float | Tensor,
+    alpha: float | Tensor | None,
+    pos_weight: Tensor | None,
 ) -> ValueAndGradient:
-    pieces = logistic_pieces(x)
     return modulate(cross_entropy(pieces, t, pos_weight), _distance(pieces, t), gamma, balance(t, alpha))
 
 

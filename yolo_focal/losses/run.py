@@ -3,24 +3,48 @@
 import os
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from yolo_focal.errors import ConfigError, YoloFocalError
-from yolo_focal.losses.chunked import run_chunked
+from yolo_focal.losses.chunked import Outcome, run_chunked
 from yolo_focal.losses.compiled import run_compiled
 from yolo_focal.losses.pieces import Formula, Terms
 
-__all__ = ["BACKENDS", "REDUCTIONS", "backend", "evaluate", "fuse", "set_backend"]
+__all__ = ["BACKENDS", "Measured", "REDUCTIONS", "backend", "evaluate", "fuse", "measure", "set_backend"]
 
 REDUCTIONS = ("none", "mean", "sum")
 BACKENDS = ("auto", "compile", "eager", "triton")
 BACKEND_VARIABLE = "YOLO_FOCAL_BACKEND"
 
-Run = Callable[..., tuple[Tensor, Tensor | None]]
+Run = Callable[..., Outcome]
 Backward = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+class Measured(NamedTuple):
+    """A loss, and how strongly it and the cross-entropy in its place pull at the logits: each a detached scalar.
+
+    Attributes:
+        loss: the loss, reduced as it was asked for.
+        stock: sum over all logits of |derivative| of the cross-entropy, with its weights; scaled as the reduction does.
+        own: the same of the loss.
+    """
+
+    loss: Tensor
+    stock: Tensor
+    own: Tensor
+
+    @property
+    def gain(self) -> Tensor:
+        """Stock / own: the factor with which the loss pulls as much as the cross-entropy; 1 where own is 0.
+
+        It is as the normaliser of the normalised focal loss (Sofiiuk et al., AdaptIS, 2019, appendix A), which
+        divides by the sum of the focal weights instead.
+        """
+        ratio = self.stock / self.own
+        return torch.where((self.own > 0) & ratio.isfinite(), ratio, 1.0)
 
 
 def backend() -> str:
@@ -72,6 +96,33 @@ def evaluate(
         ConfigError: shapes differ, the reduction is unknown, logits are not floating, or targets require a gradient.
         YoloFocalError: a second derivative is asked for.
     """
+    return _run(formula, logits, targets, reduction, weight, terms, slopes=False)[0]
+
+
+def measure(
+    formula: Formula,
+    logits: Tensor,
+    targets: Tensor,
+    reduction: str,
+    weight: Tensor | None = None,
+    terms: Terms | None = None,
+) -> Measured:
+    """The same, with the sums of absolute derivatives, from one pass; they are there without autograd too."""
+    loss, slopes = _run(formula, logits, targets, reduction, weight, terms, slopes=True)
+    assert slopes is not None
+    return Measured(loss, *slopes.unbind())
+
+
+def _run(
+    formula: Formula,
+    logits: Tensor,
+    targets: Tensor,
+    reduction: str,
+    weight: Tensor | None,
+    terms: Terms | None,
+    *,
+    slopes: bool,
+) -> tuple[Tensor, Tensor | None]:
     check_operands(logits, targets, reduction)
     if logits.shape != targets.shape:
         raise ConfigError(
@@ -80,7 +131,7 @@ def evaluate(
     terms = {**(terms or {}), "weight": weight}
     scale = 1 / max(logits.numel(), 1) if reduction == "mean" else 1.0
     run, backward = _choose(formula, logits, terms)
-    return fuse(partial(run, elementwise=reduction == "none"), logits, targets, scale, backward)
+    return fuse(partial(run, elementwise=reduction == "none", slopes=slopes), logits, targets, scale, backward)
 
 
 def check_operands(logits: Tensor, targets: Tensor, reduction: str) -> None:
@@ -101,8 +152,8 @@ def _choose(formula: Formula, logits: Tensor, terms: Terms) -> tuple[Run, Backwa
             return kernel
     run = run_compiled if name == "compile" else run_chunked
 
-    def execute(logits: Tensor, targets: Tensor, *, elementwise: bool, gradient: bool) -> tuple[Tensor, Tensor | None]:
-        return run(formula, logits, targets, terms, elementwise=elementwise, gradient=gradient)
+    def execute(logits: Tensor, targets: Tensor, **wanted: bool) -> Outcome:
+        return run(formula, logits, targets, terms, **wanted)
 
     return execute, None
 
@@ -116,12 +167,15 @@ def _triton_kernel(formula: Formula, logits: Tensor, terms: Terms) -> tuple[Run,
     return None if kernel is None else (kernel.run, kernel.backward)
 
 
-def fuse(run: Run, logits: Tensor, targets: Tensor, scale: float = 1.0, backward: Backward | None = None) -> Tensor:
+def fuse(
+    run: Run, logits: Tensor, targets: Tensor, scale: float = 1.0, backward: Backward | None = None
+) -> tuple[Tensor, Tensor | None]:
     """Make `scale` times the result of `run` differentiable in the logits, with the gradient that `run` gives.
 
+    Its slopes come second, times `scale` too; they have no gradient.
+
     Args:
-        run: `(logits, targets, gradient=whether wanted)` to the result and the gradient, which may be None where
-            `backward` is given.
+        run: `(logits, targets, gradient=whether wanted)` to the outcome, without a gradient where `backward` is given.
         logits: what the result is differentiated in.
         targets: passed on.
         scale: factor on result and gradient.
@@ -129,22 +183,34 @@ def fuse(run: Run, logits: Tensor, targets: Tensor, scale: float = 1.0, backward
     """
     if not (torch.is_grad_enabled() and logits.requires_grad):
         with torch.no_grad():
-            result = run(logits, targets, gradient=False)[0]
-            return result if scale == 1 else result * scale
-    fused: Tensor = _Fused.apply(logits, targets, run, scale, backward)
+            return _scaled(run(logits, targets, gradient=False), scale)
+    fused: tuple[Tensor, Tensor | None] = _Fused.apply(logits, targets, run, scale, backward)
     return fused
+
+
+def _scaled(outcome: Outcome, scale: float) -> tuple[Tensor, Tensor | None]:
+    result, _, slopes = outcome
+    if scale == 1:
+        return result, slopes
+    return result * scale, None if slopes is None else slopes * scale
 
 
 class _Fused(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, targets: Tensor, run: Run, scale: float, backward: Backward | None) -> Tensor:
-        result, ctx.gradient = run(logits, targets, gradient=True)
+    def forward(
+        ctx: Any, logits: Tensor, targets: Tensor, run: Run, scale: float, backward: Backward | None
+    ) -> tuple[Tensor, Tensor | None]:
+        outcome = run(logits, targets, gradient=True)
+        ctx.gradient = outcome.gradient
         ctx.save_for_backward(logits, targets)
         ctx.dtype, ctx.run, ctx.scale, ctx.backward_kernel = logits.dtype, run, scale, backward
-        return result if scale == 1 else result * scale
+        result, slopes = _scaled(outcome, scale)
+        if slopes is not None:
+            ctx.mark_non_differentiable(slopes)
+        return result, slopes
 
     @staticmethod
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, upstream: Tensor, _: Tensor | None) -> tuple[Tensor | None, ...]:
         if not torch.is_grad_enabled():
             return _Fused.gradient(ctx, upstream), None, None, None, None
         with torch.no_grad():
@@ -162,7 +228,7 @@ class _Fused(torch.autograd.Function):
         # The stored gradient is scaled in place and given away; another backward over the same graph computes it anew.
         gradient, ctx.gradient = ctx.gradient, None
         if gradient is None:
-            gradient = ctx.run(*ctx.saved_tensors, gradient=True)[1]
+            gradient = ctx.run(*ctx.saved_tensors, gradient=True).gradient
         scaled: Tensor = gradient.mul_(factor).to(ctx.dtype)
         return scaled
 

@@ -1,20 +1,31 @@
 """Softmax focal loss, for classes that exclude each other."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
 from yolo_focal.errors import ConfigError
-from yolo_focal.losses.module import Alpha, as_alpha, as_exponent, as_fraction, describe
+from yolo_focal.losses.chunked import Outcome
+from yolo_focal.losses.module import AUTO, Alpha, Gain, as_alpha, as_exponent, as_fraction, as_gain, describe
 from yolo_focal.losses.pieces import saturate
-from yolo_focal.losses.run import REDUCTIONS, check_operands, fuse
+from yolo_focal.losses.run import REDUCTIONS, Measured, check_operands, fuse
 
 __all__ = ["SoftmaxFocalLoss", "softmax_focal_loss"]
 
 
-def _value_and_gradient(
-    x: Tensor, label: Tensor, gamma: float, factor: Tensor, label_smoothing: float
-) -> tuple[Tensor, Tensor]:
-    """Loss (rows,) and derivative (rows, classes) of `factor` (1 - p_y)^gamma l for logits `x` (rows, classes)."""
+class _Rows(NamedTuple):
+    """Loss (rows,), its derivative (rows, classes), and that of the cross-entropy in its place."""
+
+    value: Tensor
+    gradient: Tensor
+    stock: Tensor
+
+
+def _focal_rows(
+    x: Tensor, label: Tensor, gamma: float, alpha: Tensor, weights: Tensor, label_smoothing: float
+) -> _Rows:
+    """alpha_y (1 - p_y)^gamma l for logits `x` (rows, classes); `alpha` and `weights` are (classes,)."""
     log_p = torch.log_softmax(saturate(x), 1)
     is_label = torch.zeros_like(log_p, dtype=torch.bool).scatter_(1, label[:, None], True)
     # log(1 - p_y) as the sum of the other probabilities: 1 - p_y itself is 0 for a confident prediction.
@@ -24,13 +35,17 @@ def _value_and_gradient(
     log_p = torch.where(is_label & (u < 0.5), torch.log1p(-u), log_p)
     p = log_p.exp()
     p_label = p.gather(1, label[:, None])
-    smooth = label_smoothing / x.shape[1]
-    target = torch.where(is_label, 1 - label_smoothing + smooth, smooth)
-    loss = -(target * log_p).sum(1, keepdim=True)
-    slope = torch.where(is_label, label_smoothing - smooth - u, p - smooth)
+    # The target is w_c ((1 - s) [c = y] + s / C), so that l = -sum_c target_c log p_c.
+    smooth = weights * (label_smoothing / x.shape[1])
+    others = torch.where(is_label, 0.0, smooth)
+    of_label = weights[label][:, None] * (1 - label_smoothing) + smooth[label][:, None]
+    loss = -(torch.where(is_label, of_label, others) * log_p).sum(1, keepdim=True)
+    of_others = others.sum(1, keepdim=True)
+    mass = of_label + of_others
+    slope = torch.where(is_label, of_others - mass * u, mass * p - smooth)
     slope_of_log_u = torch.where(is_label, -p, p_label * (log_p - log_u).clamp_max(0).exp())
-    modulation = factor[:, None] * torch.exp(gamma * log_u)
-    return (modulation * loss)[:, 0], modulation * (slope + gamma * slope_of_log_u * loss)
+    modulation = alpha[label][:, None] * torch.exp(gamma * log_u)
+    return _Rows((modulation * loss)[:, 0], modulation * (slope + gamma * slope_of_log_u * loss), slope)
 
 
 def softmax_focal_loss(
@@ -46,8 +61,9 @@ def softmax_focal_loss(
 ) -> Tensor:
     """Cross-entropy over classes that exclude each other, scaled down by (1 - p_y)^gamma.
 
-    F = alpha_y w_y (1 - p_y)^gamma l, with p = softmax(x), label y and l = -sum_c t_c log p_c, where t is one-hot, or
-    (1 - s) one-hot + s / C with label smoothing s. gamma = 0 without alpha is `nn.functional.cross_entropy`.
+    F = alpha_y (1 - p_y)^gamma l, with p = softmax(x), label y and l = -sum_c w_c t_c log p_c, where t is one-hot, or
+    (1 - s) one-hot + s / C with label smoothing s. gamma = 0 without alpha is `nn.functional.cross_entropy`, also with
+    `weight`, `label_smoothing` and both.
 
     Args:
         inputs: logits x, shape (N, C) or (N, C, ...), any floating dtype; computed in float32 at least.
@@ -65,9 +81,25 @@ def softmax_focal_loss(
 
     Source: Lin et al., Focal Loss for Dense Object Detection, 2017, with the softmax's p_y.
     """
+    return _run(inputs, targets, alpha, gamma, reduction, ignore_index, label_smoothing, weight, slopes=False)[0]
+
+
+def _run(
+    inputs: Tensor,
+    targets: Tensor,
+    alpha: Alpha,
+    gamma: float,
+    reduction: str,
+    ignore_index: int,
+    label_smoothing: float,
+    weight: Tensor | None,
+    *,
+    slopes: bool,
+) -> tuple[Tensor, Tensor | None]:
     gamma = as_exponent("gamma", gamma)
     label_smoothing = as_fraction("label_smoothing", label_smoothing)
-    classes = _check(inputs, targets, reduction)
+    targets = _class_indices(inputs, targets, reduction)
+    classes = inputs.shape[1]
     kept = targets != ignore_index
     outside = targets[kept & ((targets < 0) | (targets >= classes))]
     if len(outside):
@@ -81,25 +113,26 @@ def softmax_focal_loss(
         total = weights[targets[kept]].sum().item()
         normaliser = total if total > 0 else 1.0
 
-    def run(logits: Tensor, targets: Tensor, *, gradient: bool) -> tuple[Tensor, Tensor | None]:
+    def run(logits: Tensor, targets: Tensor, *, gradient: bool) -> Outcome:
         x = logits.movedim(1, -1)[kept].to(factor.dtype)
-        label = targets[kept]
-        value, slope = _value_and_gradient(x, label, gamma, (factor * weights)[label], label_smoothing)
+        rows = _focal_rows(x, targets[kept], gamma, factor, weights, label_smoothing)
+        sums = torch.stack((rows.stock.abs().sum(), rows.gradient.abs().sum())) if slopes else None
         derivative = None
         if gradient:
             derivative = torch.zeros_like(logits, dtype=x.dtype)
-            derivative.movedim(1, -1)[kept] = slope
+            derivative.movedim(1, -1)[kept] = rows.gradient
         if reduction != "none":
-            return value.sum(), derivative
+            return Outcome(rows.value.sum(), derivative, sums)
         values = torch.zeros(targets.shape, dtype=logits.dtype, device=logits.device)
-        values[kept] = value.to(logits.dtype)
-        return values.unsqueeze(1), derivative
+        values[kept] = rows.value.to(logits.dtype)
+        return Outcome(values.unsqueeze(1), derivative, sums)
 
-    result = fuse(run, inputs, targets, 1 / normaliser)
-    return result.squeeze(1) if reduction == "none" else result
+    result, sums = fuse(run, inputs, targets, 1 / normaliser)
+    return result.squeeze(1) if reduction == "none" else result, sums
 
 
-def _check(inputs: Tensor, targets: Tensor, reduction: str) -> int:
+def _class_indices(inputs: Tensor, targets: Tensor, reduction: str) -> Tensor:
+    """The targets as int64, which indexing takes."""
     check_operands(inputs, targets, reduction)
     expected = (*inputs.shape[:1], *inputs.shape[2:])
     if inputs.dim() < 2 or targets.shape != expected:
@@ -107,9 +140,9 @@ def _check(inputs: Tensor, targets: Tensor, reduction: str) -> int:
             f"softmax focal loss takes logits (N, C, ...) and class indices (N, ...), "
             f"got {tuple(inputs.shape)} and {tuple(targets.shape)}"
         )
-    if targets.is_floating_point() or targets.dtype == torch.bool:
+    if targets.is_floating_point() or targets.is_complex() or targets.dtype == torch.bool:
         raise ConfigError(f"targets of the softmax focal loss must be integer class indices, got {targets.dtype}")
-    return inputs.shape[1]
+    return targets.long()
 
 
 def _per_class(name: str, value: float | Tensor | None, inputs: Tensor, classes: int) -> Tensor:
@@ -124,7 +157,8 @@ def _per_class(name: str, value: float | Tensor | None, inputs: Tensor, classes:
 class SoftmaxFocalLoss(nn.Module):
     """`softmax_focal_loss` as a criterion, to stand where `nn.CrossEntropyLoss` does; `gamma` may be changed later.
 
-    It has no parameters and leaves nothing in the state dict.
+    It has no parameters and leaves nothing in the state dict. `gain` is a factor on the result; "auto": that with which
+    the sum of |derivative| over all logits of the call is the cross-entropy's, as in `SigmoidLoss`.
     """
 
     weight: Tensor | None
@@ -138,8 +172,10 @@ class SoftmaxFocalLoss(nn.Module):
         ignore_index: int = -100,
         label_smoothing: float = 0.0,
         reduction: str = "mean",
+        gain: Gain = 1.0,
     ):
         super().__init__()
+        self.gain = as_gain(gain)
         if reduction not in REDUCTIONS:
             raise ConfigError(f"reduction must be one of {', '.join(REDUCTIONS)}, got {reduction!r}")
         self.gamma = as_exponent("gamma", gamma)
@@ -151,15 +187,29 @@ class SoftmaxFocalLoss(nn.Module):
 
     def forward(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """The loss of logits (N, C, ...) against class indices (N, ...)."""
-        return softmax_focal_loss(
+        if self.gain == AUTO:
+            measured = self.measured(inputs, targets)
+            return measured.loss * measured.gain.to(measured.loss.dtype)
+        loss = self._run(inputs, targets, slopes=False)[0]
+        return loss if self.gain == 1 else loss * self.gain
+
+    def measured(self, inputs: Tensor, targets: Tensor) -> Measured:
+        """The loss without its gain, and what gain="auto" is made of."""
+        loss, slopes = self._run(inputs, targets, slopes=True)
+        assert slopes is not None
+        return Measured(loss, *slopes.unbind())
+
+    def _run(self, inputs: Tensor, targets: Tensor, *, slopes: bool) -> tuple[Tensor, Tensor | None]:
+        return _run(
             inputs,
             targets,
             self.alpha,
             self.gamma,
             self.reduction,
-            ignore_index=self.ignore_index,
-            label_smoothing=self.label_smoothing,
-            weight=self.weight,
+            self.ignore_index,
+            self.label_smoothing,
+            self.weight,
+            slopes=slopes,
         )
 
     def extra_repr(self) -> str:

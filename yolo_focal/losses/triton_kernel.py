@@ -12,6 +12,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from yolo_focal.losses.chunked import Outcome
 from yolo_focal.losses.pieces import Formula, Terms
 
 __all__ = ["Kernel", "kernel_for"]
@@ -79,21 +80,23 @@ def _value_and_gradient(x, t, positive, negative, pos_weight, gamma, LOSS: tl.co
     else:
         value = balance * value
         gradient = balance * gradient
-    return value, gradient
+    return value, gradient, slope
 
 
 @triton.jit  # type: ignore[untyped-decorator]
 def _kernel(  # type: ignore[no-untyped-def]
     logits_pointer,
     targets_pointer,
-    factors_pointer,  # (3, classes): factor on positives, factor on negatives, pos_weight
+    factors_pointer,  # (4, classes): factor on positives, factor on negatives, pos_weight, weight
     upstream_pointer,
     out_pointer,
+    sums_pointer,  # (3, programs): of the value, of |derivative| of the cross-entropy and of the loss
     count,
     classes,
     gamma,
     LOSS: tl.constexpr,
     OUT: tl.constexpr,  # what is written: "sum" (one number a program), "value" or "gradient"
+    SLOPES: tl.constexpr,  # whether the last two sums are written
     UPSTREAM_IS_SCALAR: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
@@ -106,9 +109,14 @@ def _kernel(  # type: ignore[no-untyped-def]
     positive = tl.load(factors_pointer + column)
     negative = tl.load(factors_pointer + classes + column)
     pos_weight = tl.load(factors_pointer + 2 * classes + column)
-    value, gradient = _value_and_gradient(x, t, positive, negative, pos_weight, gamma, LOSS)
+    value, gradient, stock = _value_and_gradient(x, t, positive, negative, pos_weight, gamma, LOSS)
+    if SLOPES:
+        weight = tl.load(factors_pointer + 3 * classes + column)
+        programs = tl.num_programs(0)
+        tl.store(sums_pointer + programs + program, tl.sum(tl.where(inside, tl.abs(stock * weight), 0.0), 0))
+        tl.store(sums_pointer + 2 * programs + program, tl.sum(tl.where(inside, tl.abs(gradient), 0.0), 0))
     if OUT == "sum":
-        tl.store(out_pointer + program, tl.sum(tl.where(inside, value, 0.0), 0))
+        tl.store(sums_pointer + program, tl.sum(tl.where(inside, value, 0.0), 0))
     elif OUT == "value":
         tl.store(out_pointer + index, value, mask=inside)
     else:
@@ -126,26 +134,31 @@ class Kernel(NamedTuple):
     gamma: float
     factors: Tensor
 
-    def run(
-        self, logits: Tensor, targets: Tensor, *, elementwise: bool, gradient: bool
-    ) -> tuple[Tensor, Tensor | None]:
+    def run(self, logits: Tensor, targets: Tensor, *, elementwise: bool, gradient: bool, slopes: bool) -> Outcome:
         """The loss for each element in the dtype of the logits, or its sum in float32; the gradient comes later."""
-        if elementwise:
-            values = torch.empty_like(logits, memory_format=torch.contiguous_format)
-            self._launch(logits, targets, None, values, "value")
-            return values, None
         # Sums of programs in a fixed order: the same input gives the same result, bit for bit.
-        sums = torch.zeros(triton.cdiv(logits.numel(), BLOCK), device=logits.device)
-        self._launch(logits, targets, None, sums, "sum")
-        return sums.sum(), None
+        sums = torch.zeros(3, triton.cdiv(logits.numel(), BLOCK), device=logits.device)
+        values = torch.empty_like(logits, memory_format=torch.contiguous_format) if elementwise else sums
+        self._launch(logits, targets, None, values, sums, "value" if elementwise else "sum", slopes)
+        totals = sums.sum(1)
+        return Outcome(values if elementwise else totals[0], None, totals[1:] if slopes else None)
 
     def backward(self, logits: Tensor, targets: Tensor, upstream: Tensor) -> Tensor:
         """The gradient times `upstream`, which is a scalar or has the shape of the logits."""
         gradient = torch.empty_like(logits, memory_format=torch.contiguous_format)
-        self._launch(logits, targets, upstream, gradient, "gradient")
+        self._launch(logits, targets, upstream, gradient, upstream, "gradient", False)
         return gradient
 
-    def _launch(self, logits: Tensor, targets: Tensor, upstream: Tensor | None, out: Tensor, what: str) -> None:
+    def _launch(
+        self,
+        logits: Tensor,
+        targets: Tensor,
+        upstream: Tensor | None,
+        out: Tensor,
+        sums: Tensor,
+        what: str,
+        slopes: bool,
+    ) -> None:
         count = logits.numel()
         if count == 0:
             return
@@ -155,11 +168,13 @@ class Kernel(NamedTuple):
             self.factors,
             out if upstream is None else upstream.contiguous(),
             out,
+            sums,
             count,
             self.factors.shape[1],
             self.gamma,
             LOSS=self.loss,
             OUT=what,
+            SLOPES=slopes,
             UPSTREAM_IS_SCALAR=upstream is not None and upstream.dim() == 0,
             BLOCK=BLOCK,
         )
@@ -189,7 +204,7 @@ def kernel_for(formula: Formula, logits: Tensor, terms: Terms) -> Kernel | None:
         positive, negative = torch.ones_like(alpha), alpha
     elif terms.get("alpha") is None:
         negative = alpha
-    columns = (positive * weight, negative * weight, pos_weight)
+    columns = (positive * weight, negative * weight, pos_weight, weight)
     classes = max(column.numel() for column in columns)
     factors = torch.stack([column.expand(classes) for column in columns])
     return Kernel(loss, float(terms.get("gamma", 0.0)), factors)

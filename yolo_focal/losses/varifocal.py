@@ -1,12 +1,11 @@
 """Varifocal loss: positives weighted by their target quality, only negatives focused."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
-from yolo_focal.losses.module import Alpha, SigmoidLoss, as_alpha, as_exponent
+from yolo_focal.losses.module import Alpha, Gain, SigmoidLoss, as_alpha, as_exponent
 from yolo_focal.losses.pieces import (
+    BackgroundPieces,
     Factor,
     Formula,
     LogisticPieces,
@@ -14,7 +13,6 @@ from yolo_focal.losses.pieces import (
     ValueAndGradient,
     background,
     cross_entropy,
-    logistic_pieces,
     modulate,
 )
 from yolo_focal.losses.run import evaluate
@@ -40,21 +38,24 @@ def focus_negatives(
 
 
 def _pair(
-    x: Tensor, t: Tensor, *, gamma: float | Tensor, alpha: float | Tensor | None, pos_weight: Tensor | None
+    pieces: LogisticPieces,
+    t: Tensor,
+    *,
+    gamma: float | Tensor,
+    alpha: float | Tensor | None,
+    pos_weight: Tensor | None,
 ) -> ValueAndGradient:
-    pieces = logistic_pieces(x)
     return focus_negatives(pieces, cross_entropy(pieces, t, pos_weight), t > 0, t, gamma, alpha)
 
 
 def _background(
-    x: Tensor,
-    scratch: Sequence[Tensor],
+    pieces: BackgroundPieces,
     *,
     gamma: float,
     alpha: float | Tensor | None,
     pos_weight: Tensor | None,
 ) -> ValueAndGradient:
-    return background(x, scratch, gamma, alpha)
+    return background(pieces, gamma, alpha)
 
 
 VARIFOCAL = Formula("vfl", _pair, _background)
@@ -109,5 +110,6 @@ class VarifocalLoss(SigmoidLoss):
         reduction: str | None = None,
         weight: Tensor | None = None,
         pos_weight: Tensor | None = None,
+        gain: Gain = 1.0,
     ):
-        super().__init__(loss_fcn, gamma, alpha, reduction=reduction, weight=weight, pos_weight=pos_weight)
+        super().__init__(loss_fcn, gamma, alpha, reduction=reduction, weight=weight, pos_weight=pos_weight, gain=gain)
