@@ -1,6 +1,7 @@
 """Training arguments: what is accepted, what is refused, and with which words."""
 
 import math
+import re
 
 import pytest
 
@@ -18,8 +19,8 @@ def test_the_plugin_is_off_by_default():
 
 
 def test_focal_true_gives_the_documented_defaults():
-    """Gamma 1.5, alpha 0.25, gain 1, both branches."""
-    assert read_config({"focal": True}) == FocalConfig("focal", 1.5, 0.25, 1.0, "both")
+    """Gamma 1.5, alpha 0.25, a gain per batch, both branches."""
+    assert read_config({"focal": True}) == FocalConfig("focal", 1.5, 0.25, "auto", "both")
 
 
 @pytest.mark.parametrize("name", [name for name in KEYS if name != "focal"])
@@ -59,7 +60,9 @@ def test_alpha_minus_one_is_off_and_a_list_becomes_a_tuple():
         ("fl_alpha", 1.5, "fl_alpha must be a number between 0 and 1, -1 (off), a list"),
         ("fl_alpha", [], "fl_alpha must be a number between 0 and 1, -1 (off), a list"),
         ("fl_alpha", [0.5, 2], "with one such number per class, or auto, got [0.5, 2]"),
-        ("fl_gain", -0.1, "fl_gain must be a number >= 0"),
+        ("fl_gain", -0.1, "fl_gain must be a number > 0, or auto, got -0.1"),
+        ("fl_gain", 0, "fl_gain must be a number > 0, or auto, got 0"),
+        ("fl_cooldown", 1.5, "fl_cooldown must be a number between 0 and 1, got 1.5"),
         ("fl_loss", "foo", "fl_loss must be one of "),
         ("fl_loss", "fokal", "(did you mean 'focal'?), got 'fokal'"),
         ("fl_branch", "one", "fl_branch must be one of both, one2many, one2one"),
@@ -101,7 +104,30 @@ def test_focal_keys_are_those_that_set_the_loss():
 
 
 def test_the_text_of_a_config_is_what_the_start_line_shows():
-    """Loss, gamma, alpha, and the gain where it is not 1."""
-    assert str(FocalConfig()) == "focal(gamma=1.5, alpha=0.25)"
+    """Loss, gamma, alpha and gain, and what changes them."""
+    assert str(FocalConfig()) == "focal(gamma=1.5, alpha=0.25, gain=auto)"
+    moving = FocalConfig(gain=1.0, warmup=2, cooldown=0.4)
+    assert str(moving) == "focal(gamma=1.5, alpha=0.25, gain=1, warmup=2 epochs, cooldown=0.4 of the epochs)"
+    assert str(FocalConfig(loss="bce")) == "bce()"
     assert str(FocalConfig(loss="qfl", gamma=2, alpha=None, gain=8)) == "qfl(gamma=2, alpha=off, gain=8)"
-    assert str(FocalConfig(alpha=(0.5, 0.25))) == "focal(gamma=1.5, alpha=[0.5, 0.25])"
+    assert str(FocalConfig(alpha=(0.5, 0.25))) == "focal(gamma=1.5, alpha=[0.5, 0.25], gain=auto)"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"fl_warmup": 500, "epochs": 1}, "fl_warmup=500 takes 500 epochs, but the training has epochs=1; lower it"),
+        ({"fl_warmup": 3, "fl_cooldown": 0.8, "epochs": 10}, "fl_warmup=3 fl_cooldown=0.8 takes 11 epochs"),
+        ({"fl_loss": "bce", "fl_cooldown": 0.2}, "fl_cooldown=0.2 cannot act: fl_loss=bce has no gamma; leave it out"),
+    ],
+)
+def test_a_schedule_that_cannot_be_is_refused(given, message):
+    """Warm-up and cool-down have to fit into the epochs, and need a gamma."""
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        read_config(given)
+
+
+def test_a_schedule_that_fits_is_accepted():
+    """Also where the epochs are not known, or set by time."""
+    for given in ({"epochs": 10}, {}, {"epochs": 2, "time": 1.0}):
+        assert read_config({"fl_warmup": 3, "fl_cooldown": 0.7, **given}) is not None

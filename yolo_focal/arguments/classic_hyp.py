@@ -42,7 +42,9 @@ CLASSIC_KEYS: dict[str, ClassicKey] = {
         ClassicKey("cls_pw", "mapped", "cls_pos_weight", "weight of positives; Ultralytics' cls_pw weighs classes"),
         *_mapped("obj", "obj_pw", "anchor_t"),
         ClassicKey("iou_t", "ignored", None, "YOLOv5 itself does not read it"),
-        ClassicKey("fl_gamma", "mapped", "fl_gamma", "0 means off; above, alpha is 0.25 and both criteria are wrapped"),
+        ClassicKey(
+            "fl_gamma", "mapped", "fl_gamma", "0 means off; above, alpha is 0.25, both criteria are wrapped, fl_gain=1"
+        ),
         ClassicKey("label_smoothing", "mapped", "cls_smoothing", "Ultralytics has dropped the old name"),
         *_mapped("hsv_h", "hsv_s", "hsv_v", "degrees", "translate", "scale", "shear", "perspective"),
         *_mapped("flipud", "fliplr", "mosaic", "mixup", "copy_paste"),
@@ -102,6 +104,8 @@ def translate(content: Mapping[str, Any], file: str) -> Translation:
             ignored[name] = key.reason
         elif name != "fl_gamma" or value:
             arguments[key.argument] = value
+    if "fl_gamma" in arguments:
+        arguments["fl_gain"] = 1.0  # YOLOv5 leaves focal loss at its own scale
     if problems:
         raise ConfigError(problems)
     return Translation(arguments, ignored)

@@ -20,10 +20,11 @@ Branch = Literal["both", "one2many", "one2one"]
 Scope = Literal["both", "cls", "obj"]
 Alpha = float | tuple[float, ...] | Literal["auto"] | None
 SAME: Final = "same"  # of an objectness setting: as the class loss has it
-AUTO: Final = "auto"  # of fl_gain and fl_alpha: measured at the start of a training, and numbers from then on
+AUTO: Final = "auto"  # of fl_gain: found in each batch; of fl_alpha: numbers from the start of a training on
 
 
 _NOT_NEGATIVE = number(lambda value: value >= 0, "a number >= 0")
+_POSITIVE = number(lambda value: value > 0, "a number > 0")
 _SHARE = number(lambda value: 0 <= value <= 1, "a number between 0 and 1")
 
 
@@ -57,11 +58,12 @@ _FOCAL_KEYS = (
     ),
     Key(
         "fl_gain",
-        1.0,
-        f"factor on the class loss; {AUTO} matches BCE's gradient on positives, measured once over the first batches",
-        lambda value: None if value == AUTO or _NOT_NEGATIVE(value) is None else f"a number >= 0, or {AUTO}",
+        AUTO,
+        f"factor on the loss; {AUTO}: in each batch the one that gives its gradient the size of BCE's; 1: as published",
+        lambda value: None if value == AUTO or _POSITIVE(value) is None else f"a number > 0, or {AUTO}",
     ),
     Key("fl_warmup", 0.0, "epochs over which gamma grows linearly from 0 to fl_gamma", _NOT_NEGATIVE),
+    Key("fl_cooldown", 0.0, "share of the epochs, at the end, over which gamma falls linearly to 0 (BCE)", _SHARE),
     Key("fl_vfl_alpha", 0.75, "RT-DETR with fl_loss=vfl: weight of negatives in its varifocal loss", _SHARE),
     Key("fl_scope", "both", "anchor detector: the criteria it acts on: both, cls, obj", one_of(Scope.__args__)),  # type: ignore[attr-defined]
     Key(
@@ -102,8 +104,9 @@ class FocalConfig:
         gamma: focusing exponent, >= 0.
         alpha: weight of positives in [0, 1], one per class, None for no balancing, or "auto" until the class
             frequencies are known.
-        gain: factor on the class loss, >= 0, or "auto" until it has been measured.
+        gain: factor on the loss, > 0, or "auto": in each batch the one that gives its gradient the size of BCE's.
         warmup: epochs over which gamma grows linearly from 0, >= 0.
+        cooldown: share of the epochs, at the end, over which gamma falls linearly to 0, in [0, 1].
         varifocal_alpha: weight of negatives in RT-DETR's varifocal loss, in [0, 1].
         branch: the branches of an end-to-end head that get the loss.
         scope: the criteria of an anchor detector that get the loss.
@@ -114,17 +117,27 @@ class FocalConfig:
     loss: str = "focal"
     gamma: float = 1.5
     alpha: Alpha = 0.25
-    gain: float | Literal["auto"] = 1.0
+    gain: float | Literal["auto"] = "auto"
     branch: Branch = "both"
     scope: Scope = "both"
     objectness_gamma: float | Literal["same"] = "same"
     objectness_alpha: Alpha | Literal["same"] = "same"
     warmup: float = 0.0
+    cooldown: float = 0.0
     varifocal_alpha: float = 0.75
 
-    def gamma_at(self, epoch: float) -> float:
-        """Gamma in the epoch with this number, the first being 0: fl_gamma * min(1, epoch / fl_warmup)."""
-        return self.gamma if epoch >= self.warmup else self.gamma * epoch / self.warmup
+    def gamma_at(self, epoch: int, epochs: int) -> float:
+        """Gamma in one epoch: fl_gamma * min(1, epoch / fl_warmup, (epochs - 1 - epoch) / (fl_cooldown * epochs)).
+
+        With a cool-down it is 0 in the last epoch.
+
+        Args:
+            epoch: its number, the first being 0.
+            epochs: of the training.
+        """
+        rise = epoch / self.warmup if self.warmup else 1.0
+        fall = (epochs - 1 - epoch) / (self.cooldown * epochs) if self.cooldown else 1.0
+        return self.gamma * min(1.0, rise, max(fall, 0.0))
 
     def for_objectness(self) -> "FocalConfig":
         """The settings of an anchor detector's objectness loss."""
@@ -150,13 +163,14 @@ class FocalConfig:
             )
 
     def __str__(self) -> str:
-        """As in the start line of a training: `focal(gamma=1.5, alpha=0.25)`."""
+        """As in the start line of a training: `focal(gamma=1.5, alpha=0.25, gain=auto)`."""
         row = LOSS_FACTS[self.loss]
         shown = {
             "gamma": f"{self.gamma:g}" if row.uses_gamma else None,
             "alpha": _alpha_text(self.alpha) if row.uses_alpha else None,
-            "gain": _number_text(self.gain) if self.gain != 1 else None,
+            "gain": None if self.loss == "bce" and self.gain == AUTO else _number_text(self.gain),
             "warmup": f"{self.warmup:g} epochs" if self.warmup else None,
+            "cooldown": f"{self.cooldown:g} of the epochs" if self.cooldown else None,
         }
         return f"{self.loss}({', '.join(f'{name}={text}' for name, text in shown.items() if text is not None)})"
 
@@ -194,14 +208,28 @@ def read_config(arguments: Mapping[str, Any]) -> FocalConfig | None:
                 "needs it on; give focal=True or leave these out"
             )
         return None
-    return _checked({name: arguments.get(name, key.default) for name, key in KEYS.items()})
+    values = {name: arguments.get(name, key.default) for name, key in KEYS.items()}
+    if problems := _schedule_problems(values, arguments):
+        raise ConfigError(problems)
+    return _config(values)
 
 
-def _checked(values: Mapping[str, Any]) -> FocalConfig:
-    if values["fl_warmup"] and not LOSS_FACTS[values["fl_loss"]].uses_gamma:
-        raise ConfigError(
-            f"fl_warmup={values['fl_warmup']:g} cannot act: fl_loss={values['fl_loss']} has no gamma; leave it out"
-        )
+def _schedule_problems(values: Mapping[str, Any], arguments: Mapping[str, Any]) -> list[str]:
+    """What is wrong with fl_warmup and fl_cooldown, where the number of epochs is known also beside it."""
+    moving = {name: values[name] for name in ("fl_warmup", "fl_cooldown") if values[name]}
+    named = " ".join(f"{name}={value:g}" for name, value in moving.items())
+    if moving and not LOSS_FACTS[values["fl_loss"]].uses_gamma:
+        return [f"{named} cannot act: fl_loss={values['fl_loss']} has no gamma; leave it out"]
+    epochs = arguments.get("epochs")
+    if not moving or arguments.get("time") or not is_number(epochs):
+        return []
+    taken = values["fl_warmup"] + values["fl_cooldown"] * epochs
+    if taken <= epochs:
+        return []
+    return [f"{named} takes {taken:g} epochs, but the training has epochs={epochs}; lower it or train longer"]
+
+
+def _config(values: Mapping[str, Any]) -> FocalConfig:
     objectness_gamma, objectness_alpha = values["fl_obj_gamma"], values["fl_obj_alpha"]
     return FocalConfig(
         loss=values["fl_loss"],
@@ -209,6 +237,7 @@ def _checked(values: Mapping[str, Any]) -> FocalConfig:
         alpha=_as_alpha(values["fl_alpha"]),
         gain=AUTO if values["fl_gain"] == AUTO else float(values["fl_gain"]),
         warmup=float(values["fl_warmup"]),
+        cooldown=float(values["fl_cooldown"]),
         varifocal_alpha=float(values["fl_vfl_alpha"]),
         branch=values["fl_branch"],
         scope=values["fl_scope"],

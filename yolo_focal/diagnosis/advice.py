@@ -269,10 +269,10 @@ def _scale(it: Examination) -> Advice | None:
     return Advice(
         "scale",
         "note",
-        f"on positives, {it.diagnosis.other.label} pulls {missing if weaker else 1 / missing:.3g} times "
-        f"{'weaker' if weaker else 'harder'} than what it replaces",
+        f"the gradient of {it.diagnosis.other.label} is {missing if weaker else 1 / missing:.3g} times "
+        f"{'smaller' if weaker else 'larger'} than that of BCE",
         f"the box loss keeps its size, so classes {'lose' if weaker else 'gain'} weight against boxes",
-        f"fl_gain=auto (measured here: {gain:.3g}), or a larger cls=",
+        f"leave fl_gain at auto, which is {gain:.3g} in this batch",
     )
 
 

@@ -207,10 +207,11 @@ def _run_sparse(formula: Formula, rows: Rows, places: Tensor, result: Result) ->
         if result.gradients is not None:
             scratch[-1] = result.gradients.view(shape)[part]  # where the background writes its derivative
         pieces = background_pieces(x, scratch, inside - part.start * width)
-        stock = None if result.slopes is None else _total(pieces.p, weight)
+        # Of target 0 neither derivative is ever below 0. The cross-entropy's is p, over which the loss's is written.
+        sums = [] if result.slopes is None else [_total(pieces.p, weight)]
         pair = formula.background(pieces, **terms)
-        if result.slopes is not None:  # of target 0 neither derivative is ever below 0
-            result.slopes.append(torch.stack((stock, _total(pair.gradient, weight))))
+        if result.slopes is not None:
+            result.slopes.append(torch.stack([*sums, _total(pair.gradient, weight)]))
         result.store_value(part, shape, scaled(pair, weight).value)
     logits, targets = rows.logits.reshape(-1), rows.targets.reshape(-1)
     for some in torch.split(places, CHUNK_ELEMENTS_CPU):

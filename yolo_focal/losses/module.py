@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,7 @@ __all__ = ["AUTO", "Alpha", "Gain", "SigmoidLoss", "as_alpha", "as_exponent", "a
 
 Alpha = float | Sequence[float] | Tensor | None
 Gain = float | Literal["auto"]
-AUTO: Gain = "auto"
+AUTO: Final = "auto"
 
 
 def as_exponent(name: str, value: float) -> float:
@@ -51,7 +51,11 @@ def as_alpha(alpha: Alpha) -> float | Tensor | None:
 
 def as_gain(gain: Gain) -> Gain:
     """`gain` as a finite float >= 0, or "auto"; else ConfigError."""
-    return AUTO if isinstance(gain, str) and gain == AUTO else as_exponent("gain, if it is not auto,", gain)
+    if isinstance(gain, str):
+        if gain != AUTO:
+            raise ConfigError(f"gain must be a finite number >= 0, or {AUTO}, got {gain!r}")
+        return AUTO
+    return as_exponent("gain", gain)
 
 
 def describe(alpha: float | Tensor | None) -> str:
@@ -128,7 +132,7 @@ class SigmoidLoss(nn.Module):
 
     def forward(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """The loss of logits `inputs` against `targets` in [0, 1], both of one shape."""
-        if self.gain == AUTO:
+        if isinstance(self.gain, str):
             measured = self.measured(inputs, targets)
             return measured.loss * measured.gain.to(measured.loss.dtype)
         loss = evaluate(self.formula, inputs, targets, self.reduction, self.weight, self.terms())

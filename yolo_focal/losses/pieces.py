@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 __all__ = [
-    "BackgroundPieces",
     "BackgroundPair",
+    "BackgroundPieces",
     "Factor",
     "Formula",
     "LogisticPieces",

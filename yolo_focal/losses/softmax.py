@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from yolo_focal.errors import ConfigError
 from yolo_focal.losses.chunked import Outcome
-from yolo_focal.losses.module import AUTO, Alpha, Gain, as_alpha, as_exponent, as_fraction, as_gain, describe
+from yolo_focal.losses.module import Alpha, Gain, as_alpha, as_exponent, as_fraction, as_gain, describe
 from yolo_focal.losses.pieces import saturate
 from yolo_focal.losses.run import REDUCTIONS, Measured, check_operands, fuse
 
@@ -187,7 +187,7 @@ class SoftmaxFocalLoss(nn.Module):
 
     def forward(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """The loss of logits (N, C, ...) against class indices (N, ...)."""
-        if self.gain == AUTO:
+        if isinstance(self.gain, str):
             measured = self.measured(inputs, targets)
             return measured.loss * measured.gain.to(measured.loss.dtype)
         loss = self._run(inputs, targets, slopes=False)[0]

@@ -1,7 +1,7 @@
 """Every place of Ultralytics that the plugin reaches, and the switch that puts all patches in or takes them back."""
 
 from yolo_focal.errors import UnsupportedUltralyticsError
-from yolo_focal.ultra import training
+from yolo_focal.ultra import training, training_log
 from yolo_focal.ultra.anchor import registration
 from yolo_focal.ultra.criteria import detection, rtdetr, softmax
 from yolo_focal.ultra.hooks import arguments, checkpoints, child_processes, nms
@@ -16,6 +16,7 @@ PATCHES: tuple[Patch, ...] = (
     *rtdetr.SEAMS,
     *softmax.SEAMS,
     *training.SEAMS,
+    *training_log.SEAMS,
     *training_images.SEAMS,
     *rare_training.SEAMS,
     *checkpoints.SEAMS,

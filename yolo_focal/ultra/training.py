@@ -88,7 +88,7 @@ def _wrap_setup_train(original: Callable[[Any], None]) -> Callable[[Any], None]:
         model = resolve("ultralytics.utils.torch_utils:unwrap_model")(self.model)
         config = read_config(vars(self.args))
         if config is not None:
-            follow_training(self, config)
+            follow_training(self)
         elif anchor_head(model) is None:
             return
         line = start_line(model.init_criterion())  # as the first batch will build it

@@ -68,15 +68,15 @@ def test_scope_says_which_terms_are_wrapped(enabled, scope, changed):
 
 def test_objectness_can_have_its_own_gamma_and_alpha(enabled):
     """fl_obj_gamma and fl_obj_alpha move the objectness term alone."""
-    shared, own = items(fl_gamma=1.5), items(fl_gamma=1.5, fl_obj_gamma=0.5, fl_obj_alpha=-1)
+    shared, own = (items(fl_gamma=1.5, fl_gain=1.0, **more) for more in ({}, {"fl_obj_gamma": 0.5, "fl_obj_alpha": -1}))
     assert own["cls_loss"] == shared["cls_loss"] and own["obj_loss"] > shared["obj_loss"]
-    same = items(fl_gamma=0.5, fl_alpha=-1)
+    same = items(fl_gamma=0.5, fl_alpha=-1, fl_gain=1.0)
     assert own["obj_loss"] == pytest.approx(same["obj_loss"])
 
 
 def test_gain_multiplies_what_is_wrapped(enabled):
     """fl_gain=4 is four times the wrapped terms."""
-    one, four = items(fl_gamma=1.5, fl_scope="obj"), items(fl_gamma=1.5, fl_scope="obj", fl_gain=4.0)
+    one, four = (items(fl_gamma=1.5, fl_scope="obj", fl_gain=gain) for gain in (1.0, 4.0))
     assert four["obj_loss"] == pytest.approx(4 * one["obj_loss"])
     assert four["cls_loss"] == pytest.approx(one["cls_loss"])
 
@@ -162,8 +162,8 @@ def test_the_start_line_says_what_runs(enabled):
     """Both criteria by name and setting, and the gains in YOLOv5's meaning."""
     line = build(MODEL, fl_gamma=1.5, fl_scope="obj").init_criterion().start_line()
     assert line == (
-        "anchor detector: objectness BCE -> focal(gamma=1.5, alpha=0.25), class BCE; gains box 0.05, obj 1, cls 0.5 "
-        "(YOLOv5's meaning)"
+        "anchor detector: objectness BCE -> focal(gamma=1.5, alpha=0.25, gain=auto), class BCE; gains box 0.05, obj 1, "
+        "cls 0.5 (YOLOv5's meaning)"
     )
 
 
@@ -202,26 +202,3 @@ def test_arguments_at_their_defaults_leave_no_trace(enabled):
     """args.yaml and checkpoints carry an anchor argument only where it was set to something else."""
     assert "obj" not in vars(build(MODEL).args)
     assert vars(build(MODEL, obj=2.0).args)["obj"] == 2.0
-
-
-def test_a_measured_gain_is_the_ratio_of_gradients_at_positives(enabled):
-    """fl_gain=auto: norm of BCE's gradient over that of the new loss, each term with its normaliser and gain."""
-    from yolo_focal.ultra.criteria.schedule import GainMeter
-
-    criterion = build(MODEL, fl_gain="auto", fl_gamma=2.0, imgsz=320).init_criterion()
-    meter = criterion.classes.progress.meter = GainMeter()
-    assert criterion.objectness.progress.meter is meter
-    generator = torch.Generator().manual_seed(0)
-    squares = torch.zeros(2)
-    for term, gain, shape in (
-        (criterion.objectness, criterion.gains.objectness, (2, 3, 4, 4)),
-        (criterion.classes, criterion.gains.classes, (6, 3)),
-    ):
-        logits = torch.randn(shape, generator=generator, requires_grad=True)
-        targets = torch.rand(shape, generator=generator) * (torch.rand(shape, generator=generator) < 0.2)
-        term(logits, targets)
-        for index, loss in enumerate((term.stock, term.loss)):
-            (gradient,) = torch.autograd.grad(gain * loss(logits, targets), logits)
-            squares[index] += gradient[targets > 0].square().sum()
-    meter.end_batch(torch.device("cpu"))
-    assert meter.gain == pytest.approx((squares[0] / squares[1]).sqrt().item(), rel=1e-3)

@@ -55,7 +55,7 @@ def test_the_gain_is_a_factor_on_the_class_loss_alone(enabled):
 
 def test_one_alpha_per_class_weighs_each_class_by_its_own(enabled):
     """With alpha 1 for one class and 0.5 for the others, only the first's negatives stop counting."""
-    model = build("yolo11n.yaml", fl_gamma=0.0, fl_alpha=[1.0, 0.5, 0.5])
+    model = build("yolo11n.yaml", fl_gamma=0.0, fl_alpha=[1.0, 0.5, 0.5], fl_gain=1.0)
     criterion = model.init_criterion()
     logits = torch.zeros(1, 7, 3, requires_grad=True)
     criterion.bce(logits, torch.zeros(1, 7, 3)).backward()

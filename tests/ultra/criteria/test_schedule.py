@@ -1,22 +1,16 @@
-"""What changes during a training: the gain that is measured, frozen, saved and restored, and the gamma of a warm-up."""
+"""What changes during a training: gamma, which follows the epochs, and the gain, which follows each batch."""
 
 import copy
-import math
-import multiprocessing
 
 import pytest
 import torch
-import torch.distributed
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.ultra.helpers import Interrupted, interrupt_after, train_quickly
 from yolo_focal.arguments.focal import FocalConfig
-from yolo_focal.errors import ConfigError
 from yolo_focal.ultra.criteria.detection import ClassCriterion
-from yolo_focal.ultra.criteria.schedule import LARGEST_GAIN, GainMeter, Progress
-
-AUTO = FocalConfig(gamma=2.0, alpha=0.25, gain="auto")
+from yolo_focal.ultra.criteria.schedule import Schedule
 
 
 def batch(seed, images=2):
@@ -27,186 +21,106 @@ def batch(seed, images=2):
     return logits, targets
 
 
-def measuring():
-    """A progress that measures, as at the start of a training."""
-    progress = Progress(AUTO)
-    progress.meter = GainMeter()
-    return progress
+def total_gradient(criterion, logits, targets):
+    """Sum of |derivative| by the logits."""
+    logits = logits.clone().requires_grad_()
+    criterion(logits, targets).backward()
+    return logits.grad.double().abs().sum()
 
 
-def squares(x, t, gamma, alpha):
-    """Sums of the squared derivatives of BCE and of focal loss at positives, in float64, by autograd."""
-    x, t = x.double().requires_grad_(), t.double()
-    p = x.sigmoid()
-    bce = -(t * p.log() + (1 - t) * (1 - p).log())
-    focal = (t * alpha + (1 - t) * (1 - alpha)) * (t * (1 - p) + (1 - t) * p) ** gamma * bce
-    return [torch.autograd.grad(loss.sum(), x, retain_graph=True)[0][t > 0].square().sum() for loss in (bce, focal)]
-
-
-def test_the_gain_is_the_ratio_of_gradient_norms_on_positives():
-    """Over several batches and calls, against a float64 reference."""
-    progress = measuring()
-    criterion = ClassCriterion(AUTO, progress=progress)
-    expected = torch.zeros(2, dtype=torch.float64)
+@pytest.mark.parametrize("epoch", [0, 2, 5])
+@pytest.mark.parametrize("weights", [None, torch.tensor([0.5, 1.0, 2.0])])
+def test_auto_matches_the_gradient_of_bce_in_every_batch_and_epoch(epoch, weights):
+    """Against a float64 reference, with class weights, through warm-up and cool-down."""
+    schedule = Schedule()
+    schedule.epoch, schedule.epochs = epoch, 6
+    criterion = ClassCriterion(FocalConfig(gamma=2.0, warmup=2.0, cooldown=0.5), weights, schedule=schedule)
     for seed in range(3):
         logits, targets = batch(seed)
-        criterion(logits.requires_grad_(), targets)
-        progress.meter.end_batch(torch.device("cpu"))
-        expected += torch.stack(squares(logits.detach(), targets, 2.0, 0.25))
-    assert progress.meter.gain == pytest.approx((expected[0] / expected[1]).sqrt().item(), rel=1e-3)
+        p, weight = logits.double().sigmoid(), 1.0 if weights is None else weights.double()
+        expected = (weight * (p - targets)).abs().sum()
+        torch.testing.assert_close(total_gradient(criterion, logits, targets), expected, rtol=1e-5, atol=0)
 
 
-def test_a_ratio_of_hopeless_targets_is_cut():
-    """Targets next to 0 give ratios of hundreds; the gain stays usable."""
-    meter = GainMeter()
-    meter.observe(torch.full((5,), 0.3), torch.full((5,), 0.001))
-    meter.end_batch(torch.device("cpu"))
-    assert meter.ratio == pytest.approx(300, rel=1e-3)
-    assert meter.gain == LARGEST_GAIN == 32
+def test_the_gain_of_the_latest_call_is_there_to_be_logged():
+    """Detached, so that a copy of the criterion can be made."""
+    criterion = ClassCriterion(FocalConfig(gamma=2.0))
+    assert criterion.gain is None
+    logits, targets = batch(0)
+    criterion(logits.requires_grad_(), targets)
+    assert criterion.gain > 1 and not criterion.gain.requires_grad
+    assert copy.deepcopy(criterion).gain == criterion.gain
+    assert not criterion.state_dict()
 
 
-def test_the_measurement_does_not_change_the_gradient():
-    """Logits get the same gradient with and without a meter."""
-    gradients = []
-    for progress in (measuring(), Progress(AUTO)):
-        logits, targets = batch(0)
-        ClassCriterion(AUTO, progress=progress)(logits.requires_grad_(), targets).backward()
-        gradients.append(logits.grad)
-    assert torch.equal(*gradients)
-
-
-def test_the_full_gamma_is_measured_during_the_warmup():
-    """A warm-up does not change the factor."""
-    gains = []
-    for warmup in (0.0, 3.0):
-        progress = measuring()
-        progress.epoch = 0
-        criterion = ClassCriterion(FocalConfig(gamma=2.0, gain="auto", warmup=warmup), progress=progress)
-        criterion(*batch(0))
-        progress.meter.end_batch(torch.device("cpu"))
-        gains.append(progress.meter.gain)
-        assert criterion.loss.gamma == (0 if warmup else 2)
-    assert gains[0] == gains[1] > 1
-
-
-def test_batches_without_objects_do_not_count():
-    """The factor stays 1 and the number of batches 0."""
-    progress = measuring()
-    ClassCriterion(AUTO, progress=progress)(torch.zeros(1, 4, 3), torch.zeros(1, 4, 3))
-    progress.meter.end_batch(torch.device("cpu"))
-    assert (progress.meter.gain, progress.meter.batches) == (1.0, 0)
-
-
-def test_validation_is_not_measured():
-    """Only where gradients are computed."""
-    progress = measuring()
-    with torch.inference_mode():
-        ClassCriterion(AUTO, progress=progress)(*batch(0))
-    progress.meter.end_batch(torch.device("cpu"))
-    assert progress.meter.batches == 0
-
-
-def test_a_loss_without_a_gradient_on_positives_is_refused():
-    """Alpha 0 leaves hard positives without any."""
-    meter = GainMeter()
-    meter.observe(torch.ones(3), torch.zeros(3))
-    meter.end_batch(torch.device("cpu"))
-    with pytest.raises(
-        ConfigError, match="fl_gain=auto cannot be measured: the loss has no gradient on positives; raise"
-    ):
-        _ = meter.gain
+def test_a_number_stays_that_number():
+    """fl_gain=1 is the published scale."""
+    one, four = (ClassCriterion(FocalConfig(gain=gain)) for gain in (1.0, 4.0))
+    torch.testing.assert_close(4 * one(*batch(0)), four(*batch(0)))
+    assert (one.gain, four.gain) == (1, 4)
 
 
 def test_a_copied_criterion_stays_in_the_same_training():
     """NaN recovery copies the model into a new EMA."""
-    progress = measuring()
-    criterion = ClassCriterion(AUTO, progress=progress)
+    schedule = Schedule()
+    criterion = ClassCriterion(FocalConfig(warmup=4.0), schedule=schedule)
     twin = copy.deepcopy(criterion)
-    progress.gain, progress.meter = 7.0, None
-    assert twin.config.gain == criterion.config.gain == 7.0
+    schedule.epoch, schedule.epochs = 2, 10
+    twin(*batch(0))
+    assert twin.loss.gamma == 0.75
 
 
-def test_the_number_is_logged_saved_used_in_validation_and_restored(enabled, tiny_data, tmp_path, caplog):
-    """From the first epoch's end it stands in the arguments, the checkpoint and args.yaml; a resume keeps it."""
-    from ultralytics import YOLO
+def test_auto_stays_a_word_in_arguments_and_checkpoints(enabled, tiny_data, tmp_path):
+    """There is no number to save: a resumed training finds its own in each batch."""
     from ultralytics.utils import YAML
 
-    caplog.set_level("INFO", logger="ultralytics")
-    trainers = []
-    with pytest.raises(Interrupted):
-        train_quickly(
-            tiny_data,
-            tmp_path,
-            callbacks={"on_train_start": trainers.append, "on_fit_epoch_end": interrupt_after(0)},
-            epochs=2,
-            fl_gain="auto",
-        )
-    gain = trainers[0].args.fl_gain
-    assert isinstance(gain, float) and 1 < gain <= LARGEST_GAIN
-    assert sum(f"fl_gain=auto is {gain:g} from here on" in message for message in caplog.messages) == 1
-    assert "over the first 2 batches with objects" in caplog.text
-    assert YAML.load(tmp_path / "run" / "args.yaml")["fl_gain"] == gain
-    last = tmp_path / "run" / "weights" / "last.pt"
-    assert torch.load(last, weights_only=False)["train_args"]["fl_gain"] == gain
-    resumed = YOLO(last)
-    resumed.train(resume=True)
-    criteria = [resumed.trainer.model.criterion.bce, resumed.trainer.ema.ema.criterion.bce]
-    assert [criterion.config.gain for criterion in criteria] == [gain, gain]
-    assert resumed.trainer.args.fl_gain == gain
+    trainer = train_quickly(tiny_data, tmp_path, fl_gamma=1.5)
+    assert trainer.args.fl_gain == "auto"
+    assert YAML.load(tmp_path / "run" / "args.yaml")["fl_gain"] == "auto"
+    assert torch.load(trainer.last, weights_only=False)["train_args"]["fl_gain"] == "auto"
 
 
-def rank(number, world, port, answers):
-    """What one process of a distributed training does, on its own batches."""
-    torch.distributed.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=number, world_size=world)
-    progress = measuring()
-    criterion = ClassCriterion(AUTO, progress=progress)
-    logits, targets = batch(number, images=1 + number)
-    loss = criterion(logits.requires_grad_(), targets)
-    loss.backward()
-    progress.meter.end_batch(torch.device("cpu"))
-    answers.put((number, progress.meter.gain, progress.meter.batches, logits.grad.abs().sum().item()))
-    torch.distributed.destroy_process_group()
+def test_each_term_of_an_anchor_detector_matches_its_own_bce(enabled):
+    """Objectness and class apart, with their weights of positives, level by level."""
+    from tests.ultra.helpers import build
+
+    criterion = build("yolov5n-anchor.yaml", fl_gamma=2.0, imgsz=64, obj_pw=1.5, cls_pos_weight=0.7).init_criterion()
+    for term, pos_weight in ((criterion.objectness, 1.5), (criterion.classes, 0.7)):
+        for seed in range(3):
+            logits, targets = batch(seed)
+            p, t = logits.double().sigmoid(), targets.double()
+            expected = ((1 - t) * p - pos_weight * t * (1 - p)).abs().mean()
+            torch.testing.assert_close(total_gradient(term, logits, targets), expected, rtol=1e-5, atol=0)
 
 
-def test_two_ranks_agree_on_the_gain():
-    """A real process group on CPU: both have the ratio over the union of their batches."""
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    context = multiprocessing.get_context("spawn")
-    answers = context.SimpleQueue()
-    processes = [context.Process(target=rank, args=(number, 2, port, answers)) for number in range(2)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(120)
-    found = sorted(answers.get() for _ in processes)
-    expected = sum(torch.stack(squares(*batch(number, images=1 + number), 2.0, 0.25)) for number in range(2))
-    assert found[0][1] == found[1][1] == pytest.approx(math.sqrt(expected[0] / expected[1]), rel=1e-3)
-    assert [gradient > 0 for *_, gradient in found] == [True, True]
-
-
-def test_an_anchor_detector_is_measured_too(enabled, tiny_data, tmp_path):
-    """One factor for its objectness and its classes, which follow the warm-up as well."""
-    trainer = train_quickly(tiny_data, tmp_path, model="yolov5n-anchor.yaml", fl_gain="auto", fl_warmup=2)
-    criterion = trainer.model.criterion
-    assert isinstance(trainer.args.fl_gain, float) and trainer.args.fl_gain > 1
-    for term in (criterion.objectness, criterion.classes):
-        assert term.config.gain == trainer.args.fl_gain and term.loss.gamma == 0
+@given(
+    gamma=st.floats(0, 5),
+    warmup=st.floats(0, 50),
+    cooldown=st.floats(0, 1),
+    epoch=st.integers(0, 99),
+)
+def test_gamma_rises_and_falls_linearly(gamma, warmup, cooldown, epoch):
+    """From 0 over the warm-up, to 0 in the last epoch over the cool-down, and full between."""
+    config = FocalConfig(gamma=gamma, warmup=warmup, cooldown=cooldown)
+    found = config.gamma_at(epoch, 100)
+    assert 0 <= found <= gamma
+    if epoch >= warmup and epoch <= 99 - 100 * cooldown:
+        assert found == gamma
+    if cooldown:
+        assert config.gamma_at(99, 100) == 0
+    if warmup and not cooldown:
+        assert found == pytest.approx(gamma * min(1, epoch / warmup))
 
 
-@given(gamma=st.floats(0, 5), warmup=st.floats(0.01, 50), epoch=st.integers(0, 100))
-def test_gamma_is_linear_from_0_and_stays(gamma, warmup, epoch):
-    """It is gamma * epoch / warmup before the end of the warm-up, gamma from there on."""
-    expected = gamma * epoch / warmup if epoch < warmup else gamma
-    assert FocalConfig(gamma=gamma, warmup=warmup).gamma_at(epoch) == pytest.approx(expected)
-
-
-def test_without_warmup_gamma_is_constant():
+def test_without_a_schedule_gamma_is_constant():
     """The default."""
-    assert [FocalConfig(gamma=1.5).gamma_at(epoch) for epoch in (0, 1, 99)] == [1.5] * 3
+    assert [FocalConfig(gamma=1.5).gamma_at(epoch, 100) for epoch in (0, 1, 99)] == [1.5] * 3
+
+
+def test_the_cooldown_by_hand():
+    """Five of ten epochs: 1.5 up to the fifth, then 1.2, 0.9, 0.6, 0.3, 0."""
+    found = [FocalConfig(gamma=1.5, cooldown=0.5).gamma_at(epoch, 10) for epoch in range(10)]
+    assert found == pytest.approx([1.5, 1.5, 1.5, 1.5, 1.5, 1.2, 0.9, 0.6, 0.3, 0.0])
 
 
 def recorder(seen):
@@ -237,11 +151,12 @@ def test_gamma_follows_the_epochs_in_training_and_validation_and_through_a_resum
     seen = Seen()
     callbacks = {**recorder(seen), "on_fit_epoch_end": interrupt_after(1)}
     with pytest.raises(Interrupted):
-        train_quickly(tiny_data, tmp_path, callbacks=callbacks, epochs=4, fl_gamma=1.5, fl_warmup=3, val=True)
+        moving = {"fl_gamma": 1.5, "fl_warmup": 2, "fl_cooldown": 0.5}
+        train_quickly(tiny_data, tmp_path, callbacks=callbacks, epochs=4, val=True, **moving)
     resumed = YOLO(tmp_path / "run" / "weights" / "last.pt")
     for event, callback in recorder(seen).items():
         resumed.add_callback(event, callback)
     resumed.train(resume=True)
     assert dict.fromkeys(seen) == dict.fromkeys(
-        (epoch, which, gamma) for epoch, gamma in enumerate([0.0, 0.5, 1.0, 1.5]) for which in ("train", "val")
+        (epoch, which, gamma) for epoch, gamma in enumerate([0.0, 0.75, 0.75, 0.0]) for which in ("train", "val")
     )

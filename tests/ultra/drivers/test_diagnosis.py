@@ -82,7 +82,10 @@ def test_the_gradient_under_bce_is_prediction_minus_target(enabled):
 def test_class_weights_of_ultralytics_show_in_the_weights(enabled):
     """In the stock criterion, which multiplies outside its loss, as in this plugin's, which does inside."""
     weights = torch.tensor([0.5, 1.0, 1.5])
-    for changes, positive, negative in (({}, 1.0, 1.0), ({"fl_gamma": 0.0, "fl_alpha": 0.25}, 0.25, 0.75)):
+    for changes, positive, negative in (
+        ({}, 1.0, 1.0),
+        ({"fl_gamma": 0.0, "fl_alpha": 0.25, "fl_gain": 1.0}, 0.25, 0.75),
+    ):
         model = build("yolo11n.yaml", **changes)
         model.class_weights = weights
         term = sum_by_class(measured(model, batch_of())[0]["class"])
@@ -136,7 +139,9 @@ def test_without_focal_arguments_bce_runs_and_focal_is_a_proposal(examined):
     """The report compares with what focal=True would train, and says that it does not run."""
     diagnosis = examined()
     assert diagnosis.bce.runs and not diagnosis.other.runs and diagnosis.running is diagnosis.bce
-    assert diagnosis.bce.branches == {"class": "BCE"} and diagnosis.other.name == "focal(gamma=1.5, alpha=0.25)"
+    assert (
+        diagnosis.bce.branches == {"class": "BCE"} and diagnosis.other.name == "focal(gamma=1.5, alpha=0.25, gain=auto)"
+    )
     assert diagnosis.bins == 16 and diagnosis.fresh and diagnosis.names == ("light", "dark")
 
 
@@ -158,18 +163,22 @@ def test_the_same_seed_gives_the_same_diagnosis(examined):
 def test_branches_of_an_end_to_end_head_are_told_apart(examined):
     """With fl_branch=one2one, one2many runs BCE."""
     diagnosis = examined("yolo26n.yaml", fl_branch="one2one")
-    assert diagnosis.running.branches == {"one2many": "BCE", "one2one": "focal(gamma=1.5, alpha=0.25)"}
+    assert diagnosis.running.branches == {"one2many": "BCE", "one2one": "focal(gamma=1.5, alpha=0.25, gain=auto)"}
     assert diagnosis.end_to_end and diagnosis.bins is None and diagnosis.other.label == "focal"
 
 
 def test_an_automatic_gain_is_measured_on_the_batch(examined):
     """The gain that is reported in any case is the one that fl_gain=auto then multiplies the class loss with."""
-    plain, matched = examined(fl_gamma=1.5), examined(fl_gamma=1.5, fl_gain="auto")
+    plain, matched = examined(fl_gamma=1.5, fl_gain=1.0), examined(fl_gamma=1.5, fl_gain="auto")
     assert matched.other.matching_gain == plain.other.matching_gain
     assert matched.other.items["cls_loss"] == pytest.approx(
         plain.other.matching_gain * plain.other.items["cls_loss"], rel=1e-5
     )
-    assert f"gain={plain.other.matching_gain:g}" in matched.other.name
+    gradients = [
+        sum(float((term.gradient_positives + term.gradient_negatives).sum()) for term in loss.terms.values())
+        for loss in (matched.bce, matched.other)
+    ]
+    assert gradients[0] == pytest.approx(gradients[1], rel=1e-4)
 
 
 def test_rtdetr_runs_its_own_varifocal_loss_and_ignores_class_weights(examined, tiny_data):
@@ -209,7 +218,7 @@ def test_rtdetr_s_own_loss_adds_up(examined, enabled):
 def test_an_anchor_detector_has_objectness_and_class(examined):
     """Both are measured, each with its own settings, and each adds up to its item."""
     diagnosis = examined("yolov5n-anchor.yaml", fl_gamma=1.5, fl_scope="obj")
-    assert diagnosis.running.branches == {"objectness": "focal(gamma=1.5, alpha=0.25)", "class": "BCE"}
+    assert diagnosis.running.branches == {"objectness": "focal(gamma=1.5, alpha=0.25, gain=auto)", "class": "BCE"}
     for branch, item in (("objectness", "obj_loss"), ("class", "cls_loss")):
         term = diagnosis.other.terms[branch]
         total = term.loss_positives.sum() + term.loss_negatives.sum()

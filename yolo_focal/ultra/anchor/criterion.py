@@ -11,8 +11,8 @@ from yolo_focal.arguments.focal import FocalConfig, read_config
 from yolo_focal.detector.objective import Gains, anchor_objective, level_balance, next_balance, scaled_gains
 from yolo_focal.errors import ConfigError
 from yolo_focal.losses import LOSSES
-from yolo_focal.ultra.criteria.focal_term import FocalTerm, gradient
-from yolo_focal.ultra.criteria.schedule import GainMeter, Progress, progress_of
+from yolo_focal.ultra.criteria.focal_term import FocalTerm
+from yolo_focal.ultra.criteria.schedule import Schedule, schedule_of
 
 __all__ = ["AnchorCriterion", "check_focal"]
 
@@ -46,10 +46,10 @@ class AnchorCriterion:
         self.reference_level = strides.index(16) if 16 in strides else 0
         weights = getattr(model, "class_weights", None)
         on_objectness, on_classes = _by_scope(self.focal)
-        progress = None if self.focal is None else progress_of(model, self.focal)
+        schedule = schedule_of(model)
         weights = None if weights is None else weights.flatten()
-        self.objectness = _criterion(on_objectness, self.config.obj_pw, None, device, progress, self.gains.objectness)
-        self.classes = _criterion(on_classes, self.config.cls_pos_weight, weights, device, progress, self.gains.classes)
+        self.objectness = _criterion(on_objectness, self.config.obj_pw, None, device, schedule)
+        self.classes = _criterion(on_classes, self.config.cls_pos_weight, weights, device, schedule)
 
     def __call__(self, preds: Any, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss of `preds` on `batch`.
@@ -92,44 +92,27 @@ class AnchorCriterion:
         )
 
 
-class MeanTerm(FocalTerm):
-    """A term whose losses are means; its gradients count with its normaliser and gain, but not the level's balance.
-
-    Args:
-        term_gain: factor on the term.
-    """
-
-    def __init__(self, config: FocalConfig, loss: nn.Module, stock: nn.Module, progress: Progress, term_gain: float):
-        super().__init__(config, loss, stock, progress)
-        self.term_gain = term_gain
-
-    def measure(self, meter: GainMeter, logits: Tensor, targets: Tensor) -> None:
-        """Give `meter` both losses' gradients at every entry with a target above 0."""
-        has_positive = (targets > 0).any(-1)
-        share = self.term_gain * has_positive.float().mean()  # the means below are over these rows alone
-        logits, targets = logits[has_positive], targets[has_positive]
-        meter.observe(*(share * gradient(loss, logits, targets)[targets > 0] for loss in (self.stock, self.loss)))
-
-
 def _criterion(
     focal: FocalConfig | None,
     pos_weight: float,
     class_weights: Tensor | None,
     device: torch.device,
-    progress: Progress | None,
-    term_gain: float,
+    schedule: Schedule,
 ) -> nn.Module:
-    """The mean loss of one term: the focal-family loss of `focal`, or BCE where that is None."""
+    """The mean loss of one term: the focal-family loss of `focal`, or BCE where that is None.
+
+    It is called once a level, and with fl_gain=auto has a gain for each: so the levels keep the balance they have under
+    BCE.
+    """
     positives = None if pos_weight == 1 else torch.tensor(pos_weight, device=device)
-    stock = LOSSES["bce"].make(gamma=0.0, alpha=None, weight=class_weights, pos_weight=positives, reduction="mean")
     if focal is None:
-        return stock
+        return LOSSES["bce"].make(gamma=0.0, alpha=None, weight=class_weights, pos_weight=positives, reduction="mean")
     assert not isinstance(focal.alpha, str)  # check_focal has seen to it
     alpha = torch.tensor(focal.alpha, device=device) if isinstance(focal.alpha, tuple) else focal.alpha
     loss = LOSSES[focal.loss].make(
         gamma=focal.gamma, alpha=alpha, weight=class_weights, pos_weight=positives, reduction="mean"
     )
-    return MeanTerm(focal, loss, stock, progress or Progress(focal), term_gain)
+    return FocalTerm(focal, loss, schedule)
 
 
 def _by_scope(focal: FocalConfig | None) -> tuple[FocalConfig | None, FocalConfig | None]:

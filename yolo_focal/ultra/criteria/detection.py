@@ -16,7 +16,7 @@ from yolo_focal.arguments.focal import FocalConfig, read_config
 from yolo_focal.errors import ConfigError, UnsupportedModelError
 from yolo_focal.losses import LOSSES
 from yolo_focal.ultra.criteria.focal_term import FocalTerm
-from yolo_focal.ultra.criteria.schedule import Progress, progress_of
+from yolo_focal.ultra.criteria.schedule import Schedule, schedule_of
 from yolo_focal.ultra.hooks.seam import Seam
 
 __all__ = [
@@ -39,7 +39,7 @@ class ClassCriterion(FocalTerm):
         config: the loss and its settings.
         class_weights: shape (classes,), or None; each multiplies its class's loss (`cls_pw` of Ultralytics).
         device: where per-class numbers are kept.
-        progress: the training it belongs to; None for a criterion outside of any.
+        schedule: that of the training it belongs to; None for a criterion outside of any.
     """
 
     def __init__(
@@ -47,14 +47,12 @@ class ClassCriterion(FocalTerm):
         config: FocalConfig,
         class_weights: Tensor | None = None,
         device: torch.device | None = None,
-        progress: Progress | None = None,
+        schedule: Schedule | None = None,
     ):
         settled = config.settled_alpha
         alpha = torch.tensor(settled, device=device) if isinstance(settled, tuple) else settled
-        make = LOSSES[config.loss].make
-        loss = make(gamma=config.gamma, alpha=alpha, weight=class_weights, reduction="sum")
-        stock = LOSSES["bce"].make(gamma=0.0, alpha=None, weight=class_weights, reduction="sum")
-        super().__init__(config, loss, stock, progress)
+        loss = LOSSES[config.loss].make(gamma=config.gamma, alpha=alpha, weight=class_weights, reduction="sum")
+        super().__init__(config, loss, schedule)
         self.class_weights = class_weights
 
 
@@ -83,7 +81,7 @@ def _wrap_init(original: Callable[..., None]) -> Callable[..., None]:
             )
         config.check_classes(self.nc)
         weights = None if self.class_weights is None else self.class_weights.flatten()
-        self.bce = ClassCriterion(config, weights, self.device, progress_of(model, config))
+        self.bce = ClassCriterion(config, weights, self.device, schedule_of(model))
         self.class_weights = None  # they are inside the sum now; upstream would multiply a second time
 
     return __init__

@@ -3,6 +3,9 @@
 Upstream holds two losses: `vfl` for batches with objects, against a target that is the IoU of the matched box, and
 `fl` for batches without. alpha is not the same in both: in focal loss it weighs positives, in varifocal loss negatives.
 Hence two arguments, `fl_alpha` and `fl_vfl_alpha`. Matching and box losses are left alone.
+
+No cross-entropy is replaced here, and its gradient, many times that of the stock loss, would drown the box losses: so
+fl_gain=auto is 1, the scale that the stock losses have too.
 """
 
 import dataclasses
@@ -12,9 +15,9 @@ from typing import Any
 
 from torch import Tensor
 
-from yolo_focal.arguments.focal import FocalConfig
+from yolo_focal.arguments.focal import AUTO, FocalConfig
 from yolo_focal.ultra.criteria.detection import ClassCriterion, settings_of
-from yolo_focal.ultra.criteria.schedule import progress_of
+from yolo_focal.ultra.criteria.schedule import schedule_of
 from yolo_focal.ultra.hooks.seam import Seam, resolve
 
 __all__ = ["QueryClassCriterion", "SEAMS", "describe_query_criterion"]
@@ -49,10 +52,11 @@ def _losses(model: Any, config: FocalConfig) -> tuple[QueryClassCriterion, Query
     """Those for batches without and with objects; None has the first do both, on hard labels."""
     weights = getattr(model, "class_weights", None)
     device = next(model.parameters()).device
-    progress = progress_of(model, config)
+    schedule = schedule_of(model)
+    config = dataclasses.replace(config, gain=1.0 if config.gain == AUTO else config.gain)
 
     def make(config: FocalConfig) -> QueryClassCriterion:
-        return QueryClassCriterion(config, weights, device, progress)
+        return QueryClassCriterion(config, weights, device, schedule)
 
     if config.loss == "focal":
         return make(config), None

@@ -15,8 +15,8 @@ from yolo_focal.arguments.focal import FocalConfig
 from yolo_focal.losses import LOSSES
 from yolo_focal.losses.softmax import SoftmaxFocalLoss
 from yolo_focal.ultra.criteria.detection import settings_of
-from yolo_focal.ultra.criteria.focal_term import FocalTerm, gradient
-from yolo_focal.ultra.criteria.schedule import GainMeter, Progress, progress_of
+from yolo_focal.ultra.criteria.focal_term import FocalTerm
+from yolo_focal.ultra.criteria.schedule import Schedule, schedule_of
 from yolo_focal.ultra.hooks.seam import Seam, resolve
 
 __all__ = ["ClassificationCriterion", "PixelCriterion", "SEAMS", "describe_softmax_criterion"]
@@ -29,24 +29,16 @@ class SoftmaxTerm(FocalTerm):
 
     Args:
         config: its settings.
-        progress: the training it belongs to.
+        schedule: that of the training it belongs to.
         reduction: mean or sum.
         weight: shape (classes,), or None; a factor on every class.
     """
 
-    def __init__(self, config: FocalConfig, progress: Progress, *, reduction: str, weight: Tensor | None = None):
+    def __init__(self, config: FocalConfig, schedule: Schedule, *, reduction: str, weight: Tensor | None = None):
         alpha = config.alpha if isinstance(config.alpha, tuple) else None
         config = dataclasses.replace(config, loss="softmax", alpha=alpha)
         options: dict[str, Any] = {"ignore_index": IGNORED_PIXEL, "reduction": reduction, "weight": weight}
-        stock = SoftmaxFocalLoss(gamma=0.0, **options)
-        super().__init__(config, SoftmaxFocalLoss(gamma=config.gamma, alpha=alpha, **options), stock, progress)
-
-    def measure(self, meter: GainMeter, logits: Tensor, targets: Tensor) -> None:
-        """Give `meter` both losses' gradients at the logit of every label."""
-        kept = targets != IGNORED_PIXEL
-        logits, targets = logits[kept].float(), targets[kept]
-        label = targets[:, None]
-        meter.observe(*(gradient(loss, logits, targets).gather(1, label) for loss in (self.stock, self.loss)))
+        super().__init__(config, SoftmaxFocalLoss(gamma=config.gamma, alpha=alpha, **options), schedule)
 
 
 class ClassificationCriterion:
@@ -65,17 +57,17 @@ class ClassificationCriterion:
 class PixelCriterion(SoftmaxTerm):
     """Stands in for the cross-entropy of semantic segmentation: the sum over pixels that are not ignored."""
 
-    def __init__(self, config: FocalConfig, progress: Progress, weight: Tensor | None):
-        super().__init__(config, progress, reduction="sum", weight=weight)
+    def __init__(self, config: FocalConfig, schedule: Schedule, weight: Tensor | None):
+        super().__init__(config, schedule, reduction="sum", weight=weight)
         self.register_buffer("weight", weight, persistent=False)  # upstream divides by the weights of the labels
 
 
 class BinaryPixelCriterion(FocalTerm):
     """Stands in for the BCE of binary semantic segmentation: the sum over one logit per pixel."""
 
-    def __init__(self, config: FocalConfig, progress: Progress):
+    def __init__(self, config: FocalConfig, schedule: Schedule):
         loss = LOSSES[config.loss].make(gamma=config.gamma, alpha=config.settled_alpha, reduction="sum")
-        super().__init__(config, loss, nn.BCEWithLogitsLoss(reduction="sum"), progress)
+        super().__init__(config, loss, schedule)
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Gain times the loss of `logits` against `targets` in [0, 1], both (pixels,)."""
@@ -88,7 +80,7 @@ def _wrap_init_criterion(original: Callable[[Any], Any]) -> Callable[[Any], Any]
         config = settings_of(self)
         if config is None:
             return original(self)
-        return ClassificationCriterion(SoftmaxTerm(config, progress_of(self, config), reduction="mean"))
+        return ClassificationCriterion(SoftmaxTerm(config, schedule_of(self), reduction="mean"))
 
     return init_criterion
 
@@ -110,12 +102,12 @@ def _wrap_semantic_init(original: Callable[..., None]) -> Callable[..., None]:
         config = settings_of(model)
         if config is None:
             return
-        progress = progress_of(model, config)
+        schedule = schedule_of(model)
         if self.nc == 1:
-            self.ce = BinaryPixelCriterion(config, progress)
+            self.ce = BinaryPixelCriterion(config, schedule)
         else:
             config.check_classes(self.nc)
-            self.ce = PixelCriterion(config, progress, self.ce.weight)
+            self.ce = PixelCriterion(config, schedule, self.ce.weight)
         self.ce.to(self.device)
 
     return __init__

@@ -33,12 +33,13 @@ OBJECTNESS = "objectness"  # the branch whose logits have no class
 
 
 class _Call(NamedTuple):
-    """One call of a class loss: logits and targets (..., classes), hard labels where it takes them, its result."""
+    """One call of a class loss: logits and targets (..., classes), hard labels where it takes them, result and gain."""
 
     logits: Tensor
     targets: Tensor
     labels: Tensor | None
     output: Tensor
+    gain: float
 
 
 class Recorder(nn.Module):
@@ -63,7 +64,8 @@ class Recorder(nn.Module):
         given = (leaf, targets) if labels is None else (leaf, targets, labels)
         output: Tensor = self.criterion(*given)
         output.retain_grad()
-        self.calls.append(_Call(leaf, targets.detach(), labels, output))
+        gain = self.criterion.gain if isinstance(self.criterion, FocalTerm) else None
+        self.calls.append(_Call(leaf, targets.detach(), labels, output, 1.0 if gain is None else float(gain)))
         return output.clone()  # upstream multiplies it in place, and its own derivative is wanted
 
 
@@ -181,7 +183,7 @@ def _weights(recorders: Sequence[Recorder]) -> tuple[Floats, Floats]:
     loss, columns = _elementwise(recorder.criterion), recorder.columns
     factor = torch.ones(columns, dtype=torch.float64)
     if isinstance(recorder.criterion, FocalTerm):
-        factor *= recorder.criterion.progress.gain
+        factor *= float(np.mean([call.gain for call in recorder.calls] or [1.0]))
     grad = recorder.calls[0].output.grad if recorder.calls else None
     if grad is not None and grad.dim():  # upstream's class weights act outside of the loss, and show in its derivative
         by_class = grad.reshape(-1, columns)[0].double().cpu()

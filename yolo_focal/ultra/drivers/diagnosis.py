@@ -1,6 +1,7 @@
 """What a training would really compute: one batch of its data through its own criterion, under BCE and another loss."""
 
 import contextlib
+import dataclasses
 import logging
 import tempfile
 import time
@@ -10,14 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
-from yolo_focal.arguments.focal import AUTO, KEYS, FocalConfig, read_config
-from yolo_focal.errors import CheckpointError, ConfigError, UnsupportedModelError
+from yolo_focal.arguments.focal import KEYS, FocalConfig, read_config
+from yolo_focal.errors import CheckpointError, UnsupportedModelError
 from yolo_focal.losses.module import SigmoidLoss
 from yolo_focal.ultra.criteria.focal_term import FocalTerm
-from yolo_focal.ultra.criteria.schedule import GainMeter, Progress
 from yolo_focal.ultra.drivers.asked_and_used import PLAIN, check_asked
 from yolo_focal.ultra.drivers.class_gradients import (
     OBJECTNESS,
@@ -32,6 +31,7 @@ from yolo_focal.ultra.hooks.seam import resolve
 
 __all__ = ["BatchLoss", "Diagnosis", "diagnose", "load_for_diagnosis"]
 
+_PLAIN_CONFIG = FocalConfig(loss="bce", gain=1.0)
 _MEASURED = ("DetectionModel", "SegmentationModel", "OBBModel", "RTDETRDetectionModel")
 # One batch in this process and in float32; nothing is trained, validated or plotted.
 _ONE_BATCH = {"workers": 0, "amp": False, "plots": False, "val": False, "save": False, "verbose": False}
@@ -47,8 +47,8 @@ class BatchLoss:
         branches: what acts on each branch, read off the criterion.
         items: the loss items as the trainer prints them, in its order.
         terms: the class terms by branch.
-        matching_gain: `fl_gain` at which the gradient on positives has the norm of the stock loss's, as `fl_gain=auto`
-            measures it; None where there is no loss of this plugin or no positive.
+        matching_gain: `fl_gain` at which the sum of |d total / d logit| is that under BCE: what `fl_gain=auto` takes in
+            this batch; None if there is no loss of this plugin, or none with a gradient.
     """
 
     name: str
@@ -248,13 +248,7 @@ def _predict_once(model: Any) -> None:
 
 
 def _batch_loss(model: Any, batch: dict[str, Any], arguments: Mapping[str, Any], *, runs: bool) -> BatchLoss:
-    config = read_config(arguments)
-    progress = None if config is None else Progress(config)
-    recorders, items = _pass(model, batch, arguments, progress)
-    gain = _matching_gain(recorders, next(model.parameters()).device)
-    if config is not None and progress is not None and config.gain == AUTO and gain is not None:
-        progress.gain = gain
-        recorders, items = _pass(model, batch, arguments, progress)
+    recorders, items = _pass(model, batch, arguments)
     branches = {branch: _in_words(each) for branch, each in recorders.items()}
     return BatchLoss(
         name=", ".join(dict.fromkeys(branches.values())),
@@ -262,37 +256,37 @@ def _batch_loss(model: Any, batch: dict[str, Any], arguments: Mapping[str, Any],
         branches=branches,
         items=items,
         terms={branch: sum_by_class(each) for branch, each in recorders.items()},
-        matching_gain=gain,
+        matching_gain=_matching_gain(recorders),
     )
 
 
 def _pass(
-    model: Any, batch: dict[str, Any], arguments: Mapping[str, Any], progress: Progress | None
+    model: Any, batch: dict[str, Any], arguments: Mapping[str, Any]
 ) -> tuple[dict[str, list[Recorder]], dict[str, float]]:
     """The batch through the criterion that `arguments` build, and backward to the class logits."""
     model.args = resolve("ultralytics.utils:IterableSimpleNamespace")(**arguments)
     model.criterion = model.init_criterion()
     recorders = record_class_terms(model.criterion, model.model[-1].nc)
-    for recorder in (each for several in recorders.values() for each in several):
-        if isinstance(recorder.criterion, FocalTerm) and progress is not None:
-            recorder.criterion.progress = progress  # of this loss alone, not of the training that was prepared
     total, items = model.loss(batch)
     total.sum().backward()
     used = {branch: [each for each in several if each.calls] or several[:1] for branch, several in recorders.items()}
     return used, {name: float(value) for name, value in items.items()}
 
 
-def _matching_gain(recorders: Mapping[str, list[Recorder]], device: torch.device) -> float | None:
-    meter = GainMeter()
+def _matching_gain(recorders: Mapping[str, list[Recorder]]) -> float | None:
+    """The sum of |derivative| of the cross-entropy over that of the loss without its gain, over all terms."""
+    stock = own = 0.0
     for recorder in (each for several in recorders.values() for each in several):
         if isinstance(recorder.criterion, FocalTerm):
             for call in recorder.calls:
-                recorder.criterion.measure(meter, call.logits.detach(), call.targets)
-    meter.end_batch(device)
-    try:
-        return meter.gain if meter.batches else None
-    except ConfigError:  # no gradient on positives: there is no such gain
-        return None
+                assert call.output.grad is not None
+                measured, factor = (
+                    recorder.criterion.loss.measured(call.logits.detach(), call.targets),
+                    call.output.grad,
+                )
+                stock += float(measured.stock * factor.abs())
+                own += float(measured.own * factor.abs())
+    return stock / own if own else None
 
 
 def _in_words(recorders: list[Recorder]) -> str:
@@ -302,7 +296,7 @@ def _in_words(recorders: list[Recorder]) -> str:
 
 
 def _criterion_in_words(criterion: nn.Module) -> str:
-    if isinstance(criterion, FocalTerm) and criterion.config != FocalConfig(loss="bce"):
+    if isinstance(criterion, FocalTerm) and dataclasses.replace(criterion.config, gain=1.0) != _PLAIN_CONFIG:
         return str(criterion.config)
     if isinstance(criterion, FocalTerm | SigmoidLoss | nn.BCEWithLogitsLoss):
         return PLAIN

@@ -96,7 +96,7 @@ def _note_candidates(given: dict[str, Any]) -> None:
         logging.getLogger("ultralytics").warning(
             f"{mean:,.0f} candidates per image reach NMS at conf={given['conf_thres']:g} (usual: below {FLOOD:,}). No "
             "image is lost, but validation is slow. Scores are low and flat: train longer, or refit them with "
-            "`yolo-focal calibrate`; of the focal settings, raise fl_gain or fl_alpha or lower fl_gamma."
+            "`yolo-focal calibrate`; with a focal loss, fl_cooldown=0.4 ends it while training."
         )
 
 
