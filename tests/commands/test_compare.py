@@ -82,7 +82,7 @@ def test_every_trial_is_what_was_asked(undisturbed):
     for row in rows:
         focal = row["configuration"] == "focal"
         assert row["status"] == "finished" and row["images"] == 6
-        assert row["criterion"] == {"class": "focal(gamma=1.5, alpha=0.25)" if focal else "BCE"}
+        assert row["criterion"] == {"class": "focal(gamma=1.5, alpha=0.25, gain=auto)" if focal else "BCE"}
         assert ("fl_gamma" in row["arguments"]) == focal
         assert row["arguments"]["seed"] == row["seed"] and row["arguments"]["epochs"] == 2
 

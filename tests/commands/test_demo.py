@@ -12,7 +12,10 @@ def test_the_demo_reports_both_trainings(small_set, tmp_path, capfd):
     report = (out / "report.md").read_text()
     for label in ("AP", "AP50", "AP rare classes", "AP disc"):
         assert label in printed and f"| {label}" in report
-    assert "BCE against focal(gamma=2, alpha=0.25)" in printed and "BCE against focal(gamma=2, alpha=0.25)" in report
+    assert (
+        "BCE against focal(gamma=2, alpha=0.25, gain=auto)" in printed
+        and "BCE against focal(gamma=2, alpha=0.25, gain=auto)" in report
+    )
     assert (out / "classes.png").read_bytes().startswith(b"\x89PNG")
     assert (out / "bce" / "args.yaml").is_file() and "fl_gamma: 2" in (out / "focal" / "args.yaml").read_text()
     assert "focal" not in (out / "bce" / "args.yaml").read_text().replace(str(out), "")

@@ -64,7 +64,7 @@ def test_the_page_says_what_runs_and_what_dfl_is(doctor, cells, tmp_path):
     code, out, _ = doctor("model=yolo11n.yaml", f"data={cells}", *SMALL, "fl_loss=qfl", "fl_gamma=2")
     assert code == 0
     words = " ".join(out.split())
-    assert "class qfl(gamma=2, alpha=0.25) boxes IoU and DFL over 16 bins" in words
+    assert "class qfl(gamma=2, alpha=0.25, gain=auto) boxes IoU and DFL over 16 bins" in words
     assert "DFL, Distribution Focal Loss, is a box regression loss: it is not focal loss" in words
     assert LOSSES["qfl"].soft_minimiser in words
     text = (tmp_path / "out/doctor.txt").read_text()
@@ -177,4 +177,4 @@ def test_a_long_list_of_alphas_is_shortened_on_the_page_alone(doctor, tmp_path):
     code, out, _ = doctor("model=yolo11n.yaml", "data=shapes", *SMALL, "fl_alpha=auto")
     (words,) = json.loads((tmp_path / "out/doctor.json").read_text())["running"].values()
     shown = out.partition("What runs")[2].splitlines()[2]
-    assert code == 0 and words.count(",") == 10 and shown.count(",") == 4 and shown.endswith(", ...])")
+    assert code == 0 and words.count(",") == 11 and shown.count(",") == 4 and shown.endswith(", ...])")

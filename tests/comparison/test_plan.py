@@ -62,7 +62,7 @@ def test_trials_are_paired_seed_by_seed_in_folders_of_their_own(tmp_path):
 
 
 ASKED = {"data": "d.yaml", "epochs": 3, "seed": 1, "focal": True, "fl_gamma": 2.0}
-RAN = {"class": "focal(gamma=2, alpha=0.25)"}
+RAN = {"class": "focal(gamma=2, alpha=0.25, gain=auto)"}
 
 
 def used(**changes):
@@ -74,13 +74,14 @@ def used(**changes):
 def test_a_training_that_did_what_was_asked_passes():
     """Also one with both branches of an end-to-end head, or only one of them wrapped."""
     check_used(ASKED, used(), RAN)
-    both = {"one2many": "focal(gamma=2, alpha=0.25)", "one2one": "focal(gamma=2, alpha=0.25)"}
+    both = {"one2many": "focal(gamma=2, alpha=0.25, gain=auto)", "one2one": "focal(gamma=2, alpha=0.25, gain=auto)"}
     check_used(ASKED, used(), both)
-    one = {"one2many": "focal(gamma=2, alpha=0.25)", "one2one": "BCE"}
+    one = {"one2many": "focal(gamma=2, alpha=0.25, gain=auto)", "one2one": "BCE"}
     check_used({**ASKED, "fl_branch": "one2many"}, used(fl_branch="one2many"), one)
     check_used({"data": "d.yaml", "cls_pw": 0.5}, {"data": "d.yaml", "cls_pw": 0.5}, {"class": "BCE, classes weighted"})
-    measured = {"class": "focal(gamma=2, alpha=0.25, gain=8.867)"}
-    check_used({**ASKED, "fl_gain": "auto"}, used(fl_gain=8.867), measured)
+    check_used({**ASKED, "fl_gain": 1}, used(fl_gain=1), {"class": "focal(gamma=2, alpha=0.25, gain=1)"})
+    rare = {"rare_sampling": "auto", "rare_paste": 0.5}
+    check_used({"data": "d.yaml", **rare}, {"data": "d.yaml", **rare}, {"class": "BCE"})
 
 
 @pytest.mark.parametrize(
@@ -90,10 +91,11 @@ def test_a_training_that_did_what_was_asked_passes():
         ({"fl_gamma": 1.5}, RAN, "fl_gamma=2.0 was asked for, 1.5 was used"),
         ({"fl_alpha": 0.5}, RAN, "were asked for"),
         ({}, {"class": "BCE"}, "ran"),
-        ({}, {"class": "focal(gamma=1.5, alpha=0.25)"}, "ran"),
+        ({}, {"class": "focal(gamma=1.5, alpha=0.25, gain=auto)"}, "ran"),
         ({}, {"one2many": RAN["class"], "one2one": "BCE"}, "ran"),
         ({}, {"class": RAN["class"] + ", classes weighted"}, "ran"),
         ({}, {}, "never seen running"),
+        ({"rare_paste": 0.5}, RAN, "rare_paste"),
     ],
 )
 def test_a_training_that_did_something_else_is_an_error(changes, ran, phrase):

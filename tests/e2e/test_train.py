@@ -11,7 +11,7 @@ import yaml
 from tests.helpers import run_command_line, run_python
 from tests.ultra.helpers import losses_of
 
-START_LINE = "focal: class BCE -> focal(gamma=1.5, alpha=0.25)"
+START_LINE = "focal: class BCE -> focal(gamma=1.5, alpha=0.25, gain=auto)"
 
 
 def test_training_says_once_what_runs_and_saves_its_settings(trained):

@@ -45,6 +45,12 @@ def test_a_missing_seam_is_named_and_nothing_is_patched(monkeypatch, seam):
     assert fingerprint() == before
 
 
+def test_no_function_has_two_seams():
+    """The second would find the first and take itself for installed."""
+    places = [(seam.owner, seam.name) for seam in SEAMS]
+    assert len(set(places)) == len(places)
+
+
 def _gone():
     """A function that is nothing like the ones upstream."""
 

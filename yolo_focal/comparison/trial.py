@@ -12,6 +12,7 @@ import yaml
 
 import yolo_focal
 from yolo_focal.arguments.focal import AUTO, KEYS, read_config
+from yolo_focal.arguments.rare import read_rare_config
 from yolo_focal.comparison.configurations import CLASS_WEIGHTED
 from yolo_focal.errors import ConfigError
 from yolo_focal.evaluation.evaluation import Evaluation
@@ -126,8 +127,8 @@ def check_used(asked: Mapping[str, Any], used: Mapping[str, Any], criterion: Map
         used: those in its args.yaml.
         criterion: the class criterion of each branch, read off the running training.
     """
-    # The training itself puts numbers in the place of `auto`: from then on these are what was asked.
-    asked = {name: used.get(name, value) if name in KEYS and value == AUTO else value for name, value in asked.items()}
+    if asked.get("fl_alpha") == AUTO:  # the training puts numbers in its place
+        asked = {**asked, "fl_alpha": used.get("fl_alpha")}
     problems = [
         f"{name}={value!r} was asked for, {used.get(name)!r} was used"
         for name, value in asked.items()
@@ -137,6 +138,8 @@ def check_used(asked: Mapping[str, Any], used: Mapping[str, Any], criterion: Map
     plugin_keys = {name: used[name] for name in KEYS if name in used}
     if read_config(plugin_keys) != config:
         problems.append(f"the settings {config or 'BCE'} were asked for, {plugin_keys or 'BCE'} were used")
+    if read_rare_config(used) != read_rare_config(asked):
+        problems.append(f"{read_rare_config(asked) or 'no rare_*'} was asked for, {read_rare_config(used)} was used")
     expected = expected_criterion(list(criterion), config, bool(asked.get(CLASS_WEIGHTED)))
     if dict(criterion) != expected:
         problems.append(f"the criterion {expected} was asked for, {dict(criterion) or 'none'} ran")

@@ -6,7 +6,7 @@ from yolo_focal.ultra.anchor import registration
 from yolo_focal.ultra.criteria import detection, rtdetr, softmax
 from yolo_focal.ultra.hooks import arguments, checkpoints, child_processes, nms
 from yolo_focal.ultra.hooks.seam import Patch
-from yolo_focal.ultra.sampling import rare_training, training_images
+from yolo_focal.ultra.sampling import training_images
 
 __all__ = ["PATCHES", "install", "missing_seams", "uninstall"]
 
@@ -18,7 +18,6 @@ PATCHES: tuple[Patch, ...] = (
     *training.SEAMS,
     *training_log.SEAMS,
     *training_images.SEAMS,
-    *rare_training.SEAMS,
     *checkpoints.SEAMS,
     *nms.SEAMS,
     *registration.PATCHES,

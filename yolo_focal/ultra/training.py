@@ -13,6 +13,7 @@ from yolo_focal.arguments.focal import read_config
 from yolo_focal.arguments.hyp import find_hyp, read_hyp
 from yolo_focal.arguments.rare import read_rare_config
 from yolo_focal.errors import UnsupportedModelError
+from yolo_focal.ultra.anchor.autoanchor import fit_anchors_to_data
 from yolo_focal.ultra.anchor.checks import check_anchor_training, translate_for
 from yolo_focal.ultra.anchor.head import anchor_head
 from yolo_focal.ultra.criteria.schedule import follow_training
@@ -21,7 +22,7 @@ from yolo_focal.ultra.families import check_family, start_line
 from yolo_focal.ultra.hooks.arguments import check_call
 from yolo_focal.ultra.hooks.nms import watch_for_flood
 from yolo_focal.ultra.hooks.seam import Seam, resolve
-from yolo_focal.ultra.sampling.rare_training import check_rare_training
+from yolo_focal.ultra.sampling.rare_training import check_rare_training, show_rare_classes
 
 __all__ = ["SEAMS", "check_training"]
 
@@ -81,6 +82,17 @@ def _wrap_train(original: Callable[..., Any]) -> Callable[..., Any]:
     return train
 
 
+def _wrap_build_train_pipeline(original: Callable[[Any], None]) -> Callable[[Any], None]:
+    @functools.wraps(original)
+    def _build_train_pipeline(self: Any) -> None:
+        original(self)
+        if self.ema is None and not self.resume:  # later calls follow an out-of-memory retry; resumed anchors are fit
+            fit_anchors_to_data(self)
+        show_rare_classes(self)
+
+    return _build_train_pipeline
+
+
 def _wrap_setup_train(original: Callable[[Any], None]) -> Callable[[Any], None]:
     @functools.wraps(original)
     def _setup_train(self: Any) -> None:
@@ -125,6 +137,14 @@ SEAMS = (
         name="val",
         fact="starts a validation outside training",
         wrap=_wrap_val,
+    ),
+    Seam(
+        owner="ultralytics.engine.trainer:BaseTrainer",
+        name="_build_train_pipeline",
+        fact="makes self.train_loader, whose batch_sampler repeats a batch sampler for ever and whose iterator starts "
+        "later, and first runs before self.ema exists",
+        wrap=_wrap_build_train_pipeline,
+        holds=lambda function: list(inspect.signature(function).parameters) == ["self"],
     ),
     Seam(
         owner="ultralytics.engine.trainer:BaseTrainer",

@@ -6,7 +6,7 @@ import sys
 import pytest
 import yaml
 
-from tests.ultra.conftest import arguments, train_quickly
+from tests.ultra.helpers import arguments, train_quickly
 from tests.ultra.sampling.test_training_images import SIZE, write_tail
 from yolo_focal.arguments.rare import RARE_KEYS
 from yolo_focal.errors import ConfigError, UnsupportedModelError

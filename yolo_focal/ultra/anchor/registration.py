@@ -110,18 +110,6 @@ def _wrap_init_criterion(original: Callable[[Any], Any]) -> Callable[[Any], Any]
     return init_criterion
 
 
-def _wrap_build_train_pipeline(original: Callable[[Any], None]) -> Callable[[Any], None]:
-    @functools.wraps(original)
-    def _build_train_pipeline(self: Any) -> None:
-        original(self)
-        if self.ema is None and not self.resume:  # later calls follow an out-of-memory retry; resumed anchors are fit
-            from yolo_focal.ultra.anchor.autoanchor import fit_anchors_to_data
-
-            fit_anchors_to_data(self)
-
-    return _build_train_pipeline
-
-
 def _wrap_export(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def __call__(self: Any, model: Any) -> Any:
@@ -224,13 +212,6 @@ PATCHES: tuple[Patch, ...] = (
         name="init_criterion",
         fact="takes (self) and returns the criterion: (predictions, batch) -> (loss vector, dictionary of items)",
         wrap=_wrap_init_criterion,
-        holds=_parameters("self"),
-    ),
-    Seam(
-        owner="ultralytics.engine.trainer:BaseTrainer",
-        name="_build_train_pipeline",
-        fact="takes (self), builds self.train_loader, and first runs before self.ema exists",
-        wrap=_wrap_build_train_pipeline,
         holds=_parameters("self"),
     ),
     Seam(

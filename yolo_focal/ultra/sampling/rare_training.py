@@ -1,10 +1,8 @@
 """A training with rare_sampling or rare_paste: checked before it starts, and fitted to its data loader."""
 
-import functools
-import inspect
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +13,13 @@ from yolo_focal.arguments.rare import RareConfig, read_rare_config
 from yolo_focal.data.yolo import label_file, read_data_yaml
 from yolo_focal.errors import ConfigError, DataError, UnsupportedModelError
 from yolo_focal.ultra.datasets import data_file, datasets_folder, resolve_data
-from yolo_focal.ultra.hooks.seam import Seam, resolve
+from yolo_focal.ultra.hooks.seam import resolve
 from yolo_focal.ultra.sampling.crops import CropBank, Crops, find_crops
 from yolo_focal.ultra.sampling.draws import EpochBatches, EpochDraws, Stream
 from yolo_focal.ultra.sampling.exposure import Exposure, below_median, expected_exposure, exposure_lines
 from yolo_focal.ultra.sampling.training_images import Pasting, RareImages, attach_to_dataset
 
-__all__ = ["SEAMS", "check_rare_training"]
+__all__ = ["show_rare_classes", "check_rare_training"]
 
 _SAMPLED_TASKS = ("detect", "segment", "pose", "obb", "classify")
 _PASTED_TASKS = ("detect", "segment")
@@ -79,19 +77,14 @@ def _has_no_objects(data_yaml: Path | None) -> bool:
     return not any(file.is_file() and file.stat().st_size for file in files)
 
 
-def _wrap_build_train_pipeline(original: Callable[[Any], None]) -> Callable[[Any], None]:
-    @functools.wraps(original)
-    def _build_train_pipeline(self: Any) -> None:
-        original(self)
-        config = read_rare_config(vars(self.args))
-        if config is not None:
-            _fit_to_loader(self, config)
+def show_rare_classes(trainer: Any) -> None:
+    """Let the trainer's loader draw images as its rare_* arguments ask, and its dataset paste; without them, nothing.
 
-    return _build_train_pipeline
-
-
-def _fit_to_loader(trainer: Any, config: RareConfig) -> None:
-    """Let the trainer's loader draw images as `config` asks, and its dataset paste."""
+    To be called each time after the trainer has made its loader, before the first batch.
+    """
+    config = read_rare_config(vars(trainer.args))
+    if config is None:
+        return
     loader = trainer.train_loader
     dataset = loader.dataset
     names = [str(trainer.data["names"][c]) for c in range(len(trainer.data["names"]))]
@@ -157,14 +150,3 @@ def _start_epoch(trainer: Any) -> None:
     if loader.iterator is not None and trainer.epoch != batches.expected:
         loader.reset()  # a training that recovers from NaN repeats an epoch
     batches.expected = trainer.epoch + 1
-
-
-SEAMS = (
-    Seam(
-        owner="ultralytics.engine.trainer:BaseTrainer",
-        name="_build_train_pipeline",
-        fact="makes train_loader, whose batch_sampler repeats a batch sampler for ever and whose iterator starts later",
-        wrap=_wrap_build_train_pipeline,
-        holds=lambda function: list(inspect.signature(function).parameters) == ["self"],
-    ),
-)
