@@ -177,4 +177,4 @@ def test_a_long_list_of_alphas_is_shortened_on_the_page_alone(doctor, tmp_path):
     code, out, _ = doctor("model=yolo11n.yaml", "data=shapes", *SMALL, "fl_alpha=auto")
     (words,) = json.loads((tmp_path / "out/doctor.json").read_text())["running"].values()
     shown = out.partition("What runs")[2].splitlines()[2]
-    assert code == 0 and words.count(",") == 11 and shown.count(",") == 4 and shown.endswith(", ...])")
+    assert code == 0 and words.count(",") == 11 and shown.count(",") == 5 and ", ...]" in shown

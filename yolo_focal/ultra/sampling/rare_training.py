@@ -19,7 +19,7 @@ from yolo_focal.ultra.sampling.draws import EpochBatches, EpochDraws, Stream
 from yolo_focal.ultra.sampling.exposure import Exposure, below_median, expected_exposure, exposure_lines
 from yolo_focal.ultra.sampling.training_images import Pasting, RareImages, attach_to_dataset
 
-__all__ = ["show_rare_classes", "check_rare_training"]
+__all__ = ["check_rare_training", "show_rare_classes"]
 
 _SAMPLED_TASKS = ("detect", "segment", "pose", "obb", "classify")
 _PASTED_TASKS = ("detect", "segment")
