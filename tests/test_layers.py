@@ -30,7 +30,21 @@ FLOORS = {
     "cli": 7,
     "__main__": 8,
 }
-MAY_KNOW_ULTRALYTICS_INTERNALS = "ultra"
+KNOWS_ULTRALYTICS = PACKAGE / "ultra" / "host.py"
+ROOMS_OF_ULTRA = {  # a room imports from lower floors only
+    "host": 0,
+    "datasets": 1,
+    "hooks": 2,
+    "criteria": 3,
+    "anchor": 4,
+    "sampling": 4,
+    "families": 5,
+    "training_log": 5,
+    "training": 6,
+    "plugin": 7,
+    "command_line": 7,
+    "drivers": 7,
+}
 
 
 def room(path: Path) -> str:
@@ -61,6 +75,26 @@ def test_imports_only_point_down(path):
         parts = module.split(".")
         if parts[0] == "yolo_focal" and len(parts) > 1 and parts[1] in FLOORS and parts[1] != here:
             assert FLOORS[parts[1]] < FLOORS[here] or FLOORS[here] == FLOORS[parts[1]] == 0, f"{here} imports {module}"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_one_file_alone_knows_ultralytics(path):
+    """Every name that is taken from it stands in `ultra/host.py`."""
+    if path != KNOWS_ULTRALYTICS:
+        assert not any(module.split(".")[0] == "ultralytics" for module in imported_modules(path))
+
+
+@pytest.mark.parametrize("path", [p for p in SOURCES if room(p) == "ultra"], ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_the_rooms_of_ultra_are_in_order(path):
+    """Within `ultra/`, too, imports only point down, so that there is no circle."""
+    parts = path.relative_to(PACKAGE / "ultra").parts
+    here = parts[0].removesuffix(".py")
+    if here in ("__init__", "anchor_head"):  # the latter only keeps an old path alive
+        return
+    for module in imported_modules(path):
+        below = module.split(".")[2:3]
+        if module.startswith("yolo_focal.ultra.") and below[0] in ROOMS_OF_ULTRA and below[0] != here:
+            assert ROOMS_OF_ULTRA[below[0]] < ROOMS_OF_ULTRA[here], f"{here} imports {module}"
 
 
 @pytest.mark.parametrize("path", [p for p in SOURCES if room(p) == "losses"], ids=lambda path: path.name)

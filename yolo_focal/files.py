@@ -1,6 +1,7 @@
 """Files that are either whole or absent: written under a temporary name beside their place, then renamed."""
 
 import contextlib
+import itertools
 import json
 import os
 import shutil
@@ -11,7 +12,7 @@ from typing import Any
 
 from yolo_focal.errors import DataError
 
-__all__ = ["new_folder", "replace_file", "write_json", "write_text"]
+__all__ = ["new_folder", "numbered_folder", "replace_file", "write_json", "write_text"]
 
 
 @contextlib.contextmanager
@@ -40,6 +41,15 @@ def write_text(path: Path, content: str) -> None:
 def write_json(path: Path, content: Any) -> None:
     """Write `content` to `path` as indented JSON, whole or not at all; NaN and infinities are refused."""
     write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def numbered_folder(path: Path) -> Path:
+    """`path`, absolute, or where that exists the first of path-2, path-3, ... that does not."""
+    path = path.absolute()
+    if not path.exists():
+        return path
+    numbers = itertools.count(2)
+    return next(each for n in numbers if not (each := path.with_name(f"{path.name}-{n}")).exists())
 
 
 @contextlib.contextmanager

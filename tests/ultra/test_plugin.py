@@ -7,7 +7,8 @@ import pytest
 import yolo_focal
 from yolo_focal.arguments.focal import KEYS
 from yolo_focal.errors import UnsupportedUltralyticsError
-from yolo_focal.ultra.hooks.seam import MARK, Seam, resolve
+from yolo_focal.ultra import host
+from yolo_focal.ultra.hooks.seam import MARK, Seam
 from yolo_focal.ultra.plugin import PATCHES, missing_seams
 
 SEAMS = [patch for patch in PATCHES if isinstance(patch, Seam)]
@@ -18,7 +19,7 @@ def fingerprint():
     from ultralytics.cfg import _YOLO_CLI_COMMAND
     from ultralytics.utils import DEFAULT_CFG, DEFAULT_CFG_DICT
 
-    functions = tuple(getattr(resolve(seam.owner), seam.name) for seam in SEAMS)
+    functions = tuple(getattr(host.take(seam.owner), seam.name) for seam in SEAMS)
     return functions, dict(DEFAULT_CFG_DICT), dict(vars(DEFAULT_CFG)), list(_YOLO_CLI_COMMAND)
 
 
@@ -30,7 +31,7 @@ def test_every_upstream_fact_holds_in_the_installed_version():
 @pytest.mark.parametrize("seam", SEAMS, ids=lambda seam: f"{seam.owner}.{seam.name}")
 def test_a_missing_seam_is_named_and_nothing_is_patched(monkeypatch, seam):
     """Without one of the functions, enabling fails with its name and leaves the others alone."""
-    owner = resolve(seam.owner)
+    owner = host.take(seam.owner)
     monkeypatch.setattr(owner, seam.name, _gone)
     before = fingerprint()
     if seam.missing() is None:  # a seam whose only fact is that the function exists

@@ -9,7 +9,7 @@ from yolo_focal.commands.arguments import Argument, number
 from yolo_focal.evaluation.evaluation import Evaluation
 from yolo_focal.evaluation.model import evaluate_model
 from yolo_focal.evaluation.side_by_side import Row, markdown_table, plain_table, plot_classes, side_by_side
-from yolo_focal.files import write_text
+from yolo_focal.files import numbered_folder, write_text
 from yolo_focal.ultra.drivers.quiet_training import TrainedModel, train_quietly
 
 __all__ = ["ARGUMENTS", "SUMMARY", "passed_through", "run"]
@@ -38,9 +38,7 @@ def run(arguments: dict[str, Any]) -> int:
     chosen = {name: arguments[name] for name in focal_keys(arguments)}
     config = read_config({"focal": True, **chosen})
     assert config is not None
-    from ultralytics.utils.files import increment_path
-
-    out = Path(increment_path(Path(arguments["out"]).absolute()))
+    out = numbered_folder(Path(arguments["out"]))
     started = time.perf_counter()
     settings = {name: arguments[name] for name in ("data", "epochs", "imgsz", "batch", "seed", "device")}
     trained: dict[str, TrainedModel] = {}

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from yolo_focal.commands.arguments import Argument, number
 from yolo_focal.errors import DataError
-from yolo_focal.files import new_folder, write_json, write_text
+from yolo_focal.files import new_folder, numbered_folder, write_json, write_text
 
 if TYPE_CHECKING:  # the layers below load torch and Matplotlib, which `yolo-focal help` does without
     from yolo_focal.data.label_statistics import SplitStatistics
@@ -54,8 +54,6 @@ def run(arguments: dict[str, Any]) -> int:
     from yolo_focal.ultra.drivers.diagnosis import diagnose, load_for_diagnosis
 
     yolo_focal.enable()
-    from ultralytics.utils.files import increment_path
-
     yolo = load_for_diagnosis(arguments["model"])
     dataset = read_data_yaml(find_data_yaml(arguments["data"]), datasets_folder())
     train, val = _statistics(dataset)
@@ -68,7 +66,7 @@ def run(arguments: dict[str, Any]) -> int:
         f"{diagnosis.objects} objects, {diagnosis.imgsz} px, seed {arguments['seed']}"
     )
     text = page(title, examination, advice)
-    out = Path(increment_path(Path(arguments["out"]).absolute()))
+    out = numbered_folder(Path(arguments["out"]))
     with new_folder(out) as folder:
         write_text(folder / "doctor.txt", text + "\n")
         write_json(folder / "doctor.json", document(title, arguments, examination, advice))

@@ -89,9 +89,9 @@ def run(arguments: dict[str, Any]) -> int:
 
 def _source(annotations: str, images: str | None, key: str) -> CocoSource:
     if annotations in COCO_SPLITS:
-        from ultralytics.utils import SETTINGS  # lazily: only COCO 2017 itself has a place of its own
+        from yolo_focal.ultra.datasets import datasets_folder  # only COCO 2017 itself has a place of its own
 
-        folder = Path(SETTINGS["datasets_dir"]) / "coco"
+        folder = datasets_folder() / "coco"
         return CocoSource(fetch_annotations(annotations, folder), folder / "images" / annotations, COCO_SERVER)
     if images is None:
         raise ConfigError(f"{key}= is required with {annotations}: the folder of its images")

@@ -29,12 +29,11 @@ ARGUMENTS = (
 
 def passed_through() -> list[str]:
     """The training arguments of Ultralytics and of this plugin, for all trials."""
-    from ultralytics.utils import DEFAULT_CFG_DICT
-
     import yolo_focal
+    from yolo_focal.ultra.drivers.asked_and_used import known_arguments
 
     yolo_focal.enable()
-    return [name for name in DEFAULT_CFG_DICT if name not in {"mode", "task", *(each.name for each in ARGUMENTS)}]
+    return [name for name in known_arguments() if name not in {"mode", "task", *(each.name for each in ARGUMENTS)}]
 
 
 def run(arguments: dict[str, Any]) -> int:

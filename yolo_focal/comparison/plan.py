@@ -13,12 +13,13 @@ from yolo_focal.comparison.configurations import Configuration
 from yolo_focal.comparison.trial import Trial
 from yolo_focal.data.labels import read_labels
 from yolo_focal.data.yolo import label_file, read_data_yaml
-from yolo_focal.errors import CheckpointError, ConfigError, DataError
+from yolo_focal.errors import ConfigError, DataError
 from yolo_focal.evaluation.buckets import frequency_buckets
 from yolo_focal.evaluation.training_counts import training_counts_from_yolo
 from yolo_focal.files import write_json
 from yolo_focal.ultra.datasets import datasets_folder, resolve_data
 from yolo_focal.ultra.drivers.asked_and_used import check_asked
+from yolo_focal.ultra.drivers.load_model import load_model
 
 __all__ = ["Plan", "Split", "claim_folder", "make_plan"]
 
@@ -155,15 +156,7 @@ def _check_devices(device: Any) -> None:
 
 
 def _load(model: str) -> Any:
-    from ultralytics import YOLO
-
-    try:
-        yolo = YOLO(model)
-    except (OSError, ValueError, ImportError, TypeError) as error:
-        reason = " ".join(str(error).split())
-        raise CheckpointError(
-            f"model={model} cannot be loaded ({reason}); give an architecture such as yolo11n.yaml, or a checkpoint"
-        ) from error
+    yolo = load_model(model)
     if yolo.task not in ("detect", "segment", "pose"):
         raise ConfigError(f"model={model} is for '{yolo.task}', which has no upright boxes to compare; give a detector")
     return yolo

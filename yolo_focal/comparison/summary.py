@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import ultralytics
-
 import yolo_focal
 from yolo_focal.comparison.configurations import BASELINE, Configuration
 from yolo_focal.comparison.journal import Journal
@@ -21,6 +19,7 @@ from yolo_focal.comparison.trial import MATCHES
 from yolo_focal.data.progress_bar import progress_bar
 from yolo_focal.evaluation.matches_file import load_matches
 from yolo_focal.evaluation.matching import ImageMatches
+from yolo_focal.ultra import host
 
 __all__ = ["Summary", "advice", "document", "results_csv", "summarise", "verdict_text"]
 
@@ -160,7 +159,7 @@ def document(summary: Summary) -> dict[str, Any]:
     plan = summary.plan
     return {
         "comparison": plan.identity(),
-        "versions": {"yolo_focal": yolo_focal.__version__, "ultralytics": ultralytics.__version__},
+        "versions": {"yolo_focal": yolo_focal.__version__, "ultralytics": host.version()},
         "statistics": {
             "interval": "95 %, paired bootstrap over images and seeds, Student's t",
             "correction": "Holm's weighted procedure over all verdicts of the comparison: half of the level for AP",

@@ -1,12 +1,14 @@
 """COCO 2017 over the network: the annotation file of a split, and only those images that are needed."""
 
+import shutil
+import zipfile
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from zipfile import BadZipFile
 
 from yolo_focal.data.progress_bar import progress_bar
 from yolo_focal.errors import DataError
+from yolo_focal.files import replace_file
 
 __all__ = ["COCO_SERVER", "COCO_SPLITS", "fetch_annotations", "fetch_images", "image_url"]
 
@@ -17,16 +19,30 @@ PARALLEL_DOWNLOADS = 8
 
 
 def fetch_annotations(split: str, folder: Path, *, server: str = COCO_SERVER) -> Path:
-    """`folder`/annotations/instances_SPLIT.json, downloaded with Ultralytics' downloader where it is not there yet.
+    """`folder`/annotations/instances_SPLIT.json, downloaded if it is not there yet.
 
     Raises:
         DataError: no network; the message says which file to put where.
     """
     target = folder / "annotations" / f"instances_{split}.json"
-    if not target.is_file():
-        _download(f"{server}/{ARCHIVE}", folder, None, f"unpack that file so that {target} exists", unzip=True)
-    if not target.is_file():
-        raise DataError(f"{server}/{ARCHIVE} did not contain {target.name}; put the file at {target} yourself")
+    if target.is_file():
+        return target
+    archive = folder / Path(ARCHIVE).name
+    _download(f"{server}/{ARCHIVE}", archive, f"unpack that file so that {target} exists", progress=True)
+    try:
+        with (
+            zipfile.ZipFile(archive) as content,
+            content.open(f"annotations/{target.name}") as source,
+            replace_file(target) as temporary,
+            temporary.open("wb") as copy,
+        ):
+            shutil.copyfileobj(source, copy)
+    except (zipfile.BadZipFile, KeyError) as error:
+        raise DataError(
+            f"{server}/{ARCHIVE} did not contain {target.name}; put the file at {target} yourself"
+        ) from error
+    finally:
+        archive.unlink(missing_ok=True)
     return target
 
 
@@ -45,18 +61,20 @@ def fetch_images(urls: Mapping[Path, str], *, progress: bool = True) -> None:
 
     def fetch(pair: tuple[Path, str]) -> None:
         path, url = pair
-        _download(url, path.parent, path.name, f"put the image at {path}")
+        _download(url, path, f"put the image at {path}")
 
     with ThreadPoolExecutor(PARALLEL_DOWNLOADS) as pool:
         for _ in progress_bar(pool.map(fetch, wanted), "downloading images", total=len(wanted), show=progress):
             pass
 
 
-def _download(url: str, folder: Path, name: str | None, remedy: str, *, unzip: bool = False) -> None:
-    from ultralytics.utils.downloads import safe_download  # lazily: only a download needs it
+def _download(url: str, path: Path, remedy: str, *, progress: bool = False) -> None:
+    """Bring `url` to `path`, whole or not at all."""
+    from torch.hub import download_url_to_file  # lazily: only a download needs it
 
     try:
-        safe_download(url, file=name, dir=folder, unzip=unzip, delete=unzip, retry=1, progress=unzip, exist_ok=True)
-    except (OSError, MemoryError, BadZipFile) as error:
+        with replace_file(path) as temporary:
+            download_url_to_file(url, str(temporary), progress=progress)
+    except (OSError, ValueError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise DataError(f"cannot download {url} ({reason}); with a network try again, without one {remedy}") from error

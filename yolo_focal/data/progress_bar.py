@@ -1,17 +1,50 @@
-"""The progress bar of the data tools: Ultralytics' own, so that a whole run looks the same."""
+"""The progress bar of this package: a bar on a terminal, and a plain line for every tenth anywhere else."""
 
+import sys
 from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
-__all__ = ["progress_bar"]
+from tqdm import tqdm
+
+__all__ = ["open_bar", "progress_bar"]
 
 T = TypeVar("T")
+
+
+class _Lines(tqdm):  # type: ignore[type-arg]
+    """What a log file or a pipe gets: no control codes, ten lines at most."""
+
+    tenths = 0
+
+    def display(self, msg: str | None = None, pos: int | None = None) -> None:
+        tenths = int(10 * self.n / self.total) if self.total else 0
+        if tenths > self.tenths:
+            self.tenths = tenths
+            self.fp.write(f"{self}\n")
+
+
+def open_bar(total: int | None, label: str, *, initial: int = 0, unit: str = "it") -> Any:
+    """A bar to be moved by `update(n)`, renamed by `set_description` and closed by `close()`, on stderr.
+
+    Args:
+        total: steps in all; None where that is not known.
+        label: in front of it.
+        initial: steps that are done already.
+        unit: of a step.
+    """
+    kind = tqdm if sys.stderr.isatty() else _Lines
+    return kind(total=total, initial=initial, desc=label, unit=unit, mininterval=0.2, dynamic_ncols=True)
 
 
 def progress_bar(items: Iterable[T], label: str, *, total: int | None = None, show: bool = True) -> Iterator[T]:
     """Iterate over `items` with a progress bar called `label`; silent where `show` is False."""
     if not show:
-        return iter(items)
-    from ultralytics.utils import TQDM  # lazily: reading and drawing data must not cost this import
-
-    return iter(TQDM(items, desc=label, total=total))
+        yield from items
+        return
+    bar = open_bar(total, label)
+    try:
+        for item in items:
+            yield item
+            bar.update(1)
+    finally:
+        bar.close()

@@ -8,10 +8,10 @@ import yolo_focal
 from yolo_focal.arguments.classic_hyp import is_classic
 from yolo_focal.arguments.hyp import find_hyp, read_hyp
 from yolo_focal.errors import ConfigError, DataError
+from yolo_focal.ultra import host
 from yolo_focal.ultra.anchor.checks import translate_for
 from yolo_focal.ultra.datasets import check_data_exists, resolve_data
 from yolo_focal.ultra.hooks.arguments import check_call, misspelt
-from yolo_focal.ultra.hooks.seam import resolve
 
 __all__ = ["checked_words", "run_yolo"]
 
@@ -26,13 +26,11 @@ def run_yolo(words: Sequence[str]) -> int:
         YoloFocalError: an argument is unknown or wrong, or a file is missing; nothing was started.
     """
     sys.argv[:] = ["yolo", *words]  # Ultralytics keeps this very list and behaves as a command line when it starts so
-    from ultralytics.cfg import entrypoint
-
     yolo_focal.enable()
     if words[0].lstrip("-") not in _SPECIAL:
         sys.argv[1:] = checked_words(words)
     try:
-        entrypoint()
+        host.entrypoint()
     except OSError as error:  # missing, unwritable, disk full
         raise DataError(" ".join(str(error).split())) from error
     return 0
@@ -40,8 +38,8 @@ def run_yolo(words: Sequence[str]) -> int:
 
 def checked_words(words: Sequence[str]) -> list[str]:
     """`words` with `cfg=` as a path, after checking all they say."""
-    cfg = resolve("ultralytics.cfg")
-    known = resolve("ultralytics.utils:DEFAULT_CFG_DICT")
+    cfg = host.cfg
+    known = host.DEFAULT_CFG_DICT
     verbs = {*cfg.MODES, *cfg.TASKS}
     given: dict[str, Any] = {}
     from_file: dict[str, Any] = {}
@@ -72,7 +70,7 @@ def checked_words(words: Sequence[str]) -> list[str]:
     if is_classic(from_file):
         if "model" not in given:
             raise ConfigError(f"cfg={path} is a YOLOv5 file for an anchor detector; add model=yolov5n-anchor.yaml")
-        from_file = translate_for(resolve("ultralytics:YOLO")(str(given["model"])).model, from_file, path)
+        from_file = translate_for(host.YOLO(str(given["model"])).model, from_file, path)
         checked += [f"{name}={value}" for name, value in from_file.items() if name not in given]
     _check({**from_file, **given}, known, verbs)
     return checked
@@ -84,7 +82,7 @@ def _check(given: dict[str, Any], known: dict[str, Any], verbs: set[str]) -> Non
     if problems := misspelt(given, ours):
         raise ConfigError(problems)
     try:
-        resolve("ultralytics.cfg:get_cfg")(overrides={n: v for n, v in given.items() if n in known})
+        host.get_cfg(overrides={n: v for n, v in given.items() if n in known})
     except (TypeError, ValueError) as error:
         raise ConfigError(str(error)) from error
     if given.get("data") is not None:

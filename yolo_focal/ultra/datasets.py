@@ -7,16 +7,14 @@ from typing import Any
 from yolo_focal.data.shapes import ensure_shapes
 from yolo_focal.errors import DataError
 from yolo_focal.resources import cfg_file, cfg_names
-from yolo_focal.ultra.hooks.seam import resolve
+from yolo_focal.ultra import host
 
 __all__ = ["check_data_exists", "class_count", "data_file", "datasets_folder", "find_data_yaml", "resolve_data"]
 
 
 def datasets_folder() -> Path:
     """Ultralytics' `datasets_dir` setting."""
-    from ultralytics.utils import SETTINGS  # lazily: reading a dataset given by path must not cost this import
-
-    return Path(SETTINGS["datasets_dir"])
+    return Path(host.SETTINGS["datasets_dir"])
 
 
 def find_data_yaml(data: str | Path, *, progress: bool = True) -> Path:
@@ -43,9 +41,7 @@ def find_data_yaml(data: str | Path, *, progress: bool = True) -> Path:
     own = cfg_file("data", name)
     if own is not None:
         return own
-    from ultralytics.utils import ROOT  # the installed package has its dataset files below it
-
-    shipped = {file.stem: file for file in (Path(ROOT) / "cfg" / "datasets").glob("*.yaml")}
+    shipped = {file.stem: file for file in (Path(host.ROOT) / "cfg" / "datasets").glob("*.yaml")}
     if name in shipped:
         return shipped[name]
     close = difflib.get_close_matches(name, ["shapes", *cfg_names("data"), *shipped], n=1)
@@ -77,7 +73,7 @@ def class_count(data: str | Path) -> int:
         DataError: the file is no data YAML.
     """
     found = data_file(data)
-    content = resolve("ultralytics.utils:YAML").load(found) if found is not None else {}
+    content = host.YAML.load(found) if found is not None else {}
     names = content.get("names") or range(content.get("nc", 0)) if isinstance(content, dict) else ()
     if not names:
         raise DataError(f"data={data} declares no classes; a data YAML has 'names:'")
@@ -88,6 +84,6 @@ def data_file(data: str | Path) -> Path | None:
     """The file that Ultralytics' trainers will read for `data`, which may be a bare name such as coco8."""
     if Path(data).exists():
         return Path(data)
-    check_file = resolve("ultralytics.utils.checks:check_file")
+    check_file = host.check_file
     hits = (check_file(name, hard=False) for name in (str(data), f"{data}.yaml", f"{data}.yml"))
     return next((Path(hit) for hit in hits if hit), None)

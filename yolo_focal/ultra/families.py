@@ -8,15 +8,14 @@ from torch import nn
 from yolo_focal.arguments.focal import KEYS, FocalConfig
 from yolo_focal.errors import ConfigError, UnsupportedModelError
 from yolo_focal.losses import LOSSES
+from yolo_focal.ultra import host
 from yolo_focal.ultra.anchor.criterion import AnchorCriterion
 from yolo_focal.ultra.criteria.detection import check_branch, describe_box_criterion
 from yolo_focal.ultra.criteria.rtdetr import describe_query_criterion
 from yolo_focal.ultra.criteria.softmax import describe_softmax_criterion
-from yolo_focal.ultra.hooks.seam import resolve
 
 __all__ = ["check_family", "start_line"]
 
-_TASKS = "ultralytics.nn.tasks"
 _DESCRIPTIONS = (describe_query_criterion, describe_softmax_criterion, describe_box_criterion)
 
 
@@ -73,8 +72,7 @@ def check_family(model: nn.Module, config: FocalConfig, given: Mapping[str, Any]
 
 
 def _is(model: nn.Module, *names: str) -> bool:
-    tasks = resolve(_TASKS)
-    return isinstance(model, tuple(getattr(tasks, name) for name in names if hasattr(tasks, name)))
+    return isinstance(model, tuple(getattr(host.tasks, name) for name in names if hasattr(host.tasks, name)))
 
 
 def _check_elementwise(model: nn.Module, config: FocalConfig) -> None:

@@ -1,7 +1,7 @@
 """Every place of Ultralytics that the plugin reaches, and the switch that puts all patches in or takes them back."""
 
 from yolo_focal.errors import UnsupportedUltralyticsError
-from yolo_focal.ultra import training, training_log
+from yolo_focal.ultra import host, training, training_log
 from yolo_focal.ultra.anchor import registration
 from yolo_focal.ultra.criteria import detection, rtdetr, softmax
 from yolo_focal.ultra.hooks import arguments, checkpoints, child_processes, nms
@@ -27,7 +27,8 @@ PATCHES: tuple[Patch, ...] = (
 
 def missing_seams() -> list[str]:
     """One sentence for every upstream fact the plugin relies on that the installed Ultralytics does not meet."""
-    return [sentence for patch in PATCHES if (sentence := patch.missing()) is not None]
+    missing = [sentence for patch in PATCHES if (sentence := patch.missing()) is not None]
+    return list(dict.fromkeys([*host.missing_names(), *missing]))
 
 
 def install() -> None:
@@ -37,11 +38,9 @@ def install() -> None:
         UnsupportedUltralyticsError: with the list of missing seams.
     """
     if missing := missing_seams():
-        import ultralytics
-
         raise UnsupportedUltralyticsError(
-            f"ultralytics {ultralytics.__version__} lacks what yolo_focal has to reach: {'; '.join(missing)}; "
-            "install a supported one: pip install 'ultralytics>=8.4.104'"
+            f"ultralytics {host.version()} lacks what yolo_focal has to reach: {'; '.join(missing)}; "
+            f"install a supported one: pip install '{host.SUPPORTED}'"
         )
     for patch in PATCHES:
         patch.install()

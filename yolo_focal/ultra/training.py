@@ -13,6 +13,7 @@ from yolo_focal.arguments.focal import read_config
 from yolo_focal.arguments.hyp import find_hyp, read_hyp
 from yolo_focal.arguments.rare import read_rare_config
 from yolo_focal.errors import UnsupportedModelError
+from yolo_focal.ultra import host
 from yolo_focal.ultra.anchor.autoanchor import fit_anchors_to_data
 from yolo_focal.ultra.anchor.checks import check_anchor_training, translate_for
 from yolo_focal.ultra.anchor.head import anchor_head
@@ -21,7 +22,7 @@ from yolo_focal.ultra.datasets import check_data_exists, class_count, resolve_da
 from yolo_focal.ultra.families import check_family, start_line
 from yolo_focal.ultra.hooks.arguments import check_call
 from yolo_focal.ultra.hooks.nms import watch_for_flood
-from yolo_focal.ultra.hooks.seam import Seam, resolve
+from yolo_focal.ultra.hooks.seam import Seam
 from yolo_focal.ultra.sampling.rare_training import check_rare_training, show_rare_classes
 
 __all__ = ["SEAMS", "check_training"]
@@ -33,7 +34,7 @@ def check_training(model: nn.Module, given: Mapping[str, Any]) -> None:
     Raises:
         YoloFocalError: an argument is wrong, the dataset is missing, or the model has no loss that focal could act on.
     """
-    check_call(given, resolve("ultralytics.utils:DEFAULT_CFG_DICT"))
+    check_call(given, host.DEFAULT_CFG_DICT)
     if given.get("resume"):
         return
     config = read_config(given)
@@ -97,7 +98,7 @@ def _wrap_setup_train(original: Callable[[Any], None]) -> Callable[[Any], None]:
     @functools.wraps(original)
     def _setup_train(self: Any) -> None:
         original(self)
-        model = resolve("ultralytics.utils.torch_utils:unwrap_model")(self.model)
+        model = host.unwrap_model(self.model)
         config = read_config(vars(self.args))
         if config is not None:
             follow_training(self)
@@ -109,7 +110,7 @@ def _wrap_setup_train(original: Callable[[Any], None]) -> Callable[[Any], None]:
                 f"focal cannot act: the criterion of {type(model).__name__} has no class loss that the plugin knows; "
                 "train it with focal=False and without fl_* arguments"
             )
-        if resolve("ultralytics.utils:RANK") in {-1, 0}:
+        if host.RANK in {-1, 0}:
             logging.getLogger("ultralytics").info(line)
 
     return _setup_train
@@ -126,20 +127,20 @@ def _wrap_val(original: Callable[..., Any]) -> Callable[..., Any]:
 
 SEAMS = (
     Seam(
-        owner="ultralytics.engine.model:Model",
+        owner="Model",
         name="train",
         fact="takes (trainer, **arguments), the arguments of the call and, as cfg=, a file with more",
         wrap=_wrap_train,
         holds=lambda function: list(inspect.signature(function).parameters) == ["self", "trainer", "kwargs"],
     ),
     Seam(
-        owner="ultralytics.engine.model:Model",
+        owner="Model",
         name="val",
         fact="starts a validation outside training",
         wrap=_wrap_val,
     ),
     Seam(
-        owner="ultralytics.engine.trainer:BaseTrainer",
+        owner="BaseTrainer",
         name="_build_train_pipeline",
         fact="makes self.train_loader, whose batch_sampler repeats a batch sampler for ever and whose iterator starts "
         "later, and first runs before self.ema exists",
@@ -147,7 +148,7 @@ SEAMS = (
         holds=lambda function: list(inspect.signature(function).parameters) == ["self"],
     ),
     Seam(
-        owner="ultralytics.engine.trainer:BaseTrainer",
+        owner="BaseTrainer",
         name="_setup_train",
         fact="prepares the model, its arguments and the data, before the first batch",
         wrap=_wrap_setup_train,

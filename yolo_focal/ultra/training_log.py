@@ -12,12 +12,13 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from yolo_focal.ultra import host
 from yolo_focal.ultra.anchor.criterion import AnchorCriterion
 from yolo_focal.ultra.criteria.detection import box_criteria
 from yolo_focal.ultra.criteria.focal_term import FocalTerm
 from yolo_focal.ultra.criteria.rtdetr import QueryClassCriterion
 from yolo_focal.ultra.criteria.softmax import ClassificationCriterion
-from yolo_focal.ultra.hooks.seam import Seam, resolve
+from yolo_focal.ultra.hooks.seam import Seam
 
 __all__ = ["SEAMS", "epoch_metrics", "focal_terms"]
 
@@ -52,7 +53,7 @@ def epoch_metrics(criterion: Any) -> dict[str, float]:
 def _wrap_save_metrics(original: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(original)
     def save_metrics(self: Any, metrics: dict[str, float]) -> None:
-        model = resolve("ultralytics.utils.torch_utils:unwrap_model")(self.model)
+        model = host.unwrap_model(self.model)
         ours = epoch_metrics(getattr(model, "criterion", None))
         # At the end of the row in every epoch; where an epoch was not validated, those of the one before are there.
         others = {name: value for name, value in metrics.items() if name not in ours}
@@ -64,7 +65,7 @@ def _wrap_save_metrics(original: Callable[..., None]) -> Callable[..., None]:
 
 SEAMS = (
     Seam(
-        owner="ultralytics.engine.trainer:BaseTrainer",
+        owner="BaseTrainer",
         name="save_metrics",
         fact="takes (metrics), a dictionary, and writes it as a row of results.csv before loggers read self.metrics",
         wrap=_wrap_save_metrics,

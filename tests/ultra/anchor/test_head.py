@@ -4,15 +4,17 @@ import copy
 import io
 import math
 import pickle
+import zipfile
 
 import pytest
 import torch
 
 import yolo_focal
+from tests.helpers import run_python
 from tests.ultra.helpers import batch_of, build
 from yolo_focal.errors import ConfigError
 from yolo_focal.resources import cfg_file
-from yolo_focal.ultra.hooks.seam import resolve
+from yolo_focal.ultra import host
 
 MODEL = "yolov5n-anchor.yaml"
 
@@ -20,11 +22,11 @@ MODEL = "yolov5n-anchor.yaml"
 def dictionary(**changes):
     """The architecture as a dictionary with some entries changed."""
     path = cfg_file("models", "yolov5-anchor")
-    return {**resolve("ultralytics.utils:YAML").load(path), "scale": "n", "yaml_file": "mine.yaml", **changes}
+    return {**host.YAML.load(path), "scale": "n", "yaml_file": "mine.yaml", **changes}
 
 
 def build_dictionary(d):
-    return resolve("ultralytics.nn.tasks:DetectionModel")(d, verbose=False)
+    return host.DetectionModel(d, verbose=False)
 
 
 @pytest.mark.parametrize(
@@ -183,9 +185,7 @@ def test_a_file_of_the_users_with_such_a_name_comes_first(enabled, tmp_path, mon
     """Names of files that exist are paths, as everywhere in Ultralytics."""
     from ultralytics import YOLO
 
-    resolve("ultralytics.utils:YAML").save(
-        tmp_path / "yolov5n-anchor.yaml", {**dictionary(nc=7), "scale": None, "yaml_file": None}
-    )
+    host.YAML.save(tmp_path / "yolov5n-anchor.yaml", {**dictionary(nc=7), "scale": None, "yaml_file": None})
     monkeypatch.chdir(tmp_path)
     assert YOLO("yolov5n-anchor.yaml").model.model[-1].nc == 7
 
@@ -193,3 +193,22 @@ def test_a_file_of_the_users_with_such_a_name_comes_first(enabled, tmp_path, mon
 def test_other_models_are_built_as_before(enabled):
     """A stock head stays a stock head."""
     assert type(build("yolov8n.yaml").model[-1]).__name__ == "Detect"
+
+
+def test_a_checkpoint_of_the_first_version_loads(enabled, tmp_path, monkeypatch):
+    """It names the head by the module that held it then; plainly, and with ULTRALYTICS_SAFE_LOAD=1."""
+    from yolo_focal.ultra.anchor.head import AnchorDetect
+
+    model = build("yolov5n-anchor.yaml").eval()
+    model.args = dict(vars(model.args))
+    path = tmp_path / "old.pt"
+    with monkeypatch.context() as patch:
+        patch.setattr(AnchorDetect, "__module__", "yolo_focal.ultra.anchor_head")
+        torch.save({"model": model, "ema": None, "train_args": model.args, "epoch": -1}, path)
+    assert b"cyolo_focal.ultra.anchor_head
+AnchorDetect" in zipfile.ZipFile(path).read("old/data.pkl")
+    show = f"from ultralytics import YOLO; head = YOLO({str(path)!r}).model.model[-1]; print(type(head).__module__)"
+    plain = run_python(show)
+    safe = run_python(f"import yolo_focal; yolo_focal.enable(); {show}", ULTRALYTICS_SAFE_LOAD="1")
+    for done in (plain, safe):
+        assert done.returncode == 0 and "yolo_focal.ultra.anchor.head" in done.stdout, done.stderr[-2000:]

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torchvision
 import yaml
 
 from tests.ultra.helpers import chatty
 from yolo_focal.errors import CheckpointError, DataError, UnsupportedModelError
+from yolo_focal.ultra import host
 from yolo_focal.ultra.drivers.predictions import collect_predictions
-from yolo_focal.ultra.hooks.seam import resolve
 
 IMAGES = 5
 
@@ -88,7 +89,7 @@ def test_every_image_is_there_with_its_size(model, data_yaml):
 
 def test_candidates_are_counted_and_no_image_is_lost(model, data_yaml, monkeypatch):
     """Even where NMS takes far longer than its stock limit, every image keeps its detections."""
-    nms = resolve("torchvision.ops:nms")
+    nms = torchvision.ops.nms
     clock = {"now": 0.0}
 
     def slow_nms(*args):
@@ -119,11 +120,11 @@ def test_nothing_is_left_behind(model, data_yaml, tmp_path, monkeypatch):
     for cache in data_yaml.parent.glob("*.cache"):
         cache.unlink()
     before = snapshot(data_yaml.parent)
-    nms = resolve("ultralytics.utils.nms").non_max_suppression
+    nms = host.nms.non_max_suppression
     collect_predictions(model, data_yaml, imgsz=64)
     assert snapshot(data_yaml.parent) == before
     assert list(tmp_path.iterdir()) == []
-    assert resolve("ultralytics.utils.nms").non_max_suppression is nms
+    assert host.nms.non_max_suppression is nms
 
 
 @pytest.mark.parametrize("architecture", ["yolo26n.yaml", "yolov10n.yaml"])

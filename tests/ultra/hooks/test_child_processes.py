@@ -11,8 +11,8 @@ import pytest
 import yolo_focal
 from tests.helpers import run_python
 from tests.ultra.helpers import QUICK
+from yolo_focal.ultra import host
 from yolo_focal.ultra.hooks.child_processes import EnableWhenUnpickled
-from yolo_focal.ultra.hooks.seam import resolve
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_the_program_of_a_ddp_rank_trains_in_a_fresh_process(enabled, tiny_data,
             file.unlink(missing_ok=True)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
     assert ("focal: class BCE -> focal(gamma=2, alpha=0.25, gain=auto)" in done.stdout + done.stderr) == bool(focal)
-    kept = resolve("ultralytics.utils:YAML").load(tmp_path / "ddp" / "args.yaml")
+    kept = host.YAML.load(tmp_path / "ddp" / "args.yaml")
     assert ("focal" in kept) == bool(focal)
 
 
@@ -64,7 +64,7 @@ def test_a_model_that_is_tuned_carries_the_passenger(enabled, monkeypatch):
 
 def test_the_command_of_a_trial_is_this_plugins_while_enabled():
     """And stock's own before and after."""
-    command = resolve("ultralytics.cfg:_YOLO_CLI_COMMAND")
+    command = host.cfg._YOLO_CLI_COMMAND
     stock = list(command)
     yolo_focal.enable()
     assert command == [sys.executable, "-m", "yolo_focal"]

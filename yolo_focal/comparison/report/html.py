@@ -18,6 +18,7 @@ from yolo_focal.comparison.statistics.bootstrap import Difference
 from yolo_focal.comparison.statistics.verdicts import Verdict
 from yolo_focal.comparison.summary import Summary, advice
 from yolo_focal.comparison.trial import seconds_of
+from yolo_focal.ultra import host
 
 __all__ = ["headline", "interval_text", "page", "signed"]
 
@@ -295,6 +296,5 @@ def _shared(summary: Summary) -> list[tuple[str, Any]]:
 
 def _versions() -> str:
     import torch
-    import ultralytics
 
-    return f"yolo_focal {yolo_focal.__version__}, ultralytics {ultralytics.__version__}, torch {torch.__version__}"
+    return f"yolo_focal {yolo_focal.__version__}, ultralytics {host.version()}, torch {torch.__version__}"

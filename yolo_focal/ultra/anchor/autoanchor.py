@@ -9,8 +9,8 @@ from torch import Tensor
 
 from yolo_focal.arguments.anchor import read_anchor_config
 from yolo_focal.detector.anchors import LevelAnchors, anchor_fit, find_anchors
+from yolo_focal.ultra import host
 from yolo_focal.ultra.anchor.head import AnchorDetect, anchor_head
-from yolo_focal.ultra.hooks.seam import resolve
 
 __all__ = ["fit_anchors_to_data", "object_sizes"]
 
@@ -24,7 +24,7 @@ def fit_anchors_to_data(trainer: Any) -> None:
     Runs before the averaged model is copied, so that both have the same anchors; without an anchor head, or with
     `autoanchor=False`, nothing happens. Every process of a distributed training finds the same anchors.
     """
-    model = resolve("ultralytics.utils.torch_utils:unwrap_model")(trainer.model)
+    model = host.unwrap_model(trainer.model)
     head = anchor_head(model)
     if head is None:
         return
@@ -84,5 +84,5 @@ def _replace(model: Any, head: AnchorDetect, anchors: Tensor) -> None:
 
 
 def _log(line: str) -> None:
-    if resolve("ultralytics.utils:RANK") in {-1, 0}:
+    if host.RANK in {-1, 0}:
         logging.getLogger("ultralytics").info(line)

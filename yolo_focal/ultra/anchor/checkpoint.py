@@ -10,8 +10,8 @@ from yolo_focal import __version__
 from yolo_focal.detector.checkpoint import OriginalCheckpoint
 from yolo_focal.errors import CheckpointError
 from yolo_focal.files import replace_file
+from yolo_focal.ultra import host
 from yolo_focal.ultra.anchor.registration import bundled_model
-from yolo_focal.ultra.hooks.seam import resolve
 
 __all__ = ["build_model", "save_model"]
 
@@ -36,7 +36,7 @@ def build_model(original: OriginalCheckpoint) -> Any:
         scales=scales,
         yaml_file=f"yolov5{scale if len(scale) == 1 else ''}{suffix}-anchor.yaml",
     )
-    model = resolve("ultralytics.nn.tasks:DetectionModel")(architecture, verbose=False)
+    model = host.DetectionModel(architecture, verbose=False)
     if original.fused:
         model.fuse(verbose=False)
     _load_exactly(model, original)
@@ -84,7 +84,7 @@ def save_model(model: Any, path: Path, source: Path) -> None:
         "train_metrics": None,
         "train_results": None,
         "date": datetime.now().astimezone().isoformat(),
-        "version": resolve("ultralytics").__version__,
+        "version": host.version(),
         "license": "AGPL-3.0",
         "docs": f"converted from {source.name} by yolo_focal {__version__}",
     }

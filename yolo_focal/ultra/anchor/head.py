@@ -6,15 +6,15 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from ultralytics.nn.modules.head import Detect
 
 from yolo_focal.detector.anchors import LevelAnchors
 from yolo_focal.detector.decode import BOX_AND_OBJECTNESS, decode_maps, objectness_and_class_start
+from yolo_focal.ultra import host
 
 __all__ = ["AnchorDetect", "anchor_head"]
 
 
-class AnchorDetect(Detect):  # type: ignore[misc]
+class AnchorDetect(host.Detect):  # type: ignore[misc]
     """YOLOv5's head: for each cell and anchor a box, an objectness and a score per class.
 
     It is a `Detect` because Ultralytics asks `isinstance(head, Detect)` when it builds, moves, fuses, loads and exports

@@ -14,7 +14,8 @@ import torch
 from yolo_focal.detector.anchors import read_anchors
 from yolo_focal.errors import ConfigError, UnsupportedModelError
 from yolo_focal.resources import cfg_file
-from yolo_focal.ultra.hooks.seam import Patch, Seam, resolve
+from yolo_focal.ultra import host
+from yolo_focal.ultra.hooks.seam import Patch, Seam
 
 __all__ = ["PATCHES", "bundled_model"]
 
@@ -44,7 +45,7 @@ def bundled_model(name: str) -> dict[str, Any] | None:
             + ", ".join(f"yolov5{known}{p6}-anchor.yaml" for known in _SCALES)
         )
     path = cfg_file("models", f"yolov5{p6}-anchor")
-    model: dict[str, Any] = resolve("ultralytics.utils:YAML").load(path)
+    model: dict[str, Any] = host.YAML.load(path)
     return {**model, "scale": scale, "yaml_file": name}
 
 
@@ -116,7 +117,7 @@ def _wrap_export(original: Callable[..., Any]) -> Callable[..., Any]:
         from yolo_focal.ultra.anchor.head import anchor_head
 
         if anchor_head(model) is not None:
-            known = list(resolve("ultralytics.engine.exporter:export_formats")()["Argument"])
+            known = list(host.export_formats()["Argument"])
             wanted = str(self.args.format).lower()
             meant = difflib.get_close_matches(wanted, known, n=1, cutoff=0.6)  # upstream corrects spelling like this
             if reason := _UNFIT_FORMATS.get(meant[0] if meant else wanted):
@@ -167,18 +168,19 @@ class _SafeLoading:
         return None if hasattr(torch.serialization, "add_safe_globals") else f"torch.serialization: {self.fact}"
 
     def install(self) -> None:
-        torch.serialization.add_safe_globals([self._head()])
+        torch.serialization.add_safe_globals(self._heads())
 
     def uninstall(self) -> None:
-        kept = [item for item in torch.serialization.get_safe_globals() if item is not self._head()]
+        kept = [item for item in torch.serialization.get_safe_globals() if item not in self._heads()]
         torch.serialization.clear_safe_globals()
         torch.serialization.add_safe_globals(kept)
 
     @staticmethod
-    def _head() -> Any:
+    def _heads() -> list[Any]:
+        """The head, and the head under the path that checkpoints of version 0.1 have."""
         from yolo_focal.ultra.anchor.head import AnchorDetect
 
-        return AnchorDetect
+        return [AnchorDetect, (AnchorDetect, "yolo_focal.ultra.anchor_head.AnchorDetect")]
 
 
 def _parameters(*names: str) -> Callable[[Any], bool]:
@@ -187,49 +189,49 @@ def _parameters(*names: str) -> Callable[[Any], bool]:
 
 PATCHES: tuple[Patch, ...] = (
     Seam(
-        owner="ultralytics.nn.tasks",
+        owner="tasks",
         name="parse_model",
         fact="takes (d, ch, verbose), returns (layers, save), and its Detect has cv2[level][0].conv",
         wrap=_wrap_parse_model,
         holds=_parameters("d", "ch", "verbose"),
     ),
     Seam(
-        owner="ultralytics.nn.tasks",
+        owner="tasks",
         name="yaml_model_load",
         fact="takes (path) and turns the name of a model YAML into its dictionary when a trainer builds a model",
         wrap=_wrap_yaml_model_load,
         holds=_parameters("path"),
     ),
     Seam(
-        owner="ultralytics.engine.model",
+        owner="model_module",
         name="yaml_model_load",
         fact="takes (path) and turns the name of a model YAML into its dictionary in YOLO(...)",
         wrap=_wrap_yaml_model_load,
         holds=_parameters("path"),
     ),
     Seam(
-        owner="ultralytics.nn.tasks:DetectionModel",
+        owner="DetectionModel",
         name="init_criterion",
         fact="takes (self) and returns the criterion: (predictions, batch) -> (loss vector, dictionary of items)",
         wrap=_wrap_init_criterion,
         holds=_parameters("self"),
     ),
     Seam(
-        owner="ultralytics.engine.exporter:Exporter",
+        owner="Exporter",
         name="__call__",
         fact="takes (self, model) and exports to self.args.format",
         wrap=_wrap_export,
         holds=_parameters("self", "model"),
     ),
     Seam(
-        owner="ultralytics.nn.distill_model:DistillationModel",
+        owner="DistillationModel",
         name="__init__",
         fact="takes (self, teacher_model, student_model), and sets self.teacher_model to the loaded teacher",
         wrap=_wrap_distillation,
         holds=_parameters("self", "teacher_model", "student_model"),
     ),
     Seam(
-        owner="ultralytics.models.yolo.detect.predict:DetectionPredictor",
+        owner="DetectionPredictor",
         name="get_obj_feats",
         fact="takes (feat_maps, idxs), idxs being positions along the last dimension of the decoded output",
         wrap=_wrap_object_features,

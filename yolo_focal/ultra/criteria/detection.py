@@ -138,7 +138,7 @@ def check_branch(config: FocalConfig, model: nn.Module) -> None:
 
 SEAMS = (
     Seam(
-        owner="ultralytics.utils.loss:v8DetectionLoss",
+        owner="v8DetectionLoss",
         name="__init__",
         fact="takes (model, tal_topk, tal_topk2), sets self.bce, self.class_weights, self.nc and self.device, and "
         "names the items of its loss in self.loss_names",
@@ -149,7 +149,7 @@ SEAMS = (
         ),
     ),
     Seam(
-        owner="ultralytics.utils.loss:E2ELoss",
+        owner="E2ELoss",
         name="__init__",
         fact="takes (model, loss_fn) and sets self.one2many and self.one2one",
         wrap=_wrap_end_to_end_init,

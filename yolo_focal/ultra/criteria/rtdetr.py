@@ -16,9 +16,10 @@ from typing import Any
 from torch import Tensor
 
 from yolo_focal.arguments.focal import AUTO, FocalConfig
+from yolo_focal.ultra import host
 from yolo_focal.ultra.criteria.detection import ClassCriterion, settings_of
 from yolo_focal.ultra.criteria.schedule import schedule_of
-from yolo_focal.ultra.hooks.seam import Seam, resolve
+from yolo_focal.ultra.hooks.seam import Seam
 
 __all__ = ["QueryClassCriterion", "SEAMS", "describe_query_criterion"]
 
@@ -82,7 +83,7 @@ def describe_query_criterion(criterion: Any) -> str | None:
 
 
 def _builds_both_losses(init_criterion: Any) -> bool:
-    loss = resolve("ultralytics.models.utils.loss:DETRLoss")
+    loss = host.DETRLoss
     functions = (loss.__init__, loss._get_loss_class)
     return "RTDETRDetectionLoss" in init_criterion.__code__.co_names and all(
         {"fl", "vfl"} <= set(function.__code__.co_names) for function in functions
@@ -91,7 +92,7 @@ def _builds_both_losses(init_criterion: Any) -> bool:
 
 SEAMS = (
     Seam(
-        owner="ultralytics.nn.tasks:RTDETRDetectionModel",
+        owner="RTDETRDetectionModel",
         name="init_criterion",
         fact="builds a criterion whose class losses are fl and vfl",
         wrap=_wrap_init_criterion,

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 from torch import nn
 
 from yolo_focal.arguments.focal import FocalConfig
-from yolo_focal.ultra.hooks.seam import resolve
+from yolo_focal.ultra import host
 
 __all__ = ["Schedule", "follow_training", "schedule_of"]
 
@@ -49,7 +49,7 @@ def follow_training(trainer: Any) -> Schedule:
     To be called when the trainer has built model and EMA, before any criterion is used.
     """
     schedule = Schedule()
-    model = resolve("ultralytics.utils.torch_utils:unwrap_model")(trainer.model)
+    model = host.unwrap_model(trainer.model)
     for trained in (model, trainer.ema.ema):
         _schedules[trained] = schedule
         if hasattr(trained, "student_model"):  # distillation trains a model inside another

@@ -14,10 +14,11 @@ from torch import Tensor, nn
 from yolo_focal.arguments.focal import FocalConfig
 from yolo_focal.losses import LOSSES
 from yolo_focal.losses.softmax import SoftmaxFocalLoss
+from yolo_focal.ultra import host
 from yolo_focal.ultra.criteria.detection import settings_of
 from yolo_focal.ultra.criteria.focal_term import FocalTerm
 from yolo_focal.ultra.criteria.schedule import Schedule, schedule_of
-from yolo_focal.ultra.hooks.seam import Seam, resolve
+from yolo_focal.ultra.hooks.seam import Seam
 
 __all__ = ["ClassificationCriterion", "PixelCriterion", "SEAMS", "describe_softmax_criterion"]
 
@@ -127,24 +128,24 @@ def describe_softmax_criterion(criterion: Any) -> str | None:
 
 SEAMS = (
     Seam(
-        owner="ultralytics.nn.tasks:ClassificationModel",
+        owner="ClassificationModel",
         name="init_criterion",
         fact="builds a criterion that is called with (preds, batch) and reads batch['cls']",
         wrap=_wrap_init_criterion,
         holds=lambda function: (
             "v8ClassificationLoss" in function.__code__.co_names
-            and "cls" in resolve("ultralytics.utils.loss:v8ClassificationLoss").__call__.__code__.co_consts
+            and "cls" in host.v8ClassificationLoss.__call__.__code__.co_consts
         ),
     ),
     Seam(
-        owner="ultralytics.models.yolo.classify:ClassificationTrainer",
+        owner="ClassificationTrainer",
         name="set_model_attributes",
         fact="prepares the model after it is built, before a criterion is",
         wrap=_wrap_set_model_attributes,
         holds=lambda function: function.__qualname__.startswith("ClassificationTrainer."),
     ),
     Seam(
-        owner="ultralytics.utils.loss:SemanticSegmentationLoss",
+        owner="SemanticSegmentationLoss",
         name="__init__",
         fact="takes (model) and sets self.ce, self.nc and self.device",
         wrap=_wrap_semantic_init,

@@ -7,10 +7,10 @@ from torch import Tensor, nn
 
 from yolo_focal.arguments.focal import FocalConfig
 from yolo_focal.errors import ConfigError
+from yolo_focal.ultra import host
 from yolo_focal.ultra.anchor.criterion import AnchorCriterion
 from yolo_focal.ultra.criteria.detection import ClassCriterion, acts_on, box_criteria
 from yolo_focal.ultra.hooks.arguments import misspelt
-from yolo_focal.ultra.hooks.seam import resolve
 from yolo_focal.ultra.training import check_training
 
 __all__ = ["check_asked", "criterion_in_use", "describe_criterion", "expected_criterion", "known_arguments", "value_of"]
@@ -24,7 +24,7 @@ def criterion_in_use(trainer: Any) -> dict[str, str] | None:
     Args:
         trainer: an Ultralytics trainer, as callbacks receive it.
     """
-    criterion = getattr(resolve("ultralytics.utils.torch_utils:unwrap_model")(trainer.model), "criterion", None)
+    criterion = getattr(host.unwrap_model(trainer.model), "criterion", None)
     return None if criterion is None else describe_criterion(criterion)
 
 
@@ -64,12 +64,12 @@ def expected_criterion(branches: list[str], config: FocalConfig | None, weighted
 
 def known_arguments() -> dict[str, Any]:
     """Every argument of Ultralytics and its default; with the plugin enabled also this plugin's."""
-    return dict(resolve("ultralytics.utils:DEFAULT_CFG_DICT"))
+    return dict(host.DEFAULT_CFG_DICT)
 
 
 def value_of(text: str) -> Any:
     """The value of `text` in `key=text`, as the yolo command reads it."""
-    return resolve("ultralytics.cfg:smart_value")(text)
+    return host.smart_value(text)
 
 
 def check_asked(model: Any, arguments: Mapping[str, Any]) -> None:
@@ -85,7 +85,7 @@ def check_asked(model: Any, arguments: Mapping[str, Any]) -> None:
     if problems := misspelt(arguments, known_arguments()):
         raise ConfigError(problems)
     try:
-        resolve("ultralytics.cfg:get_cfg")(overrides=dict(arguments))
+        host.get_cfg(overrides=dict(arguments))
     except (TypeError, ValueError) as error:
         raise ConfigError(str(error)) from error
     stride = max(int(model.model.stride.max()), 32)

@@ -19,10 +19,10 @@ from torch import Tensor, nn
 from yolo_focal.errors import UnsupportedModelError
 from yolo_focal.losses import LOSSES
 from yolo_focal.losses.module import SigmoidLoss
+from yolo_focal.ultra import host
 from yolo_focal.ultra.anchor.criterion import AnchorCriterion
 from yolo_focal.ultra.criteria.detection import box_criteria
 from yolo_focal.ultra.criteria.focal_term import FocalTerm
-from yolo_focal.ultra.hooks.seam import resolve
 
 __all__ = ["ClassTerm", "Floats", "Ints", "OBJECTNESS", "Recorder", "record_class_terms", "sum_by_class"]
 
@@ -118,7 +118,7 @@ def record_class_terms(criterion: Any, number_of_classes: int) -> dict[str, list
         places = {OBJECTNESS: [(criterion, "objectness")], "class": [(criterion, "classes")]}
         if criterion.config.cls_smoothing:
             floor = criterion.config.cls_smoothing / 2 + 1e-6  # targets are float32
-    elif isinstance(criterion, resolve("ultralytics.models.utils.loss:DETRLoss")):
+    elif isinstance(criterion, host.DETRLoss):
         places = {"queries": [(criterion, name) for name in ("vfl", "fl") if getattr(criterion, name) is not None]}
     else:
         inner = box_criteria(criterion)
@@ -203,6 +203,6 @@ def _elementwise(criterion: nn.Module) -> Callable[[Tensor, Tensor], Tensor]:
         twin.reduction = "none"
         return twin
     for name, kind in (("vfl", "VarifocalLoss"), ("focal", "FocalLoss")):  # RT-DETR's own, which only give sums
-        if isinstance(criterion, resolve(f"ultralytics.utils.loss:{kind}")):
+        if isinstance(criterion, getattr(host.loss, kind)):
             return LOSSES[name].make(gamma=float(criterion.gamma), alpha=float(criterion.alpha), reduction="none")
     raise UnsupportedModelError(f"the class loss {type(criterion).__name__} cannot be measured element by element")

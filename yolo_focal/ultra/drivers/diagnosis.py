@@ -14,8 +14,9 @@ import numpy as np
 from torch import Tensor, nn
 
 from yolo_focal.arguments.focal import KEYS, FocalConfig, read_config
-from yolo_focal.errors import CheckpointError, UnsupportedModelError
+from yolo_focal.errors import UnsupportedModelError
 from yolo_focal.losses.module import SigmoidLoss
+from yolo_focal.ultra import host
 from yolo_focal.ultra.criteria.focal_term import FocalTerm
 from yolo_focal.ultra.drivers.asked_and_used import PLAIN, check_asked
 from yolo_focal.ultra.drivers.class_gradients import (
@@ -26,8 +27,8 @@ from yolo_focal.ultra.drivers.class_gradients import (
     record_class_terms,
     sum_by_class,
 )
+from yolo_focal.ultra.drivers.load_model import load_model
 from yolo_focal.ultra.drivers.predictions import remove_label_cache
-from yolo_focal.ultra.hooks.seam import resolve
 
 __all__ = ["BatchLoss", "Diagnosis", "diagnose", "load_for_diagnosis"]
 
@@ -130,14 +131,7 @@ def load_for_diagnosis(name: str) -> Any:
         CheckpointError: it cannot be loaded.
         UnsupportedModelError: it is no detector whose class loss can be measured.
     """
-    library = "ultralytics:RTDETR" if "rtdetr" in Path(name).stem.lower() else "ultralytics:YOLO"  # as the yolo command
-    try:
-        yolo = resolve(library)(name)
-    except (OSError, ValueError, ImportError, TypeError, NotImplementedError) as error:
-        reason = " ".join(str(error).split())
-        raise CheckpointError(
-            f"model={name} cannot be loaded ({reason}); give an architecture such as yolo11n.yaml, or a checkpoint"
-        ) from error
+    yolo = load_model(name)
     kind = type(yolo.model).__name__
     if kind not in _MEASURED:
         raise UnsupportedModelError(
@@ -162,7 +156,7 @@ def diagnose(yolo: Any, arguments: Mapping[str, Any]) -> Diagnosis:
     """
     check_asked(yolo, arguments)
     with _prepared(yolo, arguments) as trainer:
-        model = resolve("ultralytics.utils.torch_utils:unwrap_model")(trainer.model).train().requires_grad_(False)
+        model = host.unwrap_model(trainer.model).train().requires_grad_(False)
         batch = trainer.preprocess_batch(next(iter(trainer.train_loader)))
         return _examined(model, batch, trainer, fresh=_starts_untrained(yolo, arguments, trainer.data["names"]))
 
@@ -198,7 +192,7 @@ def _prepared(yolo: Any, arguments: Mapping[str, Any]) -> Iterator[Any]:
             yield trainer
     finally:
         logger.setLevel(level)
-        resolve("ultralytics.utils.torch_utils:unset_deterministic")()
+        host.unset_deterministic()
         for name in ("train_loader", "test_loader"):
             if hasattr(trainer, name):
                 remove_label_cache(getattr(trainer, name).dataset.label_files, started)
@@ -264,7 +258,7 @@ def _pass(
     model: Any, batch: dict[str, Any], arguments: Mapping[str, Any]
 ) -> tuple[dict[str, list[Recorder]], dict[str, float]]:
     """The batch through the criterion that `arguments` build, and backward to the class logits."""
-    model.args = resolve("ultralytics.utils:IterableSimpleNamespace")(**arguments)
+    model.args = host.IterableSimpleNamespace(**arguments)
     model.criterion = model.init_criterion()
     recorders = record_class_terms(model.criterion, model.model[-1].nc)
     total, items = model.loss(batch)

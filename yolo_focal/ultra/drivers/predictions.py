@@ -15,11 +15,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from yolo_focal.errors import CheckpointError, DataError, UnsupportedModelError
+from yolo_focal.errors import DataError, UnsupportedModelError
+from yolo_focal.ultra import host
 from yolo_focal.ultra.datasets import check_data_exists, resolve_data
+from yolo_focal.ultra.drivers.load_model import load_model
 from yolo_focal.ultra.hooks.nms import SEAMS as NMS_SEAMS
 from yolo_focal.ultra.hooks.nms import count_candidates
-from yolo_focal.ultra.hooks.seam import MARK, Seam, resolve
+from yolo_focal.ultra.hooks.seam import MARK, Seam
 
 __all__ = ["Predictions", "collect_predictions", "remove_label_cache", "ultralytics_average_precision"]
 
@@ -145,9 +147,7 @@ def ultralytics_average_precision(
         category: (D,) class index.
         object_category: (G,) class index of each object.
     """
-    *_, ap, _, _, _, _, _, _ = resolve("ultralytics.utils.metrics:ap_per_class")(
-        matched, scores, category, object_category
-    )
+    *_, ap, _, _, _, _, _, _ = host.ap_per_class(matched, scores, category, object_category)
     return {"mAP50": float(ap[:, 0].mean()), "mAP50-95": float(ap.mean())} if len(ap) else {}
 
 
@@ -205,7 +205,7 @@ class _Record:
 
 def _recording(validator: type[Any], record: _Record) -> type[Any]:
     """A subclass of a detection validator that notes each image's detections in original pixels."""
-    scale_boxes = resolve("ultralytics.utils.ops:scale_boxes")
+    scale_boxes = host.scale_boxes
 
     class RecordingValidator(validator):  # type: ignore[misc]
         def init_metrics(self, model: Any) -> None:
@@ -230,13 +230,7 @@ def _recording(validator: type[Any], record: _Record) -> type[Any]:
 
 def _load(model: Any) -> Any:
     if isinstance(model, str | Path):
-        try:
-            model = resolve("ultralytics:YOLO")(str(model))
-        except (OSError, ValueError, ImportError, TypeError) as error:
-            reason = " ".join(str(error).split())
-            raise CheckpointError(
-                f"model={model} cannot be loaded ({reason}); give a checkpoint or exported model of Ultralytics"
-            ) from error
+        model = load_model(model)
     if model.task not in TASKS_WITH_BOXES:
         raise UnsupportedModelError(
             f"a model for '{model.task}' has no upright boxes to evaluate; expected one for "
@@ -259,7 +253,7 @@ def _lifted_time_limit() -> Iterator[None]:
 
 
 def _is_installed(seam: Seam) -> bool:
-    return hasattr(getattr(resolve(seam.owner), seam.name), MARK)
+    return hasattr(getattr(host.take(seam.owner), seam.name), MARK)
 
 
 def remove_label_cache(label_files: Sequence[str], started: float) -> None:

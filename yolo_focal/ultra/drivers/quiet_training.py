@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import yolo_focal
+from yolo_focal.data.progress_bar import open_bar
+from yolo_focal.ultra import host
 from yolo_focal.ultra.drivers.asked_and_used import criterion_in_use
 
 __all__ = ["TrainedModel", "train_quietly", "warnings_only"]
@@ -41,11 +43,9 @@ def train_quietly(model: str, folder: Path, label: str, arguments: Mapping[str, 
         arguments: training arguments, those of this plugin included.
     """
     yolo_focal.enable()
-    from ultralytics import YOLO
-
     started = time.perf_counter()
     with warnings_only():
-        yolo = YOLO(model)
+        yolo = host.YOLO(model)
         _show_epochs(yolo, label)
         criterion = _watch_criterion(yolo)
         yolo.train(project=str(folder.parent), name=folder.name, exist_ok=True, **arguments)
@@ -77,12 +77,10 @@ def _watch_criterion(yolo: Any) -> dict[str, str]:
 
 def _show_epochs(yolo: Any, label: str) -> None:
     """A progress bar over epochs, with the class loss beside it."""
-    from ultralytics.utils import TQDM
-
     bars: list[Any] = []
 
     def start(trainer: Any) -> None:
-        bars.append(TQDM(total=trainer.epochs, initial=trainer.start_epoch, desc=label, unit="epoch", disable=False))
+        bars.append(open_bar(trainer.epochs, label, initial=trainer.start_epoch, unit="epoch"))
 
     def step(trainer: Any) -> None:
         losses = "  ".join(f"{name} {float(value):.3g}" for name, value in trainer.tloss.items())

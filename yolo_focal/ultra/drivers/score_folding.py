@@ -15,8 +15,9 @@ from torch import Tensor, nn
 
 from yolo_focal.detector.decode import BOX_AND_OBJECTNESS
 from yolo_focal.errors import CheckpointError, UnsupportedModelError
+from yolo_focal.ultra import host
 from yolo_focal.ultra.anchor.head import AnchorDetect
-from yolo_focal.ultra.hooks.seam import resolve
+from yolo_focal.ultra.drivers.load_model import unloadable
 
 __all__ = [
     "ONE_TO_MANY",
@@ -39,11 +40,9 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         CheckpointError: there is no such file, or it is no checkpoint of Ultralytics.
     """
     try:
-        content = resolve("ultralytics.nn.tasks:torch_safe_load")(str(path))[0]
+        content = host.torch_safe_load(str(path))[0]
     except (OSError, ValueError, ImportError, TypeError, AttributeError, AssertionError) as error:
-        raise CheckpointError(
-            f"model={path} cannot be loaded ({' '.join(str(error).split())}); give a .pt checkpoint of Ultralytics"
-        ) from error
+        raise unloadable(path, error) from error
     model = (content.get("ema") or content.get("model")) if isinstance(content, dict) else None
     if not isinstance(model, nn.Module):
         raise CheckpointError(f"model={path} holds no model; give a .pt checkpoint of Ultralytics")
@@ -60,8 +59,8 @@ def score_branches(model: nn.Module) -> tuple[str, ...]:
     head = layers[-1] if isinstance(layers, nn.Sequential) and len(layers) else None
     if isinstance(head, AnchorDetect):
         return (ONE_TO_MANY,)
-    of_text = (resolve("ultralytics.nn.modules.head:WorldDetect"), resolve("ultralytics.nn.modules.head:YOLOEDetect"))
-    if not isinstance(head, resolve("ultralytics.nn.modules:Detect")) or isinstance(head, of_text):
+    of_text = (host.WorldDetect, host.YOLOEDetect)
+    if not isinstance(head, host.Detect) or isinstance(head, of_text):
         raise UnsupportedModelError(
             f"the scores of a {type(head).__name__} head cannot be recalibrated in its weights; expected a Detect head "
             "(YOLOv8, 10, 11, 12, 26, ...) or the anchor detector"
@@ -71,8 +70,8 @@ def score_branches(model: nn.Module) -> tuple[str, ...]:
 
 def load_branch(path: Path, branch: str) -> Any:
     """An `ultralytics.YOLO` of a checkpoint, set to validate with one branch of its head."""
-    model = resolve("ultralytics:YOLO")(str(path))
-    if "end2end" in resolve("ultralytics.utils:DEFAULT_CFG_DICT"):  # how versions before 8.4.175 choose
+    model = host.YOLO(str(path))
+    if "end2end" in host.DEFAULT_CFG_DICT:  # how versions before 8.4.175 choose
         model.overrides["end2end"] = branch == ONE_TO_ONE
     elif branch == ONE_TO_ONE:
         model.overrides["nms"] = False

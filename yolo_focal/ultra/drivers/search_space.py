@@ -11,7 +11,7 @@ from yolo_focal.arguments.training_keys import TRAINING_KEYS
 from yolo_focal.errors import ConfigError
 from yolo_focal.losses import LOSSES
 from yolo_focal.resources import cfg_file, cfg_names
-from yolo_focal.ultra.hooks.seam import resolve
+from yolo_focal.ultra import host
 
 __all__ = ["Space", "check_space", "find_space", "read_space", "start_values"]
 
@@ -64,7 +64,7 @@ def check_space(space: Space, given: Mapping[str, Any]) -> None:
 
 def start_values(space: Space, given: Mapping[str, Any]) -> dict[str, float]:
     """A number for every key of `space` whose ordinary value is none ('same', None): the middle of its range."""
-    known = {**resolve("ultralytics.utils:DEFAULT_CFG_DICT"), **given}
+    known = {**host.DEFAULT_CFG_DICT, **given}
     return {key: (bounds[0] + bounds[1]) / 2 for key, bounds in space.items() if not _is_number(known[key])}
 
 
@@ -80,7 +80,7 @@ def _range_problem(value: Any) -> str | None:
 
 
 def _key_problems(key: str, bounds: tuple[float, ...], given: Mapping[str, Any]) -> list[str]:
-    known = resolve("ultralytics.utils:DEFAULT_CFG_DICT")
+    known = host.DEFAULT_CFG_DICT
     if key not in known:
         close = closest_key(key, known)
         return [f"'{key}' in the space is not a training argument" + (f"; did you mean '{close}'?" if close else "")]
@@ -96,18 +96,18 @@ def _key_problems(key: str, bounds: tuple[float, ...], given: Mapping[str, Any])
 def _is_searchable(key: str, low: float, high: float) -> bool:
     if key in TRAINING_KEYS:
         return any(TRAINING_KEYS[key].problem(value) is None for value in _samples(low, high))
-    cfg = resolve("ultralytics.cfg")
+    cfg = host.cfg
     return key in cfg.CFG_FLOAT_KEYS | cfg.CFG_FRACTION_KEYS | cfg.CFG_INT_KEYS
 
 
 def _value_problem(key: str, low: float, high: float, given: Mapping[str, Any]) -> str | None:
     """What is wrong with the range, as the argument's own check tells it about the first value it refuses."""
-    whole = key in resolve("ultralytics.cfg").CFG_INT_KEYS
+    whole = key in host.cfg.CFG_INT_KEYS
     if whole and math.ceil(low) > math.floor(high):
         return f"{key} is a whole number, and there is none in the range [{low:g}, {high:g}]"
     for value in _samples(low, high):
         try:
-            resolve("ultralytics.cfg:get_cfg")(overrides={**_acting(key, given), key: round(value) if whole else value})
+            host.get_cfg(overrides={**_acting(key, given), key: round(value) if whole else value})
         except (TypeError, ValueError) as error:
             return f"the range [{low:g}, {high:g}] of {key} is refused: {' '.join(str(error).split())}"
     return None

@@ -1,6 +1,7 @@
 """Ultralytics' own tuner and its Ray Tune with the focal arguments in the space, every trial checked."""
 
 import contextlib
+import importlib
 import json
 import math
 import subprocess
@@ -12,9 +13,10 @@ from typing import Any
 import yaml
 
 from yolo_focal.arguments.focal import focal_keys
-from yolo_focal.errors import CheckpointError, ConfigError, MissingExtraError
+from yolo_focal.errors import ConfigError, MissingExtraError
+from yolo_focal.ultra import host
+from yolo_focal.ultra.drivers.load_model import load_model
 from yolo_focal.ultra.drivers.search_space import Space, start_values
-from yolo_focal.ultra.hooks.seam import resolve
 from yolo_focal.ultra.training import check_training
 
 __all__ = ["Trial", "TuningResult", "applied_values", "load_for_tuning", "tune"]
@@ -74,15 +76,9 @@ def load_for_tuning(name: str, space: Space, given: Mapping[str, Any]) -> Any:
     Raises:
         YoloFocalError: the model, the dataset or an argument cannot be used.
     """
+    model = load_model(name)
     try:
-        model = resolve("ultralytics:YOLO")(name)
-    except (OSError, ValueError, ImportError, TypeError) as error:
-        reason = " ".join(str(error).split())
-        raise CheckpointError(
-            f"model={name} cannot be loaded ({reason}); give an architecture or a checkpoint of Ultralytics"
-        ) from error
-    try:
-        resolve("ultralytics.cfg:get_cfg")(overrides=dict(given))
+        host.get_cfg(overrides=dict(given))
     except (TypeError, ValueError) as error:
         raise ConfigError(" ".join(str(error).split())) from error
     check_training(model.model, {**given, **{key: bounds[0] for key, bounds in space.items()}})
@@ -150,7 +146,7 @@ def _watched_tuner(space: Space) -> Iterator[list[Any]]:
 
     The tuner takes an exception for a failed trial, so this is how a trial with other values is never the best.
     """
-    module = resolve("ultralytics.engine.tuner")
+    module = host.tuner_module
     original_tuner, original_run = module.Tuner, subprocess.run
     made: list[Any] = []
 
@@ -181,25 +177,23 @@ def _numbers(words: Mapping[str, str], space: Space) -> dict[str, float]:
 
 def _tune_with_ray(model: Any, space: Space, iterations: int, given: Mapping[str, Any]) -> TuningResult:
     try:
-        ray_tune = resolve("ray.tune")
-        resolve("optuna")  # searches for Ultralytics unless told otherwise
+        ray_tune = importlib.import_module("ray.tune")
+        importlib.import_module("optuna")  # searches for Ultralytics unless told otherwise
     except ImportError as error:
         raise MissingExtraError(
             f"use_ray=True needs Ray Tune and Optuna ({' '.join(str(error).split())}); install them: "
             "pip install 'yolo_focal[ray]', or leave use_ray out"
         ) from error
-    whole = resolve("ultralytics.cfg").CFG_INT_KEYS
+    whole = host.cfg.CFG_INT_KEYS
     ranges = {
         key: ray_tune.randint(math.ceil(low), math.floor(high) + 1) if key in whole else ray_tune.uniform(low, high)
         for key, (low, high, *_) in space.items()
     }
-    folder = resolve("ultralytics.cfg:get_save_dir")(
-        resolve("ultralytics.cfg:get_cfg")(overrides={**given, "mode": "train", "task": model.task}), name="tune"
-    )
+    folder = host.get_save_dir(host.get_cfg(overrides={**given, "mode": "train", "task": model.task}), name="tune")
     fixed = {"optimizer": "AdamW", **given, "project": str(folder.parent), "name": folder.name}
     start = {key: value for key, value in fixed.items() if key not in space}
     grid = model.tune(use_ray=True, space=ranges, iterations=iterations, **start)
-    measure = resolve("ultralytics.cfg:TASK2METRIC")[model.task]  # what Ultralytics lets Ray maximise
+    measure = host.TASK2METRIC[model.task]  # what Ultralytics lets Ray maximise
     return TuningResult(folder, tuple(_ray_trial(result, space, folder, measure) for result in grid), start)
 
 

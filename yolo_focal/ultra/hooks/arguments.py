@@ -15,9 +15,10 @@ from yolo_focal.arguments.focal import KEYS, closest_key, focal_keys, read_confi
 from yolo_focal.arguments.rare import RARE_KEYS, rare_problems, read_rare_config
 from yolo_focal.arguments.training_keys import TRAINING_KEYS
 from yolo_focal.errors import ConfigError
+from yolo_focal.ultra import host
 from yolo_focal.ultra.datasets import resolve_data
 from yolo_focal.ultra.hooks.auto_alpha import settle_alpha
-from yolo_focal.ultra.hooks.seam import Seam, resolve
+from yolo_focal.ultra.hooks.seam import Seam
 
 __all__ = ["PATCHES", "check_call", "misspelt"]
 
@@ -32,7 +33,7 @@ class _Registration:
     def missing(self) -> str | None:
         try:
             defaults, namespace = self._defaults()
-            get_cfg = resolve("ultralytics.cfg:get_cfg")
+            get_cfg = host.get_cfg
             if inspect.signature(get_cfg).parameters["cfg"].default is defaults and hasattr(namespace, "epochs"):
                 return None
         except (ImportError, AttributeError, KeyError):
@@ -53,7 +54,7 @@ class _Registration:
 
     @staticmethod
     def _defaults() -> tuple[dict[str, Any], Any]:
-        return resolve("ultralytics.utils:DEFAULT_CFG_DICT"), resolve("ultralytics.utils:DEFAULT_CFG")
+        return host.DEFAULT_CFG_DICT, host.DEFAULT_CFG
 
 
 class _CheckpointDefaults:
@@ -63,24 +64,24 @@ class _CheckpointDefaults:
     """
 
     fact = "imports DEFAULT_CFG_DICT by name and completes the arguments of a checkpoint from it"
-    modules = ("ultralytics.utils.torch_utils", "ultralytics.nn.tasks")
+    modules = ("torch_utils", "tasks")
 
     def missing(self) -> str | None:
         for module in self.modules:
-            if "DEFAULT_CFG_DICT" not in vars(resolve(module)):
-                return f"{module}.DEFAULT_CFG_DICT: {self.fact}"
+            if "DEFAULT_CFG_DICT" not in vars(host.take(module)):
+                return f"{host.NAMES[module].dotted}.DEFAULT_CFG_DICT: {self.fact}"
         return None
 
     def install(self) -> None:
         ours = TRAINING_KEYS
-        defaults = resolve("ultralytics.utils:DEFAULT_CFG_DICT")
+        defaults = host.DEFAULT_CFG_DICT
         for module in self.modules:
             stock = {name: value for name, value in defaults.items() if name not in ours}
-            vars(resolve(module))["DEFAULT_CFG_DICT"] = stock
+            vars(host.take(module))["DEFAULT_CFG_DICT"] = stock
 
     def uninstall(self) -> None:
         for module in self.modules:
-            vars(resolve(module))["DEFAULT_CFG_DICT"] = resolve("ultralytics.utils:DEFAULT_CFG_DICT")
+            vars(host.take(module))["DEFAULT_CFG_DICT"] = host.DEFAULT_CFG_DICT
 
 
 def misspelt(given: Mapping[str, Any], known: Mapping[str, Any]) -> list[str]:
@@ -157,27 +158,27 @@ def _wrap_check_cfg(original: Callable[..., None]) -> Callable[..., None]:
 
 def _is_live(cfg: Mapping[str, Any]) -> bool:
     """Whether `cfg` is the dictionary of defaults itself: upstream passes it when a call has no arguments."""
-    return cfg is resolve("ultralytics.utils:DEFAULT_CFG_DICT") or cfg is vars(resolve("ultralytics.utils:DEFAULT_CFG"))
+    return cfg is host.DEFAULT_CFG_DICT or cfg is vars(host.DEFAULT_CFG)
 
 
 PATCHES = (
     _Registration(),
     _CheckpointDefaults(),
     Seam(
-        owner="ultralytics.cfg",
+        owner="cfg",
         name="check_dict_alignment",
         fact="takes (base, custom) and sees the arguments of each call before they are merged into the defaults",
         wrap=_wrap_alignment,
         holds=lambda function: list(inspect.signature(function).parameters)[:2] == ["base", "custom"],
     ),
     Seam(
-        owner="ultralytics.cfg",
+        owner="cfg",
         name="check_cfg",
         fact="takes the merged arguments as a dictionary, and get_cfg calls it for every trainer and validator",
         wrap=_wrap_check_cfg,
         holds=lambda function: (
             list(inspect.signature(function).parameters)[:1] == ["cfg"]
-            and "check_cfg" in resolve("ultralytics.cfg:get_cfg").__code__.co_names
+            and "check_cfg" in host.get_cfg.__code__.co_names
         ),
     ),
 )

@@ -58,7 +58,7 @@ def _wrap_safe_load(original: Callable[..., Any]) -> Callable[..., Any]:
 
 SEAMS = (
     Seam(
-        owner="ultralytics.engine.trainer:BaseTrainer",
+        owner="BaseTrainer",
         name="save_model",
         fact="takes (self) and writes self.last and, of the best epoch, self.best",
         wrap=_wrap_save_model,
@@ -68,7 +68,7 @@ SEAMS = (
         ),
     ),
     Seam(
-        owner="ultralytics.nn.tasks",
+        owner="tasks",
         name="torch_safe_load",
         fact="takes the file of a checkpoint, and load_checkpoint calls it",
         wrap=_wrap_safe_load,

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import yolo_focal
-from yolo_focal.ultra.hooks.seam import Seam, resolve
+from yolo_focal.ultra import host
+from yolo_focal.ultra.hooks.seam import Seam
 
 __all__ = ["EnableWhenUnpickled", "PATCHES"]
 
-_COMMAND = "ultralytics.cfg:_YOLO_CLI_COMMAND"
 _ORIGINAL = [sys.executable, "-m", "ultralytics.cfg.__init__"]
 
 
@@ -20,19 +20,18 @@ class _ChildCommand:
 
     def missing(self) -> str | None:
         try:
-            if isinstance(resolve(_COMMAND), list) and resolve(_COMMAND) is resolve(
-                "ultralytics.engine.trainer:_YOLO_CLI_COMMAND"
-            ):
+            command = host.cfg._YOLO_CLI_COMMAND
+            if isinstance(command, list) and command is host.trainer_module._YOLO_CLI_COMMAND:
                 return None
         except (ImportError, AttributeError):
             pass
         return "ultralytics.cfg._YOLO_CLI_COMMAND: one list holds the command of child trainings, shared by importers"
 
     def install(self) -> None:
-        resolve(_COMMAND)[:] = [sys.executable, "-m", "yolo_focal"]
+        host.cfg._YOLO_CLI_COMMAND[:] = [sys.executable, "-m", "yolo_focal"]
 
     def uninstall(self) -> None:
-        resolve(_COMMAND)[:] = _ORIGINAL
+        host.cfg._YOLO_CLI_COMMAND[:] = _ORIGINAL
 
 
 def _wrap_generate_ddp_file(original: Callable[[Any], str]) -> Callable[[Any], str]:
@@ -71,14 +70,14 @@ def _wrap_tune(original: Callable[..., Any]) -> Callable[..., Any]:
 PATCHES = (
     _ChildCommand(),
     Seam(
-        owner="ultralytics.utils.dist",
+        owner="dist",
         name="generate_ddp_file",
         fact="takes the trainer, writes the program of a DDP rank and returns its path; generate_ddp_command calls it",
         wrap=_wrap_generate_ddp_file,
-        holds=lambda _: "generate_ddp_file" in resolve("ultralytics.utils.dist:generate_ddp_command").__code__.co_names,
+        holds=lambda _: "generate_ddp_file" in host.dist.generate_ddp_command.__code__.co_names,
     ),
     Seam(
-        owner="ultralytics.engine.model:Model",
+        owner="Model",
         name="tune",
         fact="starts the tuner, or Ray Tune with the model itself pickled into the workers",
         wrap=_wrap_tune,

@@ -107,7 +107,7 @@ def _has_time_limit(function: Callable[..., Any]) -> bool:
 
 SEAMS = (
     Seam(
-        owner="ultralytics.utils.nms",
+        owner="nms",
         name="non_max_suppression",
         fact="takes prediction, conf_thres, nc, multi_label, end2end and max_time_img, and validators call it as "
         "nms.non_max_suppression",

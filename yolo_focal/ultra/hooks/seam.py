@@ -1,12 +1,13 @@
 """How a patch is put in, recognised and taken back; what is patched stands in the other modules of this folder."""
 
-import importlib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-__all__ = ["MARK", "Patch", "Seam", "resolve"]
+from yolo_focal.ultra import host
+
+__all__ = ["MARK", "Patch", "Seam"]
 
 MARK = "__yolo_focal_original__"
 
@@ -24,15 +25,6 @@ class Patch(Protocol):
         """Take the patch back; without a patch this changes nothing."""
 
 
-def resolve(path: str) -> Any:
-    """The module, class or function at a dotted path; ImportError or AttributeError where there is none."""
-    module, *names = path.split(":")
-    found: Any = importlib.import_module(module)
-    for name in names[0].split(".") if names else ():
-        found = getattr(found, name)
-    return found
-
-
 def _always(_: Any) -> bool:
     return True
 
@@ -42,7 +34,8 @@ class Seam:
     """A function of Ultralytics that is replaced by a wrapper around itself.
 
     Attributes:
-        owner: `module` or `module:Class` that holds the function under `name`, and through which upstream looks it up.
+        owner: the name, in `host.NAMES`, of the module or class that holds the function under `name`, and through which
+            upstream looks it up.
         name: the function's name there.
         fact: the upstream fact relied on, as a sentence; it is what the user reads when it does not hold.
         wrap: makes the replacement from the original.
@@ -58,14 +51,14 @@ class Seam:
     def missing(self) -> str | None:
         """See `Patch`."""
         try:
-            current = getattr(resolve(self.owner), self.name)
+            current = getattr(host.take(self.owner), self.name)
             return None if self.holds(getattr(current, MARK, current)) else self._sentence()
         except (ImportError, AttributeError):
             return self._sentence()
 
     def install(self) -> None:
         """See `Patch`."""
-        owner = resolve(self.owner)
+        owner = host.take(self.owner)
         original = getattr(owner, self.name)
         if not hasattr(original, MARK):
             replacement = self.wrap(original)
@@ -74,7 +67,7 @@ class Seam:
 
     def uninstall(self) -> None:
         """See `Patch`."""
-        owner = resolve(self.owner)
+        owner = host.take(self.owner)
         current = getattr(owner, self.name)
         if hasattr(current, MARK):
             self._set(owner, getattr(current, MARK))
@@ -84,4 +77,4 @@ class Seam:
         setattr(owner, self.name, staticmethod(function) if static else function)
 
     def _sentence(self) -> str:
-        return f"{self.owner.replace(':', '.')}.{self.name}: {self.fact}"
+        return f"{host.NAMES[self.owner].dotted}.{self.name}: {self.fact}"

@@ -12,8 +12,8 @@ from torch import nn
 from yolo_focal.arguments.rare import RareConfig, read_rare_config
 from yolo_focal.data.yolo import label_file, read_data_yaml
 from yolo_focal.errors import ConfigError, DataError, UnsupportedModelError
+from yolo_focal.ultra import host
 from yolo_focal.ultra.datasets import data_file, datasets_folder, resolve_data
-from yolo_focal.ultra.hooks.seam import resolve
 from yolo_focal.ultra.sampling.crops import CropBank, Crops, find_crops
 from yolo_focal.ultra.sampling.draws import EpochBatches, EpochDraws, Stream
 from yolo_focal.ultra.sampling.exposure import Exposure, below_median, expected_exposure, exposure_lines
@@ -92,13 +92,13 @@ def show_rare_classes(trainer: Any) -> None:
     crops = _crops(dataset, class_of_box, len(names), config)
     croppable = np.isin(np.arange(len(names)), crops.category) if crops is not None else None
     exposure = expected_exposure(image_of_box, class_of_box, len(dataset), len(names), config, croppable)
-    if resolve("ultralytics.utils:RANK") in {-1, 0}:
+    if host.RANK in {-1, 0}:
         for line in exposure_lines(exposure, names, config):
             logging.getLogger("ultralytics").info(line)
     stop = math.ceil(trainer.epochs * (1 - config.stop)) if config.stop else math.inf
     draws = EpochDraws(exposure.factors, int(trainer.args.seed), stop)
     stream = Stream(
-        rank=max(resolve("ultralytics.utils:RANK"), 0),
+        rank=max(host.RANK, 0),
         ranks=max(trainer.world_size, 1),
         batch=loader.batch_size,
         batches=len(loader),
@@ -107,7 +107,7 @@ def show_rare_classes(trainer: Any) -> None:
     object.__setattr__(loader, "batch_sampler", batches)  # torch forbids the plain way; Ultralytics does it like this
     if crops is not None or exposure.resamples:
         pasting = _pasting(trainer, config, exposure, crops)
-        if not isinstance(dataset, resolve("ultralytics.data:ClassificationDataset")):
+        if not isinstance(dataset, host.ClassificationDataset):
             attach_to_dataset(dataset, RareImages(draws, stream, exposure.resamples, pasting))
     if _start_epoch not in trainer.callbacks["on_train_epoch_start"]:
         trainer.add_callback("on_train_epoch_start", _start_epoch)
@@ -121,9 +121,9 @@ def _pasting(trainer: Any, config: RareConfig, exposure: Exposure, crops: Crops 
 
 def _boxes(dataset: Any) -> tuple[np.ndarray, np.ndarray]:
     """The image and the class of every box of a detection dataset; of every image of a classification dataset."""
-    if isinstance(dataset, resolve("ultralytics.data:ClassificationDataset")):
+    if isinstance(dataset, host.ClassificationDataset):
         return np.arange(len(dataset)), np.array([sample[1] for sample in dataset.samples], int)
-    if not isinstance(dataset, resolve("ultralytics.data.base:BaseDataset")):
+    if not isinstance(dataset, host.BaseDataset):
         raise UnsupportedModelError(
             f"rare_sampling and rare_paste cannot act on a {type(dataset).__name__}; leave them out"
         )

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from torch.utils.data import get_worker_info
 
-from yolo_focal.ultra.hooks.seam import Seam, resolve
+from yolo_focal.ultra import host
+from yolo_focal.ultra.hooks.seam import Seam
 from yolo_focal.ultra.sampling.crops import CropBank
 from yolo_focal.ultra.sampling.draws import Draw, EpochDraws, Stream
 from yolo_focal.ultra.sampling.exposure import CROPS
@@ -151,7 +152,7 @@ def _add_labels(label: dict[str, Any], pasted: list[Pasted], classes: list[int])
     polygons = [each.polygon / (width, height) for each in pasted if each.polygon is not None]
     points = max(instances.segments.shape[1], *(len(polygon) + 1 for polygon in polygons)) if polygons else 0
     segments = (
-        np.stack(resolve("ultralytics.utils.ops:resample_segments")(polygons, n=points))
+        np.stack(host.resample_segments(polygons, n=points))
         if polygons
         else np.zeros((0, instances.segments.shape[1], 2), np.float32)
     )
@@ -183,15 +184,15 @@ def _wrap_get_image_and_label(original: Callable[..., Any]) -> Callable[..., Any
 
 SEAMS = (
     Seam(
-        owner="ultralytics.data.base:BaseDataset",
+        owner="BaseDataset",
         name="get_image_and_label",
         fact="takes the index of an image and returns its pixels and labels; items and the tiles of mosaic, mixup, "
         "cutmix and copy_paste come from it",
         wrap=_wrap_get_image_and_label,
         holds=lambda function: (
             list(inspect.signature(function).parameters) == ["self", "index"]
-            and "get_image_and_label" in resolve("ultralytics.data.base:BaseDataset.__getitem__").__code__.co_names
-            and "get_image_and_label" in _names(resolve("ultralytics.data.augment:BaseMixTransform"))
+            and "get_image_and_label" in host.BaseDataset.__getitem__.__code__.co_names
+            and "get_image_and_label" in _names(host.BaseMixTransform)
         ),
     ),
 )

@@ -1,0 +1,50 @@
+"""A model by its name or path, or one sentence about why it cannot be had."""
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from yolo_focal.errors import CheckpointError
+from yolo_focal.ultra import host
+
+__all__ = ["load_model", "unloadable"]
+
+_LARGEST_PICKLE = 50_000_000  # bytes; that of a detector has a few hundred thousand
+
+
+def load_model(name: str | Path) -> Any:
+    """The `ultralytics.YOLO`, or `RTDETR` as the yolo command chooses it, of an architecture, checkpoint or export.
+
+    Raises:
+        CheckpointError: there is none, or it is damaged.
+    """
+    if _is_original_yolov5(Path(name)):
+        raise CheckpointError(
+            f"model={name} is a checkpoint of the original YOLOv5; make one of this package's anchor detector from it: "
+            f"yolo-focal convert weights={name}"
+        )
+    kind = host.RTDETR if "rtdetr" in Path(name).stem.lower() else host.YOLO
+    try:
+        return kind(str(name))
+    except (OSError, ValueError, ImportError, TypeError, AttributeError, NotImplementedError) as error:
+        raise unloadable(name, error) from error
+
+
+def _is_original_yolov5(path: Path) -> bool:
+    """Whether a file names the classes of YOLOv5's own code; looked at as bytes, nothing in it is executed."""
+    if path.suffix != ".pt" or not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        pickles = [each for each in archive.infolist() if each.filename.endswith("data.pkl")]
+        if not pickles or pickles[0].file_size > _LARGEST_PICKLE:
+            return False
+        return b"models.yolo" in archive.read(pickles[0])
+
+
+def unloadable(name: str | Path, error: Exception) -> CheckpointError:
+    """What to tell the user where loading `name` ended in `error`."""
+    reason = " ".join(str(error).split())
+    return CheckpointError(
+        f"model={name} cannot be loaded ({reason}); give an architecture such as yolo11n.yaml, or a checkpoint or "
+        "exported model of Ultralytics"
+    )
