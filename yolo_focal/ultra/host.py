@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:  # for editors and type checkers; a test holds it equal to NAMES
-    import ultralytics.cfg as cfg  # noqa: F401
-    import ultralytics.engine.model as model_module  # noqa: F401
-    import ultralytics.engine.trainer as trainer_module  # noqa: F401
-    import ultralytics.engine.tuner as tuner_module  # noqa: F401
-    import ultralytics.nn.tasks as tasks  # noqa: F401
-    import ultralytics.utils.dist as dist  # noqa: F401
-    import ultralytics.utils.loss as loss  # noqa: F401
-    import ultralytics.utils.nms as nms  # noqa: F401
-    import ultralytics.utils.torch_utils as torch_utils  # noqa: F401
+    import ultralytics.cfg as cfg
+    import ultralytics.engine.model as model_module
+    import ultralytics.engine.trainer as trainer_module
+    import ultralytics.engine.tuner as tuner_module
+    import ultralytics.nn.tasks as tasks
+    import ultralytics.utils.dist as dist
+    import ultralytics.utils.loss as loss
+    import ultralytics.utils.nms as nms
+    import ultralytics.utils.torch_utils as torch_utils
     from ultralytics import RTDETR as RTDETR
     from ultralytics import YOLO as YOLO
     from ultralytics.cfg import TASK2METRIC as TASK2METRIC
@@ -68,7 +68,23 @@ if TYPE_CHECKING:  # for editors and type checkers; a test holds it equal to NAM
     from ultralytics.utils.torch_utils import unset_deterministic as unset_deterministic
     from ultralytics.utils.torch_utils import unwrap_model as unwrap_model
 
-__all__ = ["NAMES", "Name", "SUPPORTED", "missing_names", "take", "version"]
+__all__ = [
+    "NAMES",
+    "Name",
+    "SUPPORTED",
+    "cfg",
+    "dist",
+    "loss",
+    "missing_names",
+    "model_module",
+    "nms",
+    "take",
+    "tasks",
+    "torch_utils",
+    "trainer_module",
+    "tuner_module",
+    "version",
+]
 
 SUPPORTED = "ultralytics>=8.4.104"
 
@@ -141,9 +157,7 @@ NAMES: dict[str, Name] = {
     "smart_value": Name("ultralytics.cfg:smart_value", "reads the value of a word key=value", (), _takes("v")),
     "TASK2METRIC": Name("ultralytics.cfg:TASK2METRIC", "names what Ray Tune maximises, by task"),
     "DEFAULT_CFG": Name("ultralytics.utils:DEFAULT_CFG", "is the namespace of default arguments", ("epochs",)),
-    "DEFAULT_CFG_DICT": Name(
-        "ultralytics.utils:DEFAULT_CFG_DICT", "is the dictionary of default arguments", ("items",)
-    ),
+    "DEFAULT_CFG_DICT": Name("ultralytics.utils:DEFAULT_CFG_DICT", "is the dictionary of default arguments"),
     "SETTINGS": Name("ultralytics.utils:SETTINGS", "has datasets_dir", (), lambda found: "datasets_dir" in found),
     "ROOT": Name("ultralytics.utils:ROOT", "is the folder of the package, with its dataset files in cfg/datasets"),
     "RANK": Name("ultralytics.utils:RANK", "is the rank of this process, -1 outside of distributed training"),

@@ -205,8 +205,7 @@ def test_a_checkpoint_of_the_first_version_loads(enabled, tmp_path, monkeypatch)
     with monkeypatch.context() as patch:
         patch.setattr(AnchorDetect, "__module__", "yolo_focal.ultra.anchor_head")
         torch.save({"model": model, "ema": None, "train_args": model.args, "epoch": -1}, path)
-    assert b"cyolo_focal.ultra.anchor_head
-AnchorDetect" in zipfile.ZipFile(path).read("old/data.pkl")
+    assert b"cyolo_focal.ultra.anchor_head\nAnchorDetect" in zipfile.ZipFile(path).read("old/data.pkl")
     show = f"from ultralytics import YOLO; head = YOLO({str(path)!r}).model.model[-1]; print(type(head).__module__)"
     plain = run_python(show)
     safe = run_python(f"import yolo_focal; yolo_focal.enable(); {show}", ULTRALYTICS_SAFE_LOAD="1")
