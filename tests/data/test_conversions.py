@@ -10,6 +10,7 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from yolo_focal.data.label_statistics import split_statistics
 from yolo_focal.data.labels import read_labels
 from yolo_focal.data.subset import CocoSource, SubsetOptions, make_subset
 from yolo_focal.data.voc import read_voc
@@ -17,6 +18,7 @@ from yolo_focal.data.voc_to_yolo import VocOptions, voc_to_yolo
 from yolo_focal.data.yolo import read_data_yaml
 from yolo_focal.data.yolo_to_coco import image_ids, write_coco_files
 from yolo_focal.errors import DataError
+from yolo_focal.evaluation.yolo_source import ground_truth_from_yolo
 
 
 def boxes_by_name(coco: COCO) -> dict[str, list[tuple[float, ...]]]:
@@ -87,6 +89,26 @@ def test_polygons_become_segmentations_with_their_box_and_area(tmp_path: Path) -
     assert annotation["bbox"] == [10, 0, 20, 20]
     assert annotation["area"] == 200
     assert annotation["segmentation"] == [[10, 0, 30, 0, 10, 20]]
+
+
+@pytest.mark.parametrize(
+    ("shape", "keypoints"),
+    [("[2, 2]", "0.28 0.4 0.32 0.4"), ("[2, 3]", "0.28 0.4 2 0.32 0.4 1"), ("[1, 2]", "0.3 0.4")],
+)
+def test_boxes_of_a_pose_dataset_are_its_boxes(tmp_path: Path, shape: str, keypoints: str) -> None:
+    """kpt_shape tells keypoints from polygons, in the COCO file, the statistics and the ground truth alike."""
+    make_yolo(tmp_path, {"7": f"0 0.3 0.4 0.3 0.5 {keypoints}\n"}, (100, 60))
+    with (tmp_path / "data.yaml").open("a") as file:
+        file.write(f"kpt_shape: {shape}\n")
+    dataset = read_data_yaml(tmp_path / "data.yaml")
+    report = write_coco_files(dataset, tmp_path / "out", progress=False)
+    assert report["train"]["problems"] == []
+    (annotation,) = json.loads((tmp_path / "out" / "instances_train.json").read_text())["annotations"]
+    assert (annotation["bbox"], annotation["area"]) == ([15, 9, 30, 30], 900)
+    assert "segmentation" not in annotation
+    assert split_statistics(dataset, progress=False).box_sizes.tolist() == [[30, 30]]
+    truth = ground_truth_from_yolo(dataset, "train", {str(tmp_path / "images" / "7.png"): (100, 60)})
+    assert np.allclose(truth.boxes_xywh, [[15, 9, 30, 30]])
 
 
 def test_image_ids_are_the_numbers_in_the_names_or_else_count() -> None:

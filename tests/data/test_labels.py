@@ -13,14 +13,34 @@ from yolo_focal.data.labels import read_labels
 from yolo_focal.errors import DataError
 
 CLASSES = 3
+ordinary = st.floats(0, 1).map(lambda value: f"{value:.4f}")
 share = st.one_of(
-    st.floats(0, 1), st.sampled_from([-0.005, -0.5, 0.0, 1.0, 1.005, 1.5, float("nan")])
-).map(lambda value: f"{value:.4f}")  # fmt: skip
-class_word = st.sampled_from(["0", "1", "2", "2.0", "3", "-1", "0.5", "x"])
-box_line = st.tuples(class_word, share, share, share, share).map(" ".join)
-polygon_line = st.tuples(class_word, *[share] * 6).map(" ".join)
-odd_line = st.lists(share, max_size=8).map(" ".join)
-label_text = st.lists(st.one_of(box_line, box_line, box_line, polygon_line, odd_line), max_size=5).map("\n".join)
+    ordinary,
+    ordinary,
+    ordinary,
+    st.sampled_from(["-0.005", "-0.01", "-0.5", "0", "-0", "1", "1.005", "1.01", "1.01000001", "1.5", "nan"]),
+    st.sampled_from(["0.3", "0.30000000001"]),
+)
+usual_class = st.sampled_from(["0", "1", "2"])
+any_class = st.one_of(usual_class, usual_class, st.sampled_from(["2.0", "1.99999999999", "3", "-1", "0.5", "x"]))
+
+
+def line_of(numbers: int, *, usual: bool = False) -> st.SearchStrategy[str]:
+    """A class and so many numbers."""
+    values = ordinary if usual else share
+    return st.tuples(usual_class if usual else any_class, *[values] * numbers).map(" ".join)
+
+
+odd_line = st.integers(0, 13).flatmap(line_of)
+
+
+@st.composite
+def label_text(draw: st.DrawFn, numbers: int) -> str:
+    """Lines that mostly have as many numbers, some of them twice."""
+    usual = line_of(numbers, usual=True)
+    strange = st.one_of(usual, usual, line_of(numbers), odd_line)
+    lines = draw(st.lists(draw(st.sampled_from([usual, strange])), max_size=5))
+    return "\n".join(lines + draw(st.lists(st.sampled_from(lines), max_size=2) if lines else st.just([])))
 
 
 @pytest.fixture(scope="module")
@@ -30,18 +50,67 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@given(label_text)
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_labels_and_dropped_images_are_those_of_ultralytics(image: Path, text: str) -> None:
+SHAPES = [None, (1, 2), (2, 2), (1, 3), (3, 2), (2, 3)]
+
+
+@given(st.data())
+@settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_labels_and_dropped_images_are_those_of_ultralytics(image: Path, data: st.DataObject) -> None:
     """Ultralytics drops an image exactly where a problem says so, and else has the same classes and boxes."""
+    shape = data.draw(st.sampled_from(SHAPES))
+    pose = shape is not None and data.draw(st.booleans())
+    keypoints, dimensions = shape or (0, 0)
+    text = data.draw(label_text(data.draw(st.sampled_from([4, 4 + keypoints * dimensions, 6, 8]))))
     path = image.with_suffix(".txt")
     path.write_text(text)
-    labels = read_labels(path, CLASSES)
-    theirs = verify_image_label((str(image), str(path), "", False, CLASSES, 0, 0, False))
+    labels = read_labels(path, CLASSES, shape, pose=pose)
+    theirs = verify_image_label((str(image), str(path), "", pose, CLASSES, keypoints, dimensions, False))
     assert (theirs[0] is None) == any(problem.drops_image for problem in labels.problems)
     if theirs[0] is not None:
         ours = np.concatenate([labels.classes[:, None], labels.boxes_xywh], 1)
         assert np.allclose(sorted(ours.tolist()), sorted(theirs[1].tolist()), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("shape", "row"),
+    [
+        ((2, 2), "0 0.3 0.4 0.3 0.5 0.28 0.4 0.32 0.4"),
+        ((2, 3), "0 0.3 0.4 0.3 0.5 0.28 0.4 2 0.32 0.4 0"),
+        ((17, 3), "0 0.3 0.4 0.3 0.5" + " 0.28 0.4 2" * 17),
+    ],
+)
+def test_the_box_before_keypoints_is_the_box(tmp_path: Path, shape: tuple[int, int], row: str) -> None:
+    """What follows the box is no part of it, whatever the model; without kpt_shape the row is a polygon or faulty."""
+    path = tmp_path / "1.txt"
+    path.write_text(row)
+    for pose in (False, True):
+        labels = read_labels(path, 1, shape, pose=pose)
+        assert labels.boxes_xywh.tolist() == [[0.3, 0.4, 0.3, 0.5]]
+        assert labels.polygons == [None]
+        assert labels.problems == []
+    assert read_labels(path, 1).boxes_xywh.tolist() != [[0.3, 0.4, 0.3, 0.5]]
+
+
+def test_only_a_pose_model_needs_usable_keypoints(tmp_path: Path) -> None:
+    """Keypoints outside or missing cost a pose model the image; the other tasks only use the box."""
+    path = tmp_path / "1.txt"
+    path.write_text("0 0.3 0.4 0.3 0.5 1.2 0.4 0.32 0.4")
+    assert read_labels(path, 1, (2, 2)).problems == []
+    (problem,) = read_labels(path, 1, (2, 2), pose=True).problems
+    assert (problem.kind, problem.drops_image) == ("coordinates not in 0 to 1", True)
+    path.write_text("0 0.3 0.4 0.3 0.5")
+    assert read_labels(path, 1, (2, 2)).problems == []
+    (problem,) = read_labels(path, 1, (2, 2), pose=True).problems
+    assert str(problem) == f"{path}:1: wrong number of columns (5, expected 9 by kpt_shape [2, 2])"
+
+
+def test_an_oriented_box_is_the_polygon_of_its_corners(tmp_path: Path) -> None:
+    """Eight corner coordinates without kpt_shape: the upright box around them."""
+    path = tmp_path / "1.txt"
+    path.write_text("0 0.5 0.25 0.75 0.5 0.5 0.75 0.25 0.5")
+    labels = read_labels(path, 1)
+    assert labels.boxes_xywh.tolist() == [[0.5, 0.5, 0.5, 0.5]]
+    assert labels.problems == []
 
 
 @pytest.mark.parametrize(

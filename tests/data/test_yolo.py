@@ -107,6 +107,12 @@ def test_aliases_that_multiply_cost_nothing(tmp_path: Path) -> None:
         ("train: images\nnames: {a: b}", "the keys of names must be class indices"),
         ("train: images\nnames: cat", "names must be a list or a mapping"),
         ("train: 5\nnames: [a]", "train must be a folder, a list file or a list of them, got 5"),
+        (
+            "train: images\nnames: [a]\nkpt_shape: [17, 4]",
+            r"kpt_shape must be \[number of keypoints, 2 or 3 .* got \[17, 4\]",
+        ),
+        ("train: images\nnames: [a]\nkpt_shape: 17", "kpt_shape must be .*, such as .*, got 17"),
+        ("train: images\nnames: [a]\nkpt_shape: [-1, 2]", r"got \[-1, 2\]"),
         ("path: [1]\ntrain: images\nnames: [a]", "path must be a folder name"),
         ("- a\n- b", "must map train:, val: and names:, got list"),
         ("a: [", "is not a plain YAML file"),

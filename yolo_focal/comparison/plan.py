@@ -11,7 +11,6 @@ import numpy as np
 import yolo_focal
 from yolo_focal.comparison.configurations import Configuration
 from yolo_focal.comparison.trial import Trial
-from yolo_focal.data.labels import read_labels
 from yolo_focal.data.yolo import label_file, read_data_yaml
 from yolo_focal.errors import ConfigError, DataError
 from yolo_focal.evaluation.buckets import frequency_buckets
@@ -166,7 +165,7 @@ def _read_split(data: Path, name: str) -> Split:
     dataset = read_data_yaml(data, datasets_folder())
     dataset.image_files("train")
     files = dataset.image_files(name)
-    if not any(len(read_labels(label_file(file), len(dataset.names)).classes) for file in files):
+    if not any(len(dataset.labels(file).classes) for file in files):
         raise DataError(
             f"the split '{name}' of {data} has no labels: nothing can be measured on its {len(files)} images; label "
             f"them (the first would be {label_file(files[0])}) or choose another split="

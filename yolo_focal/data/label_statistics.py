@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from yolo_focal.data.images import image_size
-from yolo_focal.data.labels import LabelProblem, Labels, read_labels
+from yolo_focal.data.labels import LabelProblem, Labels
 from yolo_focal.data.progress_bar import progress_bar
-from yolo_focal.data.yolo import YoloDataset, label_file
+from yolo_focal.data.yolo import YoloDataset
 from yolo_focal.errors import DataError
 
 __all__ = ["SIZE_LIMITS", "SplitStatistics", "class_counts", "split_statistics"]
@@ -88,14 +88,15 @@ class SplitStatistics:
         }
 
 
-def class_counts(dataset: YoloDataset, split: str = "train") -> list[int]:
+def class_counts(dataset: YoloDataset, split: str = "train", *, pose: bool = False) -> list[int]:
     """Boxes per class in the labels of `split`, images that Ultralytics would drop for their labels left out.
 
-    Reads label files only; images themselves are not opened.
+    With `pose`, the images that it would drop in training a pose model. Reads label files only; images themselves are
+    not opened.
     """
     counts = np.zeros(len(dataset.names), np.int64)
     for image in dataset.image_files(split):
-        labels = read_labels(label_file(image), len(dataset.names))
+        labels = dataset.labels(image, pose=pose)
         if not any(problem.drops_image for problem in labels.problems):
             counts += np.bincount(labels.classes, minlength=len(counts))
     return [int(count) for count in counts]
@@ -111,7 +112,7 @@ def split_statistics(dataset: YoloDataset, split: str = "train", *, progress: bo
     used: list[tuple[Labels, tuple[int, int]]] = []
     problems: list[LabelProblem] = []
     for image in progress_bar(images, f"reading {split}", total=len(images), show=progress):
-        labels = read_labels(label_file(image), len(dataset.names))
+        labels = dataset.labels(image)
         size, faults = _checked_size(image)
         found = [*faults, *labels.problems]
         problems += found

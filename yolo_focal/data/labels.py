@@ -1,6 +1,8 @@
-"""YOLO label files: one `class x y width height` (or polygon) a line, in shares of the image, with their problems."""
+"""YOLO label files: a class with a box, a box and keypoints, or a polygon a line, in shares of the image."""
 
 import math
+from array import array
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,66 +56,109 @@ class Labels(NamedTuple):
     found: bool
 
 
-def read_labels(path: Path, classes: int) -> Labels:
-    """Read one label file of a dataset with `classes` classes; a missing file is an image without objects.
+def read_labels(path: Path, classes: int, kpt_shape: tuple[int, int] | None = None, *, pose: bool = False) -> Labels:
+    """Read one label file as Ultralytics does; a missing file is an image without objects.
 
     Lines that cannot be used are left out and listed in `problems`, never raised, since Ultralytics trains on without
-    them; a caller who needs all of them checks `problems`.
+    them; a caller who needs all of them checks `problems`. The four corners of an oriented box are a polygon.
+
+    Args:
+        path: the label file.
+        classes: number of classes of the dataset.
+        kpt_shape: number of keypoints and numbers of each (2 or 3), of a dataset that has keypoints. A line with as
+            many columns is a box followed by its keypoints, never a polygon.
+        pose: read as for a pose model, which needs keypoints in every line and drops the image where one lies outside;
+            models of other tasks take the box and do not look at the keypoints.
 
     Raises:
         DataError: the file cannot be read at all, or is larger than any real label file.
     """
-    try:
-        if path.stat().st_size > MOST_LABEL_BYTES:
-            raise DataError(
-                f"{path} is larger than {MOST_LABEL_BYTES // 2**20} MiB; a label file has a line per object"
-            )
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except FileNotFoundError:
+    lines = _lines(path)
+    if lines is None:
         return Labels(np.zeros(0, np.int64), np.zeros((0, 4)), [], [], False)
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot read the label file {path} ({error}); expected text, one object a line") from error
-    rows: dict[tuple[float, ...], int] = {}
+    expected = _expected(lines, kpt_shape, pose)
+    rows: dict[tuple[float, ...] | bytes, tuple[int, list[float]]] = {}
     problems: list[LabelProblem] = []
-    for number, line in enumerate(lines, 1):
-        words = line.split()
-        if not words:
-            continue
-        problem = _problem(words, classes)
-        values = tuple(float(word) for word in words) if problem is None or problem[0] in KEPT else None
-        if problem is None and values in rows:
-            problem = ("duplicate of another line", f"line {rows[values]}", False)
-            values = None
+    for number, words in lines:
+        problem = _problem(words, classes, expected)
+        if problem is None or problem[0] in KEPT:
+            values = [float(word) for word in words]
+            key = _identity(values, expected)
+            if key not in rows:
+                rows[key] = number, values
+            else:
+                problem = problem or ("duplicate of another line", f"line {rows[key][0]}", False)
         if problem is not None:
             problems.append(LabelProblem(problem[0], path, number, *problem[1:]))
-        if values is not None:
-            rows[values] = number
-    if len({len(row) == 5 for row in rows}) == 2:
+    if expected.polygons and any(len(words) == 5 for _, words in lines):
         problems.append(LabelProblem("boxes and polygons in one file", path, 0, "", True))
-    return _labels(list(rows), problems)
+    return _labels([values for _, values in rows.values()], expected, problems)
 
 
 KEPT = frozenset({"box without area", "box reaches outside the image"})
 
 
-def _problem(words: list[str], classes: int) -> tuple[str, str, bool] | None:
+class _Expected(NamedTuple):
+    """What the lines of a file are: its columns after the box and what they are, or polygons."""
+
+    keypoints: int  # numbers that follow the box
+    dimensions: int  # of them, as many belong to one keypoint
+    polygons: bool
+    columns: str  # the expectation in words
+
+
+def _lines(path: Path) -> list[tuple[int, list[str]]] | None:
+    """The words of every line that has any, with its number; None if there is no file."""
+    try:
+        if path.stat().st_size > MOST_LABEL_BYTES:
+            raise DataError(
+                f"{path} is larger than {MOST_LABEL_BYTES // 2**20} MiB; a label file has a line per object"
+            )
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"cannot read the label file {path} ({error}); expected text, one object a line") from error
+    return [(number, words) for number, line in enumerate(text.splitlines(), 1) if (words := line.split())]
+
+
+def _expected(lines: list[tuple[int, list[str]]], kpt_shape: tuple[int, int] | None, pose: bool) -> _Expected:
+    """What kind of lines a file has; keypoints that only a pose model reads are cut off `lines`."""
+    columns = "5 or a class and a polygon"
+    if kpt_shape is not None:
+        keypoints = kpt_shape[0] * kpt_shape[1]
+        with_keypoints = f"{5 + keypoints} by kpt_shape [{kpt_shape[0]}, {kpt_shape[1]}]"
+        if pose:
+            return _Expected(keypoints, kpt_shape[1], False, with_keypoints)
+        columns = f"5, {with_keypoints}, or a class and a polygon"
+        for _, words in lines:
+            if len(words) == 5 + keypoints:
+                del words[5:]
+    return _Expected(0, 0, any(len(words) > 6 for _, words in lines), columns)
+
+
+def _problem(words: list[str], classes: int, expected: _Expected) -> tuple[str, str, bool] | None:
     """Kind, detail and whether Ultralytics drops the image, of the first problem of a line."""
     try:
-        values = [float(word) for word in words]
+        written = [float(word) for word in words]
     except ValueError:
         return "not numbers", " ".join(words)[:60], True
-    if len(values) != 5 and (len(values) < 7 or len(values) % 2 == 0):
-        return "wrong number of columns", f"{len(values)}, expected 5 or a class and a polygon", True
-    if not all(math.isfinite(value) for value in values):
+    if len(written) != 5 + expected.keypoints and not (expected.polygons and len(written) >= 3 and len(written) % 2):
+        return "wrong number of columns", f"{len(written)}, expected {expected.columns}", True
+    if not all(math.isfinite(value) for value in written):
         return "not finite", " ".join(words)[:60], True
-    if values[0] != int(values[0]):
+    values = _single(written)
+    if not values[0].is_integer():
         return "class is not an integer", words[0], True
     if not 0 <= values[0] < classes:
         return "class out of range", f"{int(values[0])}, expected 0 to {classes - 1}", True
-    if len(values) == 5 and min(values[3:]) < 0:
-        return "negative size", " ".join(words[3:]), True
-    box = _box(values)
-    if max(box) > 1.01 or min(box) < -0.01:
+    box = _single(_box(values, expected))
+    if min(box[2:]) < 0:
+        return "negative size", " ".join(words[3:5]), True
+    points = [
+        value for position, value in enumerate(values[5 : 5 + expected.keypoints]) if position % expected.dimensions < 2
+    ] or box
+    if max(points) > 1.01 or min(*box, *values[5 : 5 + expected.keypoints]) < -0.01:
         return "coordinates not in 0 to 1", " ".join(words[1:])[:60], True
     if min(box[2:]) == 0:
         return "box without area", " ".join(words[1:])[:60], False
@@ -122,20 +167,30 @@ def _problem(words: list[str], classes: int) -> tuple[str, str, bool] | None:
     return None
 
 
-def _box(values: tuple[float, ...] | list[float]) -> tuple[float, float, float, float]:
+def _single(values: Sequence[float]) -> list[float]:
+    """The values as Ultralytics holds them, in single precision."""
+    return array("f", values).tolist()
+
+
+def _identity(values: list[float], expected: _Expected) -> tuple[float, ...] | bytes:
+    """Equal where Ultralytics takes two lines for the same object: boxes by value, polygons bit by bit."""
+    return array("f", values).tobytes() if expected.polygons else tuple(_single(values))
+
+
+def _box(values: list[float], expected: _Expected) -> tuple[float, float, float, float]:
     """Centre and size of a line's box, or of the box around its polygon."""
-    if len(values) == 5:
+    if len(values) == 5 + expected.keypoints:
         return values[1], values[2], values[3], values[4]
     left, right = min(values[1::2]), max(values[1::2])
     top, bottom = min(values[2::2]), max(values[2::2])
     return (left + right) / 2, (top + bottom) / 2, right - left, bottom - top
 
 
-def _labels(rows: list[tuple[float, ...]], problems: list[LabelProblem]) -> Labels:
+def _labels(rows: list[list[float]], expected: _Expected, problems: list[LabelProblem]) -> Labels:
     return Labels(
-        classes=np.array([int(row[0]) for row in rows], np.int64),
-        boxes_xywh=np.array([_box(row) for row in rows], np.float64).reshape(-1, 4),
-        polygons=[None if len(row) == 5 else np.array(row[1:]).reshape(-1, 2) for row in rows],
+        classes=np.array([round(row[0]) for row in rows], np.int64),
+        boxes_xywh=np.array([_box(row, expected) for row in rows], np.float64).reshape(-1, 4),
+        polygons=[np.array(row[1:]).reshape(-1, 2) if expected.polygons and len(row) != 5 else None for row in rows],
         problems=problems,
         found=True,
     )

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from yolo_focal.data.labels import Labels, read_labels
 from yolo_focal.errors import DataError
 
 __all__ = ["SPLITS", "YoloDataset", "label_file", "read_data_yaml"]
@@ -31,11 +32,13 @@ class YoloDataset:
         yaml_file: the file it was read from.
         names: class names; the index is the class number in the label files.
         sources: for each split of the YAML, its folders and list files as absolute paths.
+        kpt_shape: number of keypoints of an object and numbers of each (2 or 3); None if the set has none.
     """
 
     yaml_file: Path
     names: tuple[str, ...]
     sources: dict[str, tuple[Path, ...]]
+    kpt_shape: tuple[int, int] | None = None
 
     def image_files(self, split: str) -> list[Path]:
         """Images of `split`, sorted: everything below a folder, or the lines of a text file.
@@ -60,6 +63,14 @@ class YoloDataset:
             raise DataError(f"{self.yaml_file}: no images for {split} in {where}; expected jpg, png, ... files there")
         return images
 
+    def labels(self, image: Path, *, pose: bool = False) -> Labels:
+        """The labels of an image, with `pose` as for a pose model; see `read_labels`.
+
+        Raises:
+            DataError: the label file cannot be read at all.
+        """
+        return read_labels(label_file(image), len(self.names), self.kpt_shape, pose=pose)
+
 
 def read_data_yaml(path: Path, datasets_dir: Path | None = None) -> YoloDataset:
     """Read a data YAML without running anything in it.
@@ -68,7 +79,8 @@ def read_data_yaml(path: Path, datasets_dir: Path | None = None) -> YoloDataset:
     from the working directory is looked up below `datasets_dir`, as Ultralytics does with its setting of that name.
 
     Raises:
-        DataError: the file is missing, not a plain YAML mapping, or lacks usable `names` and at least one split.
+        DataError: the file is missing, not a plain YAML mapping, or lacks usable `names` and at least one split, or
+            its `kpt_shape` is none.
     """
     content = _load_mapping(path)
     if "validation" in content:
@@ -83,7 +95,7 @@ def read_data_yaml(path: Path, datasets_dir: Path | None = None) -> YoloDataset:
     sources = {split: _sources(path, root, split, content[split]) for split in SPLITS if content.get(split)}
     if not sources:
         raise DataError(f"{path} names no images; it needs train: and val: (folders or list files)")
-    return YoloDataset(path, names, sources)
+    return YoloDataset(path, names, sources, _kpt_shape(path, content))
 
 
 def label_file(image: Path) -> Path:
@@ -154,6 +166,17 @@ def _class_names(path: Path, content: dict[str, Any]) -> tuple[str, ...]:
     if number is not None and number != len(indexed):
         raise DataError(f"{path}: nc is {_brief(number)}, but names has {len(indexed)} classes; correct one of them")
     return tuple(indexed[index] for index in range(len(indexed)))
+
+
+def _kpt_shape(path: Path, content: dict[str, Any]) -> tuple[int, int] | None:
+    shape = content.get("kpt_shape", [0, 0])
+    numbers = isinstance(shape, list) and len(shape) == 2 and all(type(number) is int for number in shape)
+    if not numbers or not 0 <= shape[0] <= 100_000 or (shape[0] and shape[1] not in (2, 3)):
+        raise DataError(
+            f"{path}: kpt_shape must be [number of keypoints, 2 or 3 numbers of each], such as [17, 3], "
+            f"got {_brief(shape)}"
+        )
+    return (shape[0], shape[1]) if shape[0] else None
 
 
 def _sources(path: Path, root: Path, split: str, value: Any) -> tuple[Path, ...]:

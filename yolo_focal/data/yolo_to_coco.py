@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from yolo_focal.data.images import image_size
-from yolo_focal.data.labels import LabelProblem, Labels, read_labels
+from yolo_focal.data.labels import LabelProblem, Labels
 from yolo_focal.data.progress_bar import progress_bar
-from yolo_focal.data.yolo import YoloDataset, label_file
+from yolo_focal.data.yolo import YoloDataset
 from yolo_focal.errors import DataError
 from yolo_focal.files import new_folder, write_json
 
@@ -34,8 +34,8 @@ def coco_content(
     """A split as the content of a COCO annotation file, and every label problem met on the way.
 
     category_id = class + 1, as Ultralytics numbers custom classes in `predictions.json`; boxes in pixels, not clipped;
-    a polygon becomes the segmentation, its box the bbox, and its area the area. Unusable label lines are left out and
-    listed among the problems.
+    a polygon becomes the segmentation, its box the bbox, and its area the area. Keypoints are not written. Unusable
+    label lines are left out and listed among the problems.
 
     Raises:
         DataError: an image or label file cannot be read.
@@ -46,7 +46,7 @@ def coco_content(
     problems: list[LabelProblem] = []
     for image in progress_bar(images, f"converting {split}", total=len(images), show=progress):
         width, height = image_size(image)
-        labels = read_labels(label_file(image), len(dataset.names))
+        labels = dataset.labels(image)
         problems += labels.problems
         records.append({"id": ids[image], "file_name": image.name, "width": width, "height": height})
         annotations += [
@@ -106,7 +106,7 @@ def _annotations(labels: Labels, width: int, height: int) -> list[dict[str, Any]
             "area": round(float(box[2] * box[3]), 4),
             "iscrowd": 0,
         }
-        if polygon is not None:
+        if polygon is not None and len(polygon) > 2:
             corners = polygon * (width, height)
             record["area"] = round(_polygon_area(corners), 4)
             record["segmentation"] = [[round(float(value), 4) for value in corners.ravel()]]

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from yolo_focal.data.labels import LabelProblem, read_labels
-from yolo_focal.data.yolo import YoloDataset, label_file
+from yolo_focal.data.labels import LabelProblem
+from yolo_focal.data.yolo import YoloDataset
 from yolo_focal.errors import DataError
 from yolo_focal.evaluation.boxes import Category, GroundTruth
 
@@ -24,7 +24,7 @@ def ground_truth_from_yolo(dataset: YoloDataset, split: str, image_sizes: Mappin
         DataError: an image that could not be read, or a label for which Ultralytics leaves the whole image out.
     """
     files = dataset.image_files(split)
-    labels = [read_labels(label_file(file), len(dataset.names)) for file in files]
+    labels = [dataset.labels(file) for file in files]
     _refuse([problem for each in labels for problem in each.problems if problem.drops_image])
     unread = [file for file in files if str(file.absolute()) not in image_sizes]
     if unread:

@@ -37,13 +37,13 @@ def settle_alpha(arguments: dict[str, Any]) -> None:
     if arguments.get("single_cls"):
         arguments["fl_alpha"] = KEYS["fl_alpha"].default  # one class, nothing to balance between classes
     else:
-        arguments["fl_alpha"] = list(_alpha_of(found.resolve()))
+        arguments["fl_alpha"] = list(_alpha_of(found.resolve(), arguments.get("task") == "pose"))
 
 
 @functools.lru_cache(maxsize=8)
-def _alpha_of(data_yaml: Path) -> tuple[float, ...]:
+def _alpha_of(data_yaml: Path, pose: bool) -> tuple[float, ...]:
     dataset = read_data_yaml(data_yaml, datasets_folder())
-    counts = class_counts(dataset)
+    counts = class_counts(dataset, pose=pose)
     alpha = tuple(round(value, 4) for value in alpha_from_frequencies(counts, KEYS["fl_alpha"].default))
     shown = zip(dataset.names, alpha, counts, strict=True)
     logging.getLogger("ultralytics").info(
