@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import yaml
@@ -317,6 +318,31 @@ def test_images_that_would_share_a_label_file_are_refused(tmp_path: Path) -> Non
     source.annotations.write_text(json.dumps(content))
     with pytest.raises(DataError, match=r"images 0001.png and 0001.bmp would share one label file"):
         subset(source, tmp_path / "set", SubsetOptions())
+
+
+def test_an_image_named_like_labels_is_refused(tmp_path: Path) -> None:
+    """The labels of images/x.jpg would be written through the link that stands for labels/x.txt."""
+    names = ["labels/x.txt", "images/x.jpg"]
+    for name in names:
+        (tmp_path / "set" / name).parent.mkdir(parents=True)
+        cv2.imwrite(str(tmp_path / "x.png"), np.zeros((80, 100, 3), np.uint8))
+        (tmp_path / "x.png").rename(tmp_path / "set" / name)
+    before = (tmp_path / "set" / names[0]).read_bytes()
+    content = {
+        "images": [{"id": n, "file_name": name, "width": 100, "height": 80} for n, name in enumerate(names)],
+        "annotations": [{"id": n, "image_id": n, "category_id": 1, "bbox": [1, 1, 9, 9]} for n in range(2)],
+        "categories": [{"id": 1, "name": "a"}],
+    }
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    with pytest.raises(DataError, match=r"labels/x\.txt is no image by its name; expected \.avif"):
+        make_subset(
+            CocoSource(tmp_path / "a.json", tmp_path / "set"),
+            tmp_path / "out",
+            SubsetOptions(link="symlink"),
+            progress=False,
+        )
+    assert (tmp_path / "set" / names[0]).read_bytes() == before
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_occupied_output_folder_is_refused(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import cv2
 import numpy as np
 import pytest
 
@@ -86,6 +87,62 @@ def test_missing_images_are_named(shared, tmp_path):
     annotations = read_coco(shared / "data/bccd/annotations/instances_val.json")
     with pytest.raises(DataError, match=r"87 of 87 images of .*instances_val.json are not in .*the first is Blood"):
         write_yolo_view(annotations, tmp_path, tmp_path / "view")
+
+
+def yolo_root(folder, names, size=(40, 30)):
+    """A COCO file beside images/ and labels/ that lists `names`, every one of them an image with an object; read."""
+    records = [{"id": n, "file_name": name, "width": size[0], "height": size[1]} for n, name in enumerate(names, 1)]
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(folder / "drawn.png"), np.zeros((size[1], size[0], 3), np.uint8))
+        (folder / "drawn.png").rename(folder / name)
+    objects = [{"id": n, "image_id": n, "category_id": 1, "bbox": [1, 2, 10, 20]} for n in range(1, len(names) + 1)]
+    document = {"images": records, "categories": [{"id": 1, "name": "a"}], "annotations": objects}
+    (folder / "a.json").write_text(json.dumps(document))
+    return read_coco(folder / "a.json")
+
+
+@pytest.mark.parametrize("names", [["images/x.jpg", "labels/x.txt"], ["labels/x.txt", "images/x.jpg"]])
+def test_labels_listed_as_images_are_refused_and_stay_as_they_are(tmp_path, names):
+    """In a YOLO root the view of images/x.jpg has its labels at labels/x.txt: that must never be the user's file."""
+    annotations = yolo_root(tmp_path / "set", names)
+    (tmp_path / "set" / "labels" / "x.txt").write_text("0 0.5 0.5 0.1 0.1\n")
+    (tmp_path / "view").mkdir()
+    with pytest.raises(DataError, match=r"a\.json: images id \d: labels/x\.txt is no image.*expected \.avif, "):
+        write_yolo_view(annotations, tmp_path / "set", tmp_path / "view")
+    assert (tmp_path / "set" / "labels" / "x.txt").read_text() == "0 0.5 0.5 0.1 0.1\n"
+    assert list((tmp_path / "view").iterdir()) == []
+
+
+def test_a_view_leaves_the_users_folder_untouched(tmp_path):
+    """Folders called images and labels on the way to an image, and images named like folders, change nothing there."""
+    names = ["images/x.jpg", "labels/y.jpg", "images/labels/z.png", "a/images/images/x.jpg", "labels/images/a.PNG"]
+    annotations = yolo_root(tmp_path / "set", names)
+    before = {file: file.read_bytes() for file in sorted((tmp_path / "set").rglob("*")) if file.is_file()}
+    (tmp_path / "view").mkdir()
+    dataset = read_data_yaml(write_yolo_view(annotations, tmp_path / "set", tmp_path / "view"))
+    assert {file: file.read_bytes() for file in sorted((tmp_path / "set").rglob("*")) if file.is_file()} == before
+    files = dataset.image_files("val")
+    assert sorted(str(file.relative_to(tmp_path / "view" / "images")) for file in files) == sorted(names)
+    for file in files:
+        assert not label_file(file).is_symlink()
+        np.testing.assert_allclose(dataset.labels(file).boxes_xywh, [[6 / 40, 12 / 30, 10 / 40, 20 / 30]], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["x.jpg", "x.png"], r"images x\.jpg and x\.png would share one label file; rename one of them"),
+        (["images/a.jpg/x.jpg", "labels/a.jpg"], r"labels/a\.jpg.*File exists|File exists.*labels/a\.jpg"),
+        (["labels/a.jpg", "images/a.jpg/x.jpg"], r"labels/a\.jpg.*File exists|File exists.*labels/a\.jpg"),
+    ],
+)
+def test_images_that_a_view_cannot_hold_are_refused(tmp_path, names, message):
+    """Two images with one label file, or an image where the folder of other labels must be: one line, no traceback."""
+    annotations = yolo_root(tmp_path / "set", names)
+    (tmp_path / "view").mkdir()
+    with pytest.raises(DataError, match=message):
+        write_yolo_view(annotations, tmp_path / "set", tmp_path / "view")
 
 
 def test_an_area_that_is_no_number_is_refused(tmp_path):

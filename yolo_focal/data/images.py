@@ -8,8 +8,13 @@ from PIL import Image
 
 from yolo_focal.errors import DataError
 
-__all__ = ["LINK_MODES", "image_size", "place_image"]
+__all__ = ["IMAGE_SUFFIXES", "LINK_MODES", "NO_IMAGE", "image_size", "place_image"]
 
+# the formats Ultralytics reads
+IMAGE_SUFFIXES = frozenset(
+    [".avif", ".bmp", ".dng", ".heic", ".heif", ".jp2", ".jpeg", ".jpg", ".mpo", ".png", ".tif", ".tiff", ".webp"]
+)
+NO_IMAGE = f"is no image by its name; expected {', '.join(sorted(IMAGE_SUFFIXES))}"
 LINK_MODES = ("copy", "hardlink", "symlink")
 EXIF_ORIENTATION = 0x0112
 QUARTER_TURNS = (5, 6, 7, 8)
@@ -39,16 +44,24 @@ def image_size(path: Path) -> tuple[int, int]:
 def place_image(source: Path, target: Path, mode: str) -> None:
     """Put `source` at `target`: `copy` its bytes, or make a `hardlink` or a `symlink` to it.
 
+    What is at `target` is never replaced, nor is anything written through a link that is there.
+
     Raises:
-        DataError: the file system refuses, for instance a hard link to another disk.
+        DataError: `target` is there or has not the suffix of an image, or the file system refuses, for instance a hard
+            link to another disk.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.suffix.lower() not in IMAGE_SUFFIXES:
+        raise DataError(f"{target} {NO_IMAGE}")
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         if mode == "hardlink":
             os.link(source.resolve(), target)
         elif mode == "symlink":
             target.symlink_to(source.resolve())
         else:
-            shutil.copyfile(source, target)
+            with source.open("rb") as original, target.open("xb") as copy:
+                shutil.copyfileobj(original, copy, 2**20)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise DataError(f"cannot {mode} {source} to {target} ({error.strerror}); rename one of the images") from error
     except OSError as error:
         raise DataError(f"cannot {mode} {source} to {target} ({error.strerror}); link=copy always works") from error

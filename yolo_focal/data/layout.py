@@ -14,7 +14,11 @@ __all__ = ["refuse_clashes", "write_data_yaml", "write_labels"]
 def write_labels(
     path: Path, objects: Iterable[tuple[int, tuple[float, float, float, float]]], width: int, height: int
 ) -> None:
-    """Write a label file from (class index, (left, top, right, bottom) in pixels); nothing where there is no object."""
+    """Write a label file from (class index, (left, top, right, bottom) in pixels); nothing where there is no object.
+
+    Raises:
+        DataError: `path` is there, or its folder cannot be made; nothing is written through a link.
+    """
     rows = []
     for index, (left, top, right, bottom) in objects:
         shares = (
@@ -25,8 +29,14 @@ def write_labels(
         )
         rows.append(f"{index} " + " ".join(f"{share:.7f}" for share in shares))
     if rows:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("\n".join(rows) + "\n", encoding="utf-8")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("x", encoding="utf-8") as file:
+                file.write("\n".join(rows) + "\n")
+        except (FileExistsError, NotADirectoryError) as error:
+            raise DataError(
+                f"cannot write the labels {path} ({error.strerror}); rename the image they are of"
+            ) from error
 
 
 def write_data_yaml(path: Path, purpose: Sequence[str], splits: Mapping[str, str], names: Sequence[str]) -> None:

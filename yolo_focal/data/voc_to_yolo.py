@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from yolo_focal.data.images import image_size, place_image
+from yolo_focal.data.images import IMAGE_SUFFIXES, image_size, place_image
 from yolo_focal.data.layout import refuse_clashes, write_data_yaml, write_labels
 from yolo_focal.data.progress_bar import progress_bar
 from yolo_focal.data.selection import partition
 from yolo_focal.data.voc import VocRecord, read_voc
-from yolo_focal.data.yolo import IMAGE_SUFFIXES, SPLITS
+from yolo_focal.data.yolo import SPLITS
 from yolo_focal.errors import DataError
 from yolo_focal.files import new_folder
 

@@ -11,16 +11,13 @@ from typing import Any
 
 import yaml
 
+from yolo_focal.data.images import IMAGE_SUFFIXES
 from yolo_focal.data.labels import Labels, read_labels
 from yolo_focal.errors import DataError
 
 __all__ = ["SPLITS", "YoloDataset", "label_file", "read_data_yaml"]
 
 SPLITS = ("train", "val", "test")
-# the formats Ultralytics reads
-IMAGE_SUFFIXES = frozenset(
-    [".avif", ".bmp", ".dng", ".heic", ".heif", ".jp2", ".jpeg", ".jpg", ".mpo", ".png", ".tif", ".tiff", ".webp"]
-)
 MOST_YAML_BYTES = 16 * 2**20  # the largest published data YAML (ImageNet-21k's names) is below 1 MiB
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import yaml
 
 from yolo_focal.data.coco import CocoDataset, clipped_box
-from yolo_focal.data.images import place_image
+from yolo_focal.data.images import IMAGE_SUFFIXES, NO_IMAGE, place_image
+from yolo_focal.data.layout import refuse_clashes, write_labels
 from yolo_focal.data.yolo import label_file
 from yolo_focal.errors import DataError
 from yolo_focal.evaluation.boxes import Category, GroundTruth
@@ -50,9 +51,15 @@ def write_yolo_view(dataset: CocoDataset, images: Path, folder: Path) -> Path:
         images: the folder that their `file_name`s are relative to.
         folder: an empty folder.
 
+    The images are only read: every file written is a new one in `folder`.
+
     Raises:
-        DataError: an image that does not exist.
+        DataError: an image that does not exist or is none by its name, or images that cannot share a YOLO dataset.
     """
+    for image_id, record in dataset.images.items():
+        if Path(record["file_name"]).suffix.lower() not in IMAGE_SUFFIXES:
+            raise DataError(f"{dataset.source}: images id {image_id}: {record['file_name']} {NO_IMAGE}")
+    refuse_clashes((record["file_name"] for record in dataset.images.values()), dataset.source)
     missing = [record for record in dataset.images.values() if not (images / record["file_name"]).is_file()]
     if missing:
         raise DataError(
@@ -63,10 +70,12 @@ def write_yolo_view(dataset: CocoDataset, images: Path, folder: Path) -> Path:
     for image_id, record in dataset.images.items():
         link = folder / "images" / record["file_name"]
         _link(images / record["file_name"], link)
-        lines = [_label_line(place[each["category_id"]], each, record) for each in dataset.objects(image_id)]
-        labels = label_file(link)
-        labels.parent.mkdir(parents=True, exist_ok=True)
-        labels.write_text("".join(lines), encoding="utf-8")
+        objects = [
+            (place[each["category_id"]], box)
+            for each in dataset.objects(image_id)
+            if (box := clipped_box(each["bbox"], record))
+        ]
+        write_labels(label_file(link), objects, record["width"], record["height"])
     names = dict(enumerate(dataset.categories.values()))
     content = {"path": str(folder), "train": "images", "val": "images", "names": names}
     data_yaml = folder / "data.yaml"
@@ -88,12 +97,3 @@ def _link(source: Path, link: Path) -> None:
         place_image(source, link, "symlink")
     except DataError:  # Windows without the right to make links
         place_image(source, link, "copy")
-
-
-def _label_line(category: int, annotation: dict[str, Any], image: dict[str, Any]) -> str:
-    box = clipped_box(annotation["bbox"], image)
-    assert box is not None  # `objects` has only those with something left
-    left, top, right, bottom = box
-    width, height = image["width"], image["height"]
-    centre = f"{(left + right) / 2 / width:.9f} {(top + bottom) / 2 / height:.9f}"
-    return f"{category} {centre} {(right - left) / width:.9f} {(bottom - top) / height:.9f}\n"
