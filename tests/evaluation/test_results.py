@@ -1,6 +1,7 @@
 """Results files of other programs are brought onto the annotations, or refused with the record named."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -53,6 +54,70 @@ def test_images_are_found_by_file_name_id_or_stem(tmp_path, truth):
     assert read_results(write(tmp_path / "r.json", records), truth).detections.image.tolist() == [0, 1, 1, 1]
 
 
+@pytest.fixture
+def twins(truth) -> GroundTruth:
+    """Two images of one name in two folders, numbered as Ultralytics would number both."""
+    return replace(truth, image_ids=(1, 2), image_files=("a/0001.jpg", "b/0001.jpg"))
+
+
+@pytest.mark.parametrize(
+    ("record", "found"),
+    [
+        ({"image_id": 1}, 0),
+        ({"image_id": 2}, 1),
+        ({"image_id": 1, "file_name": None}, 0),
+        ({"image_id": 1, "file_name": "b/0001.jpg"}, 1),
+        ({"image_id": 1, "file_name": "./b/0001.jpg"}, 1),
+        ({"image_id": 1, "file_name": "set\\b\\0001.jpg"}, 1),
+        ({"image_id": 2, "file_name": "/elsewhere/a/0001.jpg"}, 0),
+        ({"image_id": "b/0001"}, 1),
+    ],
+)
+def test_images_of_one_name_are_told_apart_by_folder_or_id(tmp_path, twins, record, found):
+    """The folders decide as far as the paths agree; an integer decides where there is no name."""
+    assert read_results(write(tmp_path / "r.json", [{**GOOD, **record}]), twins).detections.image.tolist() == [found]
+
+
+@pytest.mark.parametrize(
+    ("record", "name"),
+    [
+        ({"image_id": 1, "file_name": "0001.jpg"}, "file_name '0001.jpg'"),
+        ({"image_id": 1, "file_name": "c/0001.jpg"}, "file_name 'c/0001.jpg'"),
+        ({"image_id": "0001"}, "image_id '0001'"),
+    ],
+)
+def test_a_name_of_several_images_is_refused(tmp_path, twins, record, name):
+    """It never falls through to image_id, which Ultralytics makes from the same name: all would be of image 1."""
+    path = write(tmp_path / "r.json", [{**GOOD, "image_id": 2}, {**GOOD, **record}])
+    with pytest.raises(DataError) as error:
+        read_results(path, twins)
+    assert str(error.value) == (
+        f"{path}: record 1: {name} can be 2 images of the annotations, a/0001.jpg and b/0001.jpg; write the folder as "
+        "well, or integer image_ids and no file_name"
+    )
+
+
+def test_an_unknown_name_is_not_looked_up_by_its_id(tmp_path, truth):
+    """The id of a record with a name is of the numbering of the program that wrote it."""
+    stray = {**GOOD, "image_id": 9, "file_name": "bird.jpg"}
+    results = read_results(write(tmp_path / "r.json", [GOOD, stray]), truth)
+    assert results.detections.image.tolist() == [0]
+    assert results.notes == ("1 of 2 detections left out: their 1 images are not in the annotations",)
+    with pytest.raises(DataError, match=r"none of its images is in the annotations \(first: file_name 'bird.jpg'\)"):
+        read_results(write(tmp_path / "r.json", [stray]), truth)
+
+
+def test_two_images_are_never_taken_for_one(tmp_path, truth):
+    """Detections of left/cat.jpg and of another cat.jpg, when the annotations have only one."""
+    records = [{**GOOD, "file_name": name} for name in ("cat.jpg", "left/cat.jpg", "cat.jpg")]
+    assert read_results(write(tmp_path / "r.json", records), truth).detections.image.tolist() == [0, 0, 0]
+    records = [{**GOOD, "file_name": name} for name in ("left/cat.jpg", "middle/cat.jpg")]
+    with pytest.raises(
+        DataError, match=r"record 1: file_name 'middle/cat.jpg' and 'left/cat.jpg' of another record can"
+    ):
+        read_results(write(tmp_path / "r.json", records), truth)
+
+
 def test_other_images_are_left_out_and_counted(tmp_path, truth):
     """Detections on images without annotations cannot be judged."""
     results = read_results(write(tmp_path / "r.json", [GOOD, {**GOOD, "image_id": 8}, {**GOOD, "image_id": 8}]), truth)
@@ -102,6 +167,8 @@ def test_annotations_of_other_images_are_refused(tmp_path, truth):
         ({**GOOD, "score": None}, "score must be a number in 0 to 1, got None"),
         ({**GOOD, "score": float("inf")}, "score must be a number in 0 to 1, got inf"),
         ({**GOOD, "category_id": "cat"}, "category_id and image_id must be ids"),
+        ({**GOOD, "file_name": 5}, "file_name must be the name of an image, got 5"),
+        ({**GOOD, "file_name": ""}, "file_name must be the name of an image, got ''"),
         ({**GOOD, "image_id": True}, "category_id and image_id must be ids"),
     ],
 )

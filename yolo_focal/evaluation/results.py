@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -33,8 +33,9 @@ class Results:
 def read_results(path: Path, ground_truth: GroundTruth, ids: ClassRule = "match") -> Results:
     """Read a results file: a JSON list of {image_id, category_id, bbox: [x, y, width, height], score}.
 
-    An image is found by `file_name` where a record has one (as Ultralytics writes it), else by `image_id`, which may
-    also be a file name without suffix. Detections on other images are left out and counted.
+    An image is found by `file_name` where a record has one (as Ultralytics writes it), and only by that; else by
+    `image_id`, which may also be a file name without suffix. Names may lack folders where they are unique without.
+    Detections on other images are left out and counted.
 
     Args:
         path: the file.
@@ -43,8 +44,8 @@ def read_results(path: Path, ground_truth: GroundTruth, ids: ClassRule = "match"
             out and counted; `index`, category_id is the class number from 0 in the order of the ground truth.
 
     Raises:
-        DataError: no JSON list, a faulty record, an unknown category_id, or no detection on any image; the message
-            names the file and the record.
+        DataError: no JSON list, a faulty record, a name that several images have, an unknown category_id, or no
+            detection on any image; the message names the file and the record.
     """
     records = read_json(path)
     if not isinstance(records, list):
@@ -52,11 +53,11 @@ def read_results(path: Path, ground_truth: GroundTruth, ids: ClassRule = "match"
     for position, record in enumerate(records):
         if (fault := _fault(record)) is not None:
             raise DataError(f"{path}: record {position}: {fault}; correct the program that wrote it")
-    image = _images(records, ground_truth)
+    image = _images(path, records, ground_truth)
     category = _categories(path, records, ground_truth, ids)
     if records and (image < 0).all():
         raise DataError(
-            f"{path}: none of its images is in the annotations (first: image_id {records[0]['image_id']!r}); "
+            f"{path}: none of its images is in the annotations (first: {_image_name(records[0])}); "
             "give the annotations of the images the detections were made on"
         )
     kept = (image >= 0) & (category >= 0)
@@ -92,7 +93,14 @@ def _fault(record: Any) -> str | None:
         return f"score must be a number in 0 to 1, got {_short(score)}"
     if not _is_id(record["category_id"]) or not (_is_id(record["image_id"]) or isinstance(record["image_id"], str)):
         return f"category_id and image_id must be ids, got {_short((record['category_id'], record['image_id']))}"
+    if not isinstance(record.get("file_name", "-"), str | None) or record.get("file_name") == "":
+        return f"file_name must be the name of an image, got {_short(record['file_name'])}"
     return None
+
+
+def _image_name(record: Mapping[str, Any]) -> str:
+    key = "file_name" if record.get("file_name") is not None else "image_id"
+    return f"{key} {record[key]!r}"
 
 
 def _is_id(value: Any) -> bool:
@@ -108,28 +116,69 @@ def _short(value: Any) -> str:
     return shown if len(shown) <= 80 else shown[:77] + "..."
 
 
-def _images(records: Sequence[Mapping[str, Any]], ground_truth: GroundTruth) -> Ints:
+def _images(path: Path, records: Sequence[Mapping[str, Any]], ground_truth: GroundTruth) -> Ints:
     """Image index of each record, -1 where the ground truth has no such image."""
     by_id = {image_id: index for index, image_id in enumerate(ground_truth.image_ids)}
-    names = [PurePosixPath(file) for file in ground_truth.image_files]
-    by_name = _unambiguous(name.name for name in names)
-    by_stem = _unambiguous(name.stem for name in names)
+    files = [PurePosixPath(file) for file in ground_truth.image_files]
+    names = {
+        "file_name": _ByName(files, files),
+        "image_id": _ByName(files, [file.parent / file.stem for file in files]),
+    }
+    found = np.empty(len(records), dtype=np.int64)
+    for position, record in enumerate(records):
+        key = "file_name" if record.get("file_name") is not None else "image_id"
+        if not isinstance(record[key], str):
+            found[position] = by_id.get(record[key], -1)
+            continue
+        try:
+            found[position] = names[key].index(record[key])
+        except DataError as error:
+            raise DataError(f"{path}: record {position}: {key} {error}") from None
+    return found
 
-    def place(record: Mapping[str, Any]) -> int:
-        name = record.get("file_name")
-        if isinstance(name, str) and (index := by_name.get(PurePosixPath(name).name)) is not None:
-            return index
-        image_id = record["image_id"]
-        return by_stem.get(image_id, -1) if isinstance(image_id, str) else by_id.get(image_id, -1)
 
-    return np.array([place(record) for record in records], dtype=np.int64)
+class _ByName:
+    """Finds files by a name that may lack folders, or have other ones before those they share."""
+
+    def __init__(self, files: Sequence[PurePosixPath], names: Sequence[PurePosixPath]) -> None:
+        self._files, self._file_names = files, names
+        self._same_name: dict[str, list[int]] = {}
+        for index, file_name in enumerate(names):
+            self._same_name.setdefault(file_name.name, []).append(index)
+        self._found: dict[str, int] = {}
+        self._earlier: dict[int, PurePosixPath] = {}
+
+    def index(self, text: str) -> int:
+        """Index of the file that shares the most of the end of its path with the name; -1 if none has its last part.
+
+        Raises:
+            DataError: several files do, or a name that contradicts this one was found to be the same file.
+        """
+        if text in self._found:
+            return self._found[text]
+        name = PurePosixPath(text.replace("\\", "/"))
+        shared = {index: _shared_end(name, self._file_names[index]) for index in self._same_name.get(name.name, [])}
+        best = [index for index, length in shared.items() if length == max(shared.values())]
+        if len(best) > 1:
+            raise DataError(
+                f"{_short(text)} can be {len(best)} images of the annotations, {self._files[best[0]]} and "
+                f"{self._files[best[1]]}; write the folder as well, or integer image_ids and no file_name"
+            )
+        if best:
+            other = self._earlier.setdefault(best[0], name)
+            if _shared_end(name, other) < min(len(name.parts), len(other.parts)):
+                raise DataError(
+                    f"{_short(text)} and {_short(str(other))} of another record can both only be "
+                    f"{self._files[best[0]]}; give annotations that have both images"
+                )
+        self._found[text] = best[0] if best else -1
+        return self._found[text]
 
 
-def _unambiguous(names: Iterable[str]) -> dict[str, int]:
-    """The position of every name that occurs once."""
-    listed = list(names)
-    counts = Counter(listed)
-    return {name: index for index, name in enumerate(listed) if counts[name] == 1}
+def _shared_end(first: PurePosixPath, second: PurePosixPath) -> int:
+    """How many parts two paths have in common at their end."""
+    same = [one == other for one, other in zip(reversed(first.parts), reversed(second.parts), strict=False)]
+    return [*same, False].index(False)
 
 
 def _categories(path: Path, records: Sequence[Mapping[str, Any]], ground_truth: GroundTruth, ids: ClassRule) -> Ints:
@@ -153,7 +202,7 @@ def _categories(path: Path, records: Sequence[Mapping[str, Any]], ground_truth: 
 def _notes(records: Sequence[Mapping[str, Any]], other_image: Bools, other_class: Bools) -> tuple[str, ...]:
     notes = []
     if other_image.any():
-        images = {records[position]["image_id"] for position in np.flatnonzero(other_image).tolist()}
+        images = {_image_name(records[position]) for position in np.flatnonzero(other_image).tolist()}
         notes.append(
             f"{int(other_image.sum())} of {len(records)} detections left out: their {len(images)} images are not in "
             "the annotations"
