@@ -107,15 +107,42 @@ def test_an_unknown_name_is_not_looked_up_by_its_id(tmp_path, truth):
         read_results(write(tmp_path / "r.json", [stray]), truth)
 
 
-def test_two_images_are_never_taken_for_one(tmp_path, truth):
-    """Detections of left/cat.jpg and of another cat.jpg, when the annotations have only one."""
-    records = [{**GOOD, "file_name": name} for name in ("cat.jpg", "left/cat.jpg", "cat.jpg")]
-    assert read_results(write(tmp_path / "r.json", records), truth).detections.image.tolist() == [0, 0, 0]
-    records = [{**GOOD, "file_name": name} for name in ("left/cat.jpg", "middle/cat.jpg")]
-    with pytest.raises(
-        DataError, match=r"record 1: file_name 'middle/cat.jpg' and 'left/cat.jpg' of another record can"
-    ):
-        read_results(write(tmp_path / "r.json", records), truth)
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("cat.jpg", "left/cat.jpg", "cat.jpg"), [0, 0, 0]),
+        (("middle/cat.jpg", "middle/cat.jpg"), [0, 0]),
+        (("middle/cat.jpg", "left/cat.jpg"), [0]),
+        (("left/cat.jpg", "dog.png", "middle/cat.jpg"), [0, 1]),
+    ],
+)
+def test_a_path_that_agrees_goes_before_one_that_does_not(tmp_path, truth, names, expected):
+    """Only if no other name agrees with an image is a path with other folders taken for it."""
+    records = [{**GOOD, "file_name": name} for name in names]
+    assert read_results(write(tmp_path / "r.json", records), truth).detections.image.tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("files", "names"),
+    [
+        (("left/cat.jpg", "dog.png"), ("middle/cat.jpg", "right/cat.jpg")),
+        (("cat.jpg", "dog.png"), ("middle/cat.jpg", "right/cat.jpg")),
+    ],
+)
+def test_two_images_are_never_taken_for_one(tmp_path, truth, files, names):
+    """Names that contradict each other are two images, of which the annotations have at most one."""
+    records = [{**GOOD, "file_name": name} for name in names]
+    message = rf"record 1: file_name 'right/cat.jpg' and 'middle/cat.jpg' of another record can both only be {files[0]}"
+    with pytest.raises(DataError, match=message):
+        read_results(write(tmp_path / "r.json", records), replace(truth, image_files=files))
+
+
+def test_images_of_another_folder_are_left_out(tmp_path, twins):
+    """A third image of the name that the annotations lack, with both others present."""
+    records = [{**GOOD, "file_name": f"{folder}/0001.jpg"} for folder in "abc"]
+    results = read_results(write(tmp_path / "r.json", records), twins)
+    assert results.detections.image.tolist() == [0, 1]
+    assert "1 of 3 detections left out" in results.notes[0]
 
 
 def test_other_images_are_left_out_and_counted(tmp_path, truth):

@@ -56,8 +56,9 @@ def read_results(path: Path, ground_truth: GroundTruth, ids: ClassRule = "match"
     image = _images(path, records, ground_truth)
     category = _categories(path, records, ground_truth, ids)
     if records and (image < 0).all():
+        key, value = _image_key(records[0])
         raise DataError(
-            f"{path}: none of its images is in the annotations (first: {_image_name(records[0])}); "
+            f"{path}: none of its images is in the annotations (first: {key} {value!r}); "
             "give the annotations of the images the detections were made on"
         )
     kept = (image >= 0) & (category >= 0)
@@ -98,9 +99,10 @@ def _fault(record: Any) -> str | None:
     return None
 
 
-def _image_name(record: Mapping[str, Any]) -> str:
+def _image_key(record: Mapping[str, Any]) -> tuple[str, int | str]:
+    """What the record names its image by."""
     key = "file_name" if record.get("file_name") is not None else "image_id"
-    return f"{key} {record[key]!r}"
+    return key, record[key]
 
 
 def _is_id(value: Any) -> bool:
@@ -118,61 +120,79 @@ def _short(value: Any) -> str:
 
 def _images(path: Path, records: Sequence[Mapping[str, Any]], ground_truth: GroundTruth) -> Ints:
     """Image index of each record, -1 where the ground truth has no such image."""
-    by_id = {image_id: index for index, image_id in enumerate(ground_truth.image_ids)}
-    files = [PurePosixPath(file) for file in ground_truth.image_files]
-    names = {
-        "file_name": _ByName(files, files),
-        "image_id": _ByName(files, [file.parent / file.stem for file in files]),
+    found: dict[tuple[str, int | str], int] = {
+        ("image_id", image_id): index for index, image_id in enumerate(ground_truth.image_ids)
     }
-    found = np.empty(len(records), dtype=np.int64)
-    for position, record in enumerate(records):
-        key = "file_name" if record.get("file_name") is not None else "image_id"
-        if not isinstance(record[key], str):
-            found[position] = by_id.get(record[key], -1)
-            continue
+    keys = [_image_key(record) for record in records]
+    files = [PurePosixPath(file) for file in ground_truth.image_files]
+    for kind, names in (("file_name", files), ("image_id", [file.parent / file.stem for file in files])):
+        texts = [text for key, text in dict.fromkeys(keys) if key == kind and isinstance(text, str)]
         try:
-            found[position] = names[key].index(record[key])
-        except DataError as error:
-            raise DataError(f"{path}: record {position}: {key} {error}") from None
+            found |= {(kind, text): index for text, index in _by_name(texts, names, files).items()}
+        except _NameError as error:
+            position = keys.index((kind, error.text))
+            raise DataError(f"{path}: record {position}: {kind} {_short(error.text)} {error}") from None
+    return np.array([found.get(key, -1) for key in keys], dtype=np.int64)
+
+
+class _NameError(Exception):
+    """A name that does not tell which image is meant, and why."""
+
+    def __init__(self, text: str, reason: str) -> None:
+        super().__init__(reason)
+        self.text = text
+
+
+def _by_name(texts: Sequence[str], names: Sequence[PurePosixPath], files: Sequence[PurePosixPath]) -> dict[str, int]:
+    """The file that each text names: the one whose path agrees with it as far as both go.
+
+    If there is none, as in results from another machine, the one that shares the most of the end of its path, unless
+    another text agrees with that file.
+
+    Args:
+        texts: names that may lack folders.
+        names: by file, what a text is compared with.
+        files: as shown in messages.
+
+    Raises:
+        _NameError: a text can be several files, or two texts that contradict each other can only be one file.
+    """
+    same_name: dict[str, list[int]] = {}
+    for index, name in enumerate(names):
+        same_name.setdefault(name.name, []).append(index)
+    paths = {text: PurePosixPath(text.replace("\\", "/")) for text in texts}
+    agreeing = {
+        text: [index for index in same_name.get(path.name, []) if _agree(path, names[index])]
+        for text, path in paths.items()
+    }
+    taken = {index for each in agreeing.values() for index in each}
+    found: dict[str, int] = {}
+    first: dict[int, str] = {}
+    for text, path in paths.items():
+        candidates = agreeing[text] or [index for index in same_name.get(path.name, []) if index not in taken]
+        shared = [_shared_end(path, names[index]) for index in candidates]
+        best = [index for index, length in zip(candidates, shared, strict=True) if length == max(shared, default=0)]
+        if len(best) > 1:
+            raise _NameError(
+                text,
+                f"can be {len(best)} images of the annotations, {files[best[0]]} and {files[best[1]]}; write the "
+                "folder as well, or integer image_ids and no file_name",
+            )
+        if best:
+            found[text] = best[0]
+            other = first.setdefault(best[0], text)
+            if not _agree(path, paths[other]):
+                raise _NameError(
+                    text,
+                    f"and {_short(other)} of another record can both only be {files[best[0]]}; give annotations whose "
+                    "file_name has the folder",
+                )
     return found
 
 
-class _ByName:
-    """Finds files by a name that may lack folders, or have other ones before those they share."""
-
-    def __init__(self, files: Sequence[PurePosixPath], names: Sequence[PurePosixPath]) -> None:
-        self._files, self._file_names = files, names
-        self._same_name: dict[str, list[int]] = {}
-        for index, file_name in enumerate(names):
-            self._same_name.setdefault(file_name.name, []).append(index)
-        self._found: dict[str, int] = {}
-        self._earlier: dict[int, PurePosixPath] = {}
-
-    def index(self, text: str) -> int:
-        """Index of the file that shares the most of the end of its path with the name; -1 if none has its last part.
-
-        Raises:
-            DataError: several files do, or a name that contradicts this one was found to be the same file.
-        """
-        if text in self._found:
-            return self._found[text]
-        name = PurePosixPath(text.replace("\\", "/"))
-        shared = {index: _shared_end(name, self._file_names[index]) for index in self._same_name.get(name.name, [])}
-        best = [index for index, length in shared.items() if length == max(shared.values())]
-        if len(best) > 1:
-            raise DataError(
-                f"{_short(text)} can be {len(best)} images of the annotations, {self._files[best[0]]} and "
-                f"{self._files[best[1]]}; write the folder as well, or integer image_ids and no file_name"
-            )
-        if best:
-            other = self._earlier.setdefault(best[0], name)
-            if _shared_end(name, other) < min(len(name.parts), len(other.parts)):
-                raise DataError(
-                    f"{_short(text)} and {_short(str(other))} of another record can both only be "
-                    f"{self._files[best[0]]}; give annotations that have both images"
-                )
-        self._found[text] = best[0] if best else -1
-        return self._found[text]
+def _agree(first: PurePosixPath, second: PurePosixPath) -> bool:
+    """Whether one path is the end of the other."""
+    return _shared_end(first, second) == min(len(first.parts), len(second.parts))
 
 
 def _shared_end(first: PurePosixPath, second: PurePosixPath) -> int:
@@ -202,7 +222,7 @@ def _categories(path: Path, records: Sequence[Mapping[str, Any]], ground_truth: 
 def _notes(records: Sequence[Mapping[str, Any]], other_image: Bools, other_class: Bools) -> tuple[str, ...]:
     notes = []
     if other_image.any():
-        images = {_image_name(records[position]) for position in np.flatnonzero(other_image).tolist()}
+        images = {_image_key(records[position]) for position in np.flatnonzero(other_image).tolist()}
         notes.append(
             f"{int(other_image.sum())} of {len(records)} detections left out: their {len(images)} images are not in "
             "the annotations"
