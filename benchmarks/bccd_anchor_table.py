@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import yolo_focal
-from yolo_focal.commands.arguments import Argument, number, text_list
+from yolo_focal.arguments.key import Key, in_range, path, text, text_list
 from yolo_focal.commands.exit_codes import run_script
 from yolo_focal.files import write_json
 
@@ -32,18 +32,18 @@ ROWS: dict[str, dict[str, Any]] = {
 
 def number_list(value: str) -> list[int]:
     """Numbers of a list, `0,1,2`."""
-    return [number(int, 0)(each) for each in text_list(value)]
+    return [int(each) for each in text_list(value)]
 
 
 ARGUMENTS = (
-    Argument("weights", None, "checkpoint to start from", parse=Path, required=True),
-    Argument("data", None, "data YAML", required=True),
-    Argument("out", Path("runs/anchor_table"), "folder for runs and numbers", parse=Path),
-    Argument("rows", list(ROWS), f"rows to train: {', '.join(ROWS)}", parse=text_list),
-    Argument("imgsz", 320, "training size in pixels", parse=number(int, 32)),
-    Argument("seeds", [0], "seeds of each row", number_list),
-    Argument("warmup", 2.0, "epochs of warm-up; YOLOv5 would take 100 batches at least", parse=number(float, 0)),
-    Argument("epochs", 25, "epochs of each row", parse=number(int, 1)),
+    Key("weights", None, "checkpoint to start from", read=path, required=True),
+    Key("data", None, "data YAML", read=text, required=True),
+    Key("out", Path("runs/anchor_table"), "folder for runs and numbers", read=path),
+    Key("rows", list(ROWS), f"rows to train: {', '.join(ROWS)}", read=text_list),
+    Key("imgsz", 320, "training size in pixels", in_range(int, 32)),
+    Key("seeds", [0], "seeds of each row", read=number_list),
+    Key("warmup", 2.0, "epochs of warm-up; YOLOv5 would take 100 batches at least", in_range(float, 0)),
+    Key("epochs", 25, "epochs of each row", in_range(int, 1)),
 )
 
 

@@ -11,15 +11,15 @@ from typing import Any
 import torch
 
 import yolo_focal
-from yolo_focal.commands.arguments import Argument, number
+from yolo_focal.arguments.key import Key, in_range
 from yolo_focal.commands.exit_codes import run_script
 
 MODELS = ("yolov5n.yaml", "yolov5n-anchor.yaml")
 ARGUMENTS = (
-    Argument("batch", 8, "images", parse=number(int, 1)),
-    Argument("imgsz", 320, "size in pixels", parse=number(int, 32)),
-    Argument("objects", 12, "objects per image", parse=number(int, 0)),
-    Argument("rounds", 15, "timed steps of each model", parse=number(int, 1)),
+    Key("batch", 8, "images", in_range(int, 1)),
+    Key("imgsz", 320, "size in pixels", in_range(int, 32)),
+    Key("objects", 12, "objects per image", in_range(int, 0)),
+    Key("rounds", 15, "timed steps of each model", in_range(int, 1)),
 )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 import yolo_focal
-from yolo_focal.commands.arguments import Argument, choice, number
+from yolo_focal.arguments.key import Key, in_range, one_of, text
 from yolo_focal.commands.exit_codes import run_script
 
 LOSSES: dict[str, dict[str, Any]] = {
@@ -25,11 +25,11 @@ LOSSES: dict[str, dict[str, Any]] = {
 }
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 ARGUMENTS = (
-    Argument("model", "yolo11n.yaml", "architecture to train"),
-    Argument("batch", 8, "images a step", number(int, 1)),
-    Argument("imgsz", 320, "their side in pixels", number(int, 32)),
-    Argument("steps", 40, "measured steps of each loss", number(int, 2)),
-    Argument("clock", "wall", "wall time, or cpu: processor time of this process", choice(*CLOCKS)),
+    Key("model", "yolo11n.yaml", "architecture to train", read=text),
+    Key("batch", 8, "images a step", in_range(int, 1)),
+    Key("imgsz", 320, "their side in pixels", in_range(int, 32)),
+    Key("steps", 40, "measured steps of each loss", in_range(int, 2)),
+    Key("clock", "wall", "wall time, or cpu: processor time of this process", one_of(CLOCKS), text),
 )
 CLASSES = 80
 OBJECTS = 8

@@ -14,18 +14,18 @@ from typing import Any
 import numpy as np
 
 from tests.comparison.simulation import World, repeat_comparisons, simulate_matches
-from yolo_focal.commands.arguments import Argument, number
+from yolo_focal.arguments.key import Key, in_range
 from yolo_focal.commands.exit_codes import run_script
 from yolo_focal.comparison.metrics import Quantities
 from yolo_focal.comparison.statistics.bootstrap import draw_measurements
 
 ARGUMENTS = (
-    Argument("repetitions", 400, "comparisons per line", number(int, 1)),
-    Argument("draws", 60, "resamples of the images behind each interval", number(int, 10)),
-    Argument("images", 40, "images of a simulated split", number(int, 10)),
-    Argument("seeds", None, "trainings of each configuration; 2, 3 and 5 where not given", number(int, 2)),
-    Argument("luck", None, "how much trainings differ by luck; 0, 0.03 and 0.1 where not given", number(float, 0)),
-    Argument("seed", 0, "of the simulation", number(int, 0)),
+    Key("repetitions", 400, "comparisons per line", in_range(int, 1)),
+    Key("draws", 60, "resamples of the images behind each interval", in_range(int, 10)),
+    Key("images", 40, "images of a simulated split", in_range(int, 10)),
+    Key("seeds", None, "trainings of each configuration; 2, 3 and 5 where not given", in_range(int, 2)),
+    Key("luck", None, "how much trainings differ by luck; 0, 0.03 and 0.1 where not given", in_range(float, 0)),
+    Key("seed", 0, "of the simulation", in_range(int, 0)),
 )
 OBJECTS = (2.0, 1.0, 0.5)  # mean number in an image, class by class
 SHIFT = (0.1, 0.2, 0.3)  # how much better the other configuration finds them

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from yolo_focal.commands.arguments import Argument, text_list
+from yolo_focal.arguments.key import Key, path, text_list
 from yolo_focal.commands.exit_codes import run_script
 
 VERSIONS = ("8.3.253", "8.4.95", "8.4.104", "8.4.140", "8.4.175", "8.4.190")
@@ -27,9 +27,9 @@ CONTRACT = (
     "tests/ultra/test_gain.py",
 )
 ARGUMENTS = (
-    Argument("folder", None, "where the versions are installed and kept", Path, required=True),
-    Argument("versions", list(VERSIONS), "versions to check", text_list),
-    Argument("tests", list(CONTRACT), "test files to run with each", text_list),
+    Key("folder", None, "where the versions are installed and kept", read=path, required=True),
+    Key("versions", list(VERSIONS), "versions to check", read=text_list),
+    Key("tests", list(CONTRACT), "test files to run with each", read=text_list),
 )
 ENABLE = (
     "import yolo_focal\ntry: yolo_focal.enable()\nexcept yolo_focal.errors.UnsupportedUltralyticsError as e: print(e)"

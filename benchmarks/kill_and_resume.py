@@ -18,17 +18,17 @@ import torch
 from ultralytics import YOLO
 
 import yolo_focal
-from yolo_focal.commands.arguments import Argument, number
+from yolo_focal.arguments.key import Key, in_range, path, text
 from yolo_focal.commands.exit_codes import run_script
 
 ARGUMENTS = (
-    Argument("data", None, "data YAML of a small dataset", required=True),
-    Argument("folder", None, "where the runs go", Path, required=True),
-    Argument("kills", 20, "how many times", number(int, 1)),
-    Argument("epochs", 150, "length of the training; so long that all kills fall into it", number(int, 2)),
-    Argument("imgsz", 64, "training size in pixels", number(int, 32)),
-    Argument("longest", 20.0, "most seconds until a kill", number(float, 1)),
-    Argument("seeds", 3, "undisturbed trainings", number(int, 1)),
+    Key("data", None, "data YAML of a small dataset", read=text, required=True),
+    Key("folder", None, "where the runs go", read=path, required=True),
+    Key("kills", 20, "how many times", in_range(int, 1)),
+    Key("epochs", 150, "length of the training; so long that all kills fall into it", in_range(int, 2)),
+    Key("imgsz", 64, "training size in pixels", in_range(int, 32)),
+    Key("longest", 20.0, "most seconds until a kill", in_range(float, 1)),
+    Key("seeds", 3, "undisturbed trainings", in_range(int, 1)),
 )
 FORK = multiprocessing.get_context("fork")  # a child starts without importing everything again
 

@@ -18,18 +18,18 @@ from torch import Tensor, nn
 from torchvision.models.detection import ssdlite320_mobilenet_v3_large
 from torchvision.ops import box_iou
 
-from yolo_focal.commands.arguments import Argument, choice, number
+from yolo_focal.arguments.key import Key, in_range, one_of, path, text
 from yolo_focal.commands.exit_codes import run_script
 from yolo_focal.losses import MultiBoxLoss
 from yolo_focal.losses.multibox import CLASS_LOSSES
 
 SIDE = 320
 ARGUMENTS = (
-    Argument("images", None, "folder of the images", Path, required=True),
-    Argument("annotations", None, "COCO JSON file with their objects", Path, required=True),
-    Argument("class_loss", "focal", "class loss of MultiBoxLoss", choice(*CLASS_LOSSES)),
-    Argument("steps", 30, "training steps", number(int, 3)),
-    Argument("batch", 4, "images a step", number(int, 1)),
+    Key("images", None, "folder of the images", read=path, required=True),
+    Key("annotations", None, "COCO JSON file with their objects", read=path, required=True),
+    Key("class_loss", "focal", "class loss of MultiBoxLoss", one_of(CLASS_LOSSES), text),
+    Key("steps", 30, "training steps", in_range(int, 3)),
+    Key("batch", 4, "images a step", in_range(int, 1)),
 )
 
 

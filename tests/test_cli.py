@@ -1,11 +1,12 @@
 """The command line: what it says, what it refuses, and that a refusal leaves nothing behind."""
 
-import importlib
+import subprocess
 import sys
 
 import pytest
 
 from yolo_focal import cli
+from yolo_focal.arguments.commands import COMMANDS
 from yolo_focal.arguments.focal import KEYS
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -85,19 +86,21 @@ def test_help_lists_commands_arguments_and_presets(run, words):
     """Everything a user can type is there."""
     code, out, _ = run(*words)
     assert code == 0
-    assert all(name in out for name in [*cli.COMMANDS, *KEYS, "focal-alpha75"])
+    assert all(name in out for name in [*COMMANDS, *KEYS, "focal-alpha75"])
 
 
-@pytest.mark.parametrize("name", cli.COMMANDS)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_explains_its_arguments(run, name):
     """`yolo-focal COMMAND help` has one line for each."""
-    command = importlib.import_module(cli.COMMANDS[name])
-    code, out, _ = run(name, "help")
-    assert code == 0 and out.startswith(f"yolo-focal {name}: {command.SUMMARY}")
-    assert all(f"  {argument.name}" in out and argument.help in out for argument in command.ARGUMENTS)
+    command = COMMANDS[name]
+    for words in ((name, "help"), (name, "--help"), ("help", name)):
+        code, out, _ = run(*words)
+        assert code == 0 and out.startswith(f"yolo-focal {name}: {command.summary}")
+        assert all(f"  {key.name}" in out and key.help in out for key in command.keys)
+        assert ("training arguments" in out or "fl_* arguments" in out) == command.training
 
 
-@pytest.mark.parametrize("name", cli.COMMANDS)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_refuses_an_unknown_argument(run, tmp_path, name):
     """With exit code 2 and nothing written."""
     code, _, err = run(name, "no_such_argument=1")
@@ -108,3 +111,62 @@ def test_every_command_refuses_an_unknown_argument(run, tmp_path, name):
 def test_commands_of_ultralytics_pass_through(run):
     """`yolo-focal version` is `yolo version`."""
     assert run("version")[0] == 0
+
+
+@pytest.mark.parametrize("words", [["--version"], ["-v"], ["-V"]])
+def test_the_version_is_that_of_this_package_first(run, words):
+    """Those of Ultralytics and torch behind it, as a bug report needs them."""
+    import torch
+    import ultralytics
+
+    from yolo_focal import __version__
+
+    code, out, _ = run(*words)
+    torch_version = torch.__version__.partition("+")[0]
+    assert code == 0 and out.startswith(f"yolo_focal {__version__} (ultralytics {ultralytics.__version__}, torch ")
+    assert torch_version in out
+
+
+@pytest.mark.parametrize(("word", "meant"), [("comapre", "compare"), ("evalute", "evaluate"), ("doctr", "doctor")])
+def test_a_slip_in_the_name_of_a_command_is_told(run, tmp_path, word, meant):
+    """Before anything heavy is loaded."""
+    code, _, err = run(word, "data=x.yaml")
+    assert code == 2 and err == f"yolo-focal: '{word}' is no command; did you mean '{meant}'?\n"
+    assert not any(tmp_path.iterdir())
+
+
+LIGHT = [
+    [],
+    ["help"],
+    ["--help"],
+    ["-h"],
+    ["--version"],
+    ["comapre"],
+    *(["help", name] for name in COMMANDS),
+    *([name, "help"] for name in COMMANDS),
+]
+
+
+def test_help_loads_nothing_heavy():
+    """Neither torch nor Ultralytics, NumPy, OpenCV or Matplotlib, whatever help is asked for: one process for all."""
+    program = (
+        "import sys\n"
+        "from yolo_focal import cli\n"
+        f"for words in {LIGHT!r}: cli.main(words)\n"
+        "heavy = {'torch', 'ultralytics', 'numpy', 'cv2', 'matplotlib', 'PIL', 'scipy', 'pandas'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    """`yolo-focal help | head -1` ends quietly."""
+    done = subprocess.run(
+        f"{sys.executable} -c 'from yolo_focal import cli; [cli.main([\"help\"]) for _ in range(99)]' | head -1",
+        shell=True,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.startswith("yolo-focal ") and "Traceback" not in done.stderr

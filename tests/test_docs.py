@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from yolo_focal import cli
-from yolo_focal.commands.arguments import parse_arguments
+from yolo_focal.arguments.command_line import parse_arguments
+from yolo_focal.arguments.commands import COMMANDS
 from yolo_focal.ultra.command_line import checked_words
 
 ROOT = Path(__file__).parents[1]
@@ -61,8 +62,8 @@ def test_every_command_in_the_documentation_is_accepted(enabled, words, monkeypa
     program, first, *rest = words
     if program == "python":
         accept_program(ROOT / first, rest, monkeypatch)
-    elif first in cli.COMMANDS:
-        monkeypatch.setattr(importlib.import_module(cli.COMMANDS[first]), "run", lambda arguments: 0)
+    elif first in COMMANDS:
+        monkeypatch.setattr(importlib.import_module(f"yolo_focal.commands.{first}"), "run", lambda arguments: 0)
         code, error = cli.main([first, *rest]), capsys.readouterr().err
         if "=" in "".join(rest) and not any(word.endswith("=") for word in rest):
             assert code == 0, error

@@ -26,9 +26,11 @@ FLOORS = {
     "evaluation": 4,
     "diagnosis": 5,
     "comparison": 5,
-    "commands": 6,
-    "cli": 7,
-    "__main__": 8,
+    "results": 6,
+    "api": 7,
+    "commands": 8,
+    "cli": 9,
+    "__main__": 10,
 }
 KNOWS_ULTRALYTICS = PACKAGE / "ultra" / "host.py"
 ROOMS_OF_ULTRA = {  # a room imports from lower floors only

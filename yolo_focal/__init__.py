@@ -1,11 +1,27 @@
-"""Focal-family losses for Ultralytics YOLO.
+"""Focal-family losses and rare-class sampling for Ultralytics YOLO.
 
-Importing this package changes nothing and does not import Ultralytics. `enable()` switches the plugin on for
-stock `ultralytics.YOLO`; `disable()` takes every patch back.
+Importing this package changes nothing and imports neither Ultralytics nor torch. `enable()` switches the plugin on for
+stock `ultralytics.YOLO`; `disable()` takes every patch back. The other functions are the commands of `yolo-focal`.
 """
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from yolo_focal.api import calibrate, compare, convert, doctor, evaluate, subset, tune
+
 __version__ = "0.1.0"
-__all__ = ["__version__", "disable", "enable"]
+__all__ = [
+    "__version__",
+    "calibrate",
+    "compare",
+    "convert",
+    "disable",
+    "doctor",
+    "enable",
+    "evaluate",
+    "subset",
+    "tune",
+]
 
 
 def enable() -> None:
@@ -25,3 +41,11 @@ def disable() -> None:
     from yolo_focal.ultra import plugin
 
     plugin.uninstall()
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        from yolo_focal import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,28 +1,26 @@
 """The command line: the plugin's own commands, and everything else as the `yolo` command would do it."""
 
+import difflib
 import importlib
+import importlib.metadata
 from collections.abc import Sequence
-from types import ModuleType
 
 from yolo_focal import __version__
+from yolo_focal.arguments.command_line import help_table, parse_arguments
+from yolo_focal.arguments.commands import COMMANDS
 from yolo_focal.arguments.training_keys import TRAINING_KEYS
-from yolo_focal.commands.exit_codes import exit_code_of, run_program
+from yolo_focal.commands.exit_codes import asks_for_help, exit_code_of
+from yolo_focal.errors import ConfigError
 from yolo_focal.resources import cfg_names
 
-__all__ = ["COMMANDS", "help_text", "main"]
+__all__ = ["help_text", "main", "version_text"]
 
-COMMANDS: dict[str, str] = {
-    "demo": "yolo_focal.commands.demo",
-    "doctor": "yolo_focal.commands.doctor",
-    "evaluate": "yolo_focal.commands.evaluate",
-    "compare": "yolo_focal.commands.compare",
-    "calibrate": "yolo_focal.commands.calibrate",
-    "tune": "yolo_focal.commands.tune",
-    "subset": "yolo_focal.commands.subset",
-    "yolo2coco": "yolo_focal.commands.yolo2coco",
-    "voc2yolo": "yolo_focal.commands.voc2yolo",
-    "convert": "yolo_focal.commands.convert",
-}
+_VERSION_WORDS = ("--version", "-v", "-V")
+# What the yolo command knows as its first word; only for the spelling of one that nobody knows.
+_YOLO_WORDS = (
+    *("train", "val", "predict", "export", "track", "benchmark", "detect", "segment", "semantic", "classify", "pose"),
+    *("obb", "checks", "version", "settings", "cfg", "copy-cfg", "login", "logout", "solutions", "help"),
+)
 
 
 def main(words: Sequence[str]) -> int:
@@ -31,26 +29,64 @@ def main(words: Sequence[str]) -> int:
 
 
 def _dispatch(words: list[str]) -> int:
-    first = words[0].lstrip("-") if words else "help"
-    if first in ("help", "h"):
-        print(help_text())
+    first = words[0] if words else "help"
+    if first in _VERSION_WORDS:
+        print(version_text())
         return 0
-    if first in COMMANDS:
-        return _run_command(first, importlib.import_module(COMMANDS[first]), words[1:])
+    if asks_for_help(first):
+        named = next((word for word in words[1:] if word in COMMANDS), None)
+        print(help_text() if named is None else _command_help(named))
+        return 0
+    if first.lstrip("-") in COMMANDS:
+        return _run_command(first.lstrip("-"), words[1:])
+    _check_spelling(first)
     from yolo_focal.ultra.command_line import run_yolo
 
     return run_yolo(words)
 
 
-def _run_command(name: str, command: ModuleType, words: list[str]) -> int:
-    extra = getattr(command, "passed_through", tuple)
-    return run_program(f"yolo-focal {name}", command.SUMMARY, command.ARGUMENTS, command.run, words, extra)
+def _run_command(name: str, words: list[str]) -> int:
+    if any(map(asks_for_help, words)):
+        print(_command_help(name))
+        return 0
+    command = COMMANDS[name]
+    extra: Sequence[str] = ()
+    if command.training:
+        from yolo_focal.api import training_arguments
+
+        extra = training_arguments(name)
+    arguments = parse_arguments(name, command.keys, words, extra)
+    code: int = importlib.import_module(f"yolo_focal.commands.{name}").run(arguments)
+    return code
+
+
+def _check_spelling(word: str) -> None:
+    """Raise ConfigError for a first word most like a command of this package; others are upstream's to judge."""
+    if "=" in word or word in (*_YOLO_WORDS, *TRAINING_KEYS):
+        return
+    close = difflib.get_close_matches(word.lstrip("-"), [*COMMANDS, *_YOLO_WORDS], n=1)
+    if close and close[0] in COMMANDS:
+        raise ConfigError(f"'{word}' is no command; did you mean '{close[0]}'?")
+
+
+def _command_help(name: str) -> str:
+    command = COMMANDS[name]
+    lines = [help_table(f"yolo-focal {name}", command.summary, command.keys)]
+    if command.training:
+        what = "fl_* arguments" if name == "demo" else "training arguments, as in lr0=0.001"
+        lines += ["", f"and {what}: 'yolo-focal help' and 'yolo cfg' list them"]
+    return "\n".join(lines)
+
+
+def version_text() -> str:
+    """Versions of this package and of those it stands on, without importing them."""
+    others = [f"{name} {importlib.metadata.version(name)}" for name in ("ultralytics", "torch")]
+    return f"yolo_focal {__version__} ({', '.join(others)})"
 
 
 def help_text() -> str:
     """What `yolo-focal help` prints: commands, training arguments, presets."""
-    commands = {name: importlib.import_module(path).SUMMARY for name, path in COMMANDS.items()}
-    width = max(len(name) for name in [*TRAINING_KEYS, *commands])
+    width = max(len(name) for name in [*TRAINING_KEYS, *COMMANDS])
     lines = [
         f"yolo-focal {__version__}: focal-family losses for Ultralytics YOLO",
         "",
@@ -58,7 +94,7 @@ def help_text() -> str:
         "  yolo-focal train model=yolo11n.pt data=coco8.yaml focal=True fl_gamma=1.5 fl_alpha=0.25",
         "",
         "and, each with 'yolo-focal COMMAND help':",
-        *(f"  {name:<{width}}  {summary}" for name, summary in commands.items()),
+        *(f"  {name:<{width}}  {command.summary}" for name, command in COMMANDS.items()),
         "",
         "Training arguments:",
         *(f"  {key.name:<{width}}  {key.help} (default {key.default})" for key in TRAINING_KEYS.values()),

@@ -147,7 +147,10 @@ def test_per_class_shifts_are_said_not_to_be_monotone(calibrated, capsys):
 BAD = [
     (["model={model}"], "data= is required"),
     (["model={model}", "data=nowhere.yaml"], "nowhere.yaml does not exist"),
-    (["model={model}", "data={data}", "split=tset"], "split must be one of train, val, test, got 'tset'"),
+    (
+        ["model={model}", "data={data}", "split=tset"],
+        "split must be one of train, val, test (did you mean 'test'?), got 'tset'",
+    ),
     (["model={model}", "data={data}", "out=x.onnx"], "out=x.onnx must end in .pt"),
     (["model={model}", "data={data}", "out={model}"], "is the original file; name another one"),
     (["model={model}", "data={data}", "out=yolov5n.pt"], "Ultralytics replaces by its own 'yolov5nu.pt'"),

@@ -7,15 +7,17 @@ import pytest
 from pycocotools.coco import COCO
 
 from tests.data.coco_files import one_image
+from yolo_focal.arguments.command_line import help_table, parse_arguments
+from yolo_focal.arguments.commands import COMMANDS
 from yolo_focal.commands import subset, voc2yolo, yolo2coco
-from yolo_focal.commands.arguments import help_table, parse_arguments
 from yolo_focal.data.yolo import read_data_yaml
 from yolo_focal.errors import ConfigError, DataError
 
 
 def call(command: ModuleType, *words: str) -> int:
     """Run a command on `key=value` words."""
-    return command.run(parse_arguments(command.__name__.rpartition(".")[2], command.ARGUMENTS, words))
+    name = command.__name__.rpartition(".")[2]
+    return command.run(parse_arguments(name, COMMANDS[name].keys, words))
 
 
 def test_subset_prints_what_was_asked_and_reached(
@@ -89,7 +91,8 @@ def test_voc2yolo_needs_a_voc_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize("command", [subset, voc2yolo, yolo2coco])
 def test_help_names_every_argument(command: ModuleType) -> None:
     """The help table has one line per argument, with its default or that it is required."""
-    text = help_table("command", command.SUMMARY, command.ARGUMENTS)
-    for argument in command.ARGUMENTS:
+    table = COMMANDS[command.__name__.rpartition(".")[2]]
+    text = help_table("command", table.summary, table.keys)
+    for argument in table.keys:
         line = next(line for line in text.splitlines() if line.split()[:1] == [argument.name])
         assert ("required" if argument.required else f"default {argument.default}") in line

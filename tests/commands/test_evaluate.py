@@ -10,8 +10,9 @@ import pytest
 import yaml
 
 from tests.ultra.helpers import chatty
+from yolo_focal.arguments.command_line import parse_arguments
+from yolo_focal.arguments.commands import COMMANDS
 from yolo_focal.commands import evaluate
-from yolo_focal.commands.arguments import parse_arguments
 from yolo_focal.errors import CheckpointError, ConfigError, DataError
 
 PICTURES = {"per_class.png", "thresholds.png", "reliability.png"}
@@ -20,7 +21,7 @@ PICTURES = {"per_class.png", "thresholds.png", "reliability.png"}
 def run(**words) -> int:
     """The command as the command line runs it."""
     given = [f"{name}={value}" for name, value in words.items()]
-    return evaluate.run(parse_arguments("evaluate", evaluate.ARGUMENTS, given))
+    return evaluate.run(parse_arguments("evaluate", COMMANDS["evaluate"].keys, given))
 
 
 @pytest.fixture

@@ -1,32 +1,113 @@
-"""What a training argument is, and the checks of values that arguments share."""
+"""What an argument is, of a training, a command or a script: how it is read and what it accepts."""
 
+import ast
 import difflib
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-__all__ = ["Key", "Problem", "is_number", "number", "one_of", "problems_of", "switch"]
+__all__ = [
+    "Key",
+    "Problem",
+    "in_range",
+    "is_number",
+    "literal",
+    "number",
+    "one_of",
+    "path",
+    "problems_of",
+    "switch",
+    "text",
+    "text_list",
+    "truth",
+]
 
 Problem = Callable[[Any], str | None]
 """Says what was expected where a value is not acceptable, else None."""
 
 
+def _anything(_: Any) -> None:
+    return None
+
+
+def literal(given: Any) -> Any:
+    """Text as the Python literal it is (True, 3, 0.5, [1, 2]), else as it stands; other values as they are."""
+    if not isinstance(given, str):
+        return given
+    word = {"true": True, "false": False, "none": None}
+    if given.lower() in word:
+        return word[given.lower()]
+    try:
+        return ast.literal_eval(given)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return given
+
+
 @dataclass(frozen=True)
 class Key:
-    """One training argument.
+    """One argument.
 
     Attributes:
         name: as typed in `name=value`.
-        default: the value when the argument is absent.
+        default: the value when the argument is absent; without meaning if it is required.
         help: one line.
         problem: says what was expected where a value is not acceptable, else None.
+        read: makes the value out of what was typed, or given in Python.
+        required: whether it has to be given.
     """
 
     name: str
     default: Any
     help: str
-    problem: Problem
+    problem: Problem = _anything
+    read: Callable[[Any], Any] = literal
+    required: bool = False
+
+    def value_of(self, given: Any) -> Any:
+        """The value of what was typed after `name=`, or given in Python; ValueError says what was expected."""
+        value = self.read(given)
+        if (expected := self.problem(value)) is not None:
+            raise ValueError(expected)
+        return value
+
+
+def text(given: Any) -> str:
+    """Any text."""
+    return str(given)
+
+
+def path(given: Any) -> Path:
+    """A path; nothing needs to be there."""
+    return Path(given)
+
+
+def text_list(given: Any) -> list[str]:
+    """A list of texts, typed with commas, with or without brackets."""
+    if isinstance(given, list | tuple):
+        return [str(item) for item in given]
+    return [item.strip().strip("'\"") for item in str(given).strip("[]()").split(",") if item.strip()]
+
+
+def truth(given: Any) -> Any:
+    """True or False, also typed as yes, on, 1 or no, off, 0."""
+    words = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+    return words.get(given.lower(), given) if isinstance(given, str) else given
+
+
+def in_range(kind: type[int] | type[float], minimum: float | None = None, maximum: float | None = None) -> Problem:
+    """Accepts the finite numbers of `kind` between `minimum` and `maximum`, both included."""
+    bounds = [f">= {minimum}"] * (minimum is not None) + [f"<= {maximum}"] * (maximum is not None)
+    expected = " ".join(["an integer" if kind is int else "a number", " and ".join(bounds)]).strip()
+
+    def problem(value: Any) -> str | None:
+        fits = is_number(value) and (kind is float or isinstance(value, int))
+        low = minimum is None or (fits and value >= minimum)
+        high = maximum is None or (fits and value <= maximum)
+        return None if fits and low and high else expected
+
+    return problem
 
 
 def is_number(value: object) -> bool:

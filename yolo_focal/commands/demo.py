@@ -4,33 +4,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from yolo_focal.arguments.focal import KEYS, FocalConfig, focal_keys, read_config
-from yolo_focal.commands.arguments import Argument, number
+from yolo_focal.arguments.focal import FocalConfig, focal_keys, read_config
 from yolo_focal.evaluation.evaluation import Evaluation
 from yolo_focal.evaluation.model import evaluate_model
 from yolo_focal.evaluation.side_by_side import Row, markdown_table, plain_table, plot_classes, side_by_side
 from yolo_focal.files import numbered_folder, write_text
 from yolo_focal.ultra.drivers.quiet_training import TrainedModel, train_quietly
 
-__all__ = ["ARGUMENTS", "SUMMARY", "passed_through", "run"]
-
-SUMMARY = "train BCE and focal on built-in long-tail data, evaluate both, report; minutes on two CPU cores"
-
-ARGUMENTS = (
-    Argument("model", "yolo11n.yaml", "architecture or checkpoint to train"),
-    Argument("data", "shapes", "dataset to train and evaluate on"),
-    Argument("epochs", 8, "length of each training", number(int, 1)),
-    Argument("imgsz", 128, "side of the network's input in pixels", number(int, 32)),
-    Argument("batch", 8, "images per step", number(int, 1)),
-    Argument("seed", 0, "seed of both trainings", number(int, 0)),
-    Argument("device", None, "as for yolo: cpu, 0, ...; a GPU where there is one"),
-    Argument("out", "runs/demo", "folder of the report and the two runs; numbered when it exists"),
-)
-
-
-def passed_through() -> list[str]:
-    """The keys of the focal run that may be given: `yolo-focal demo fl_gamma=2`."""
-    return [name for name in KEYS if name != "focal"]
+__all__ = ["run"]
 
 
 def run(arguments: dict[str, Any]) -> int:

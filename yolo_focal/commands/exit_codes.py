@@ -3,15 +3,17 @@
 Exit codes: 0 success, 1 something failed on the way, 2 bad input (one line on stderr, nothing written).
 """
 
+import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from yolo_focal.commands.arguments import Argument, help_table, parse_arguments
+from yolo_focal.arguments.command_line import help_table, parse_arguments
+from yolo_focal.arguments.key import Key
 from yolo_focal.errors import YoloFocalError
 
-__all__ = ["exit_code_of", "run_program", "run_script"]
+__all__ = ["asks_for_help", "exit_code_of", "run_script"]
 
 
 def exit_code_of(program: str, call: Callable[[], int]) -> int:
@@ -24,42 +26,31 @@ def exit_code_of(program: str, call: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         print(f"{program}: interrupted", file=sys.stderr)
         return 130
-
-
-def run_program(
-    program: str,
-    summary: str,
-    arguments: Sequence[Argument],
-    run: Callable[[dict[str, Any]], int],
-    words: Sequence[str],
-    extra: Callable[[], Iterable[str]] = tuple,
-) -> int:
-    """Print the help if `words` ask for it, else call `run` with the arguments they give.
-
-    Args:
-        program: its name on the command line.
-        summary: what it does, one line.
-        arguments: its arguments.
-        run: takes their values by name and returns the exit code.
-        words: the command line.
-        extra: gives the names of further arguments that are passed through.
-    """
-    if any(word.lstrip("-") in ("help", "h") for word in words):
-        print(help_table(program, summary, arguments))
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains when it flushes
         return 0
-    return run(parse_arguments(program.removeprefix("yolo-focal "), arguments, words, extra()))
 
 
-def run_script(
-    file: str, documentation: str | None, arguments: Sequence[Argument], run: Callable[[dict[str, Any]], int]
-) -> int:
+def asks_for_help(word: str) -> bool:
+    """Whether a word of a command line is one for help."""
+    return word.lstrip("-") in ("help", "h")
+
+
+def run_script(file: str, documentation: str | None, keys: Sequence[Key], run: Callable[[dict[str, Any]], int]) -> int:
     """Run a program of `scripts/` on the words of its command line.
 
     Args:
         file: its `__file__`.
         documentation: its `__doc__`; the first line says what it does.
-        arguments: its arguments.
+        keys: its arguments.
         run: takes their values by name and returns the exit code.
     """
     program, summary = Path(file).name, (documentation or "").strip().partition("\n")[0]
-    return exit_code_of(program, lambda: run_program(program, summary, arguments, run, sys.argv[1:]))
+
+    def call() -> int:
+        if any(map(asks_for_help, sys.argv[1:])):
+            print(help_table(program, summary, keys))
+            return 0
+        return run(parse_arguments(program, keys, sys.argv[1:]))
+
+    return exit_code_of(program, call)

@@ -10,9 +10,8 @@ from yolo_focal.data.progress_bar import progress_bar
 from yolo_focal.errors import DataError
 from yolo_focal.files import replace_file
 
-__all__ = ["COCO_SERVER", "COCO_SPLITS", "fetch_annotations", "fetch_images", "image_url"]
+__all__ = ["COCO_SERVER", "fetch_annotations", "fetch_images", "image_url"]
 
-COCO_SPLITS = ("train2017", "val2017")
 COCO_SERVER = "http://images.cocodataset.org"
 ARCHIVE = "annotations/annotations_trainval2017.zip"
 PARALLEL_DOWNLOADS = 8

@@ -8,14 +8,13 @@ from PIL import Image
 
 from yolo_focal.errors import DataError
 
-__all__ = ["IMAGE_SUFFIXES", "LINK_MODES", "NO_IMAGE", "image_size", "place_image"]
+__all__ = ["IMAGE_SUFFIXES", "NO_IMAGE", "image_size", "place_image"]
 
 # the formats Ultralytics reads
 IMAGE_SUFFIXES = frozenset(
     [".avif", ".bmp", ".dng", ".heic", ".heif", ".jp2", ".jpeg", ".jpg", ".mpo", ".png", ".tif", ".tiff", ".webp"]
 )
 NO_IMAGE = f"is no image by its name; expected {', '.join(sorted(IMAGE_SUFFIXES))}"
-LINK_MODES = ("copy", "hardlink", "symlink")
 EXIF_ORIENTATION = 0x0112
 QUARTER_TURNS = (5, 6, 7, 8)
 

@@ -2,11 +2,10 @@
 
 import math
 
+from yolo_focal.arguments.commands import PROFILES
 from yolo_focal.errors import DataError
 
-__all__ = ["PROFILES", "long_tail_counts"]
-
-PROFILES = ("exponential", "zipf")
+__all__ = ["long_tail_counts"]
 
 
 def long_tail_counts(profile: str, classes: int, largest: int, imbalance: float) -> list[int]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from yolo_focal.data.long_tail import PROFILES, long_tail_counts
+from yolo_focal.arguments.commands import PROFILES
+from yolo_focal.data.long_tail import long_tail_counts
 from yolo_focal.errors import DataError
 
 __all__ = ["Selection", "SelectionRules", "partition", "select_images"]

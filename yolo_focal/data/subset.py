@@ -2,7 +2,7 @@
 
 import difflib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,14 +11,13 @@ import yolo_focal
 from yolo_focal.data.coco import CocoDataset, read_coco
 from yolo_focal.data.fetch import fetch_images, image_url
 from yolo_focal.data.layout import write_data_yaml
+from yolo_focal.data.problem_lines import problem_lines
 from yolo_focal.data.selection import Selection, SelectionRules, partition, select_images
 from yolo_focal.data.subset_files import CocoSource, SubsetPart, subset_notes, subset_record, write_part
 from yolo_focal.errors import DataError
 from yolo_focal.files import new_folder, write_json
 
-__all__ = ["CocoSource", "LABEL_MODES", "SubsetOptions", "make_subset"]
-
-LABEL_MODES = ("selected", "all")
+__all__ = ["CocoSource", "SubsetOptions", "make_subset", "subset_lines"]
 
 
 @dataclass(frozen=True)
@@ -192,3 +191,29 @@ def _part(
     rules = options.rules if split == "train" else SelectionRules()
     selection = select_images(counts, chosen, rules, options.seed) if counts else Selection([], {}, {})
     return SubsetPart(split, source, dataset, files, dict(available), selection)
+
+
+def subset_lines(out: Path, manifest: Mapping[str, Any]) -> list[str]:
+    """What was asked and what was reached, class by class."""
+    lines = []
+    for split, record in manifest["splits"].items():
+        lines.append(
+            f"{split}: {record['images']} images ({record['images_without_objects']} without objects), "
+            f"{record['instances']} instances, {record['crowds_in_json_only']} crowds in the JSON only"
+        )
+        width = max(len(row["name"]) for row in record["classes"])
+        lines.append(f"  {'class':<{width}}  available  asked  reached")
+        lines += [
+            f"  {row['name']:<{width}}  {_count(row['available']):>9}  {_count(row['asked']):>5}  {row['reached']:>7}"
+            for row in record["classes"]
+            if row["reached"] or row["asked"]
+        ]
+        lines += [f"  source: {count} x {kind}" for kind, count in record["source_problem_counts"].items()]
+        lines += problem_lines(record["source_problems"], "    ", "all of them: manifest.json")
+    lines += [f"note: {note}" for note in manifest["notes"]]
+    lines.append(f"{out / 'data.yaml'}: train with  yolo-focal train model=yolo11n.yaml data={out / 'data.yaml'}")
+    return lines
+
+
+def _count(value: int | None) -> str:
+    return "-" if value is None else str(value)

@@ -12,8 +12,9 @@ from yolo_focal.errors import CheckpointError
 from yolo_focal.files import replace_file
 from yolo_focal.ultra import host
 from yolo_focal.ultra.anchor.registration import bundled_model
+from yolo_focal.ultra.datasets import class_count, resolve_data
 
-__all__ = ["build_model", "save_model"]
+__all__ = ["build_model", "check_classes", "save_model"]
 
 
 def build_model(original: OriginalCheckpoint) -> Any:
@@ -90,3 +91,13 @@ def save_model(model: Any, path: Path, source: Path) -> None:
     }
     with replace_file(path) as temporary:
         torch.save(content, temporary)
+
+
+def check_classes(number: int, data: str) -> None:
+    """Raise CheckpointError where the data YAML `data` declares another number of classes."""
+    wanted = class_count(resolve_data(data))
+    if wanted != number:
+        raise CheckpointError(
+            f"the checkpoint has {number} classes, but {data} has {wanted}; convert without data= and train on it, "
+            "which gives the head the dataset's classes"
+        )

@@ -13,13 +13,15 @@ from typing import Any
 import yaml
 
 from yolo_focal.arguments.focal import focal_keys
+from yolo_focal.arguments.hyp import find_hyp, read_hyp
 from yolo_focal.errors import ConfigError, MissingExtraError
+from yolo_focal.files import write_text
 from yolo_focal.ultra import host
 from yolo_focal.ultra.drivers.load_model import load_model
-from yolo_focal.ultra.drivers.search_space import Space, start_values
+from yolo_focal.ultra.drivers.search_space import Space, check_space, find_space, read_space, start_values
 from yolo_focal.ultra.training import check_training
 
-__all__ = ["Trial", "TuningResult", "applied_values", "load_for_tuning", "tune"]
+__all__ = ["TuningResult", "TuningTrial", "applied_values", "load_for_tuning", "trial_lines", "tune", "tuned"]
 
 _ROUNDING = 1e-6  # tuners round to 5 decimals before they start a trial; files keep every digit
 # arguments that say how a training is run, not what is learned
@@ -31,7 +33,7 @@ _OF_THE_RUN = frozenset([
 
 
 @dataclass(frozen=True)
-class Trial:
+class TuningTrial:
     """One training of a tuning.
 
     Attributes:
@@ -54,11 +56,11 @@ class TuningResult:
     """
 
     folder: Path
-    trials: tuple[Trial, ...]
+    trials: tuple[TuningTrial, ...]
     settings: dict[str, Any]
 
     @property
-    def best(self) -> Trial | None:
+    def best(self) -> TuningTrial | None:
         """The trial of greatest fitness; None where all failed."""
         done = [trial for trial in self.trials if trial.fitness is not None]
         return max(done, key=lambda trial: trial.fitness or 0.0, default=None)
@@ -133,7 +135,7 @@ def _tune(model: Any, space: Space, iterations: int, given: Mapping[str, Any]) -
     return TuningResult(
         folder=tuner.tune_dir,
         trials=tuple(
-            Trial(record["hyperparameters"], record["fitness"] if tuner._has_training_metrics(record) else None)
+            TuningTrial(record["hyperparameters"], record["fitness"] if tuner._has_training_metrics(record) else None)
             for record in records
         ),
         settings={name: getattr(tuner.args, name) for name in {**given, "optimizer": None}},
@@ -197,10 +199,60 @@ def _tune_with_ray(model: Any, space: Space, iterations: int, given: Mapping[str
     return TuningResult(folder, tuple(_ray_trial(result, space, folder, measure) for result in grid), start)
 
 
-def _ray_trial(result: Any, space: Space, folder: Path, measure: str) -> Trial:
+def _ray_trial(result: Any, space: Space, folder: Path, measure: str) -> TuningTrial:
     values = {key: result.config[key] for key in space}
     fitness = (result.metrics or {}).get(measure)
     run = folder.with_name(f"{folder.name}_{str((result.metrics or {}).get('trial_id')).split('_')[-1]}")
     if result.error is not None or fitness is None or applied_values(run, values) is not None:
-        return Trial(values, None)
-    return Trial(values, float(fitness))
+        return TuningTrial(values, None)
+    return TuningTrial(values, float(fitness))
+
+
+def tuned(arguments: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[TuningResult, Path | None, str]:
+    """Check everything, search, write the best values; the trials, that file, and the command that uses it.
+
+    Args:
+        arguments: by the names of `yolo-focal tune`.
+        given: training arguments for all trials.
+
+    Raises:
+        YoloFocalError: the space or an argument is wrong; no trial was started.
+    """
+    fixed = dict(given)
+    if fixed.get("cfg"):
+        fixed = {**read_hyp(find_hyp(fixed.pop("cfg"))), **fixed}
+    fixed["data"] = arguments["data"]
+    space = read_space(find_space(arguments["space"]))
+    check_space(space, fixed)
+    model = load_for_tuning(arguments["model"], space, fixed)
+    result = tune(model, space, arguments["iterations"], fixed, use_ray=arguments["use_ray"])
+    if result.best is None:
+        return result, None, ""
+    out: Path = arguments["out"] or result.folder / "best.yaml"
+    write_text(out, _hyp_text(result, result.best))
+    return result, out, f"yolo-focal train model={arguments['model']} data={arguments['data']} cfg={out}"
+
+
+def _hyp_text(result: TuningResult, best: TuningTrial) -> str:
+    number = result.trials.index(best) + 1
+    lines = [
+        f"# The best of {len(result.trials)} trials of yolo-focal tune: trial {number}, fitness {best.fitness:.5f}.",
+        "# Use:     yolo-focal train model=MODEL data=DATA cfg=THIS_FILE",
+        f"# Trials:  {result.folder}",
+        "",
+    ]
+    return "\n".join(lines) + "\n" + yaml.safe_dump(result.hyperparameters, sort_keys=False)
+
+
+def trial_lines(result: TuningResult) -> list[str]:
+    """A table of the trials, the best one marked."""
+    best = result.best
+    assert best is not None
+    rows = [["trial", "fitness", *best.values]]
+    for position, trial in enumerate(result.trials, 1):
+        fitness = "failed" if trial.fitness is None else f"{trial.fitness:.5f}"
+        rows.append(
+            [f"{position}{'*' if trial is best else ''}", fitness, *(f"{each:g}" for each in trial.values.values())]
+        )
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]

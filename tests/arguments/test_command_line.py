@@ -4,24 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from yolo_focal.commands.arguments import (
-    Argument,
-    choice,
-    help_table,
-    number,
-    parse_arguments,
-    switch,
-    text_list,
-)
+from yolo_focal.arguments.command_line import check_values, help_table, parse_arguments
+from yolo_focal.arguments.key import Key, in_range, one_of, switch, text, text_list, truth
 from yolo_focal.errors import ConfigError
 
 TABLE = (
-    Argument("data", None, "a data YAML", required=True),
-    Argument("epochs", 12, "length", number(int, 1)),
-    Argument("share", 0.5, "a share", number(float, 0, 1)),
-    Argument("mode", "copy", "how", choice("copy", "link")),
-    Argument("plots", True, "pictures", switch),
-    Argument("names", [], "a list", text_list),
+    Key("data", None, "a data YAML", read=text, required=True),
+    Key("epochs", 12, "length", in_range(int, 1)),
+    Key("share", 0.5, "a share", in_range(float, 0, 1)),
+    Key("mode", "copy", "how", one_of(("copy", "link")), text),
+    Key("plots", True, "pictures", switch, truth),
+    Key("names", [], "a list", read=text_list),
 )
 
 
@@ -84,3 +77,13 @@ def test_help_names_every_argument():
     table = help_table("yolo-focal try", "tries", TABLE)
     assert all(argument.name in table for argument in TABLE)
     assert "(required)" in table and "(default 12)" in table
+
+
+def test_values_given_in_python_are_checked_the_same_way():
+    """Python values or the words for them; None is not given."""
+    values = check_values("try", TABLE, {"data": "a", "epochs": 3, "names": ["a", "b,c"], "plots": "no", "share": None})
+    assert (values["epochs"], values["names"], values["plots"], values["share"]) == (3, ["a", "b,c"], False, 0.5)
+    with pytest.raises(ConfigError) as caught:
+        check_values("try", TABLE, {"epochs": 0, "mode": "move", "nothing": 1})
+    assert len(caught.value.problems) == 4
+    assert "epochs must be an integer >= 1, got '0'" in caught.value.problems

@@ -1,0 +1,141 @@
+"""The Python functions: the same arguments, checks and results as the commands, and nothing heavy at import."""
+
+import dataclasses
+import inspect
+import json
+import subprocess
+import sys
+
+import pytest
+
+import yolo_focal
+from tests.ultra.helpers import chatty
+from yolo_focal import api
+from yolo_focal.arguments.commands import COMMANDS
+from yolo_focal.cli import main
+from yolo_focal.errors import ConfigError, MissingExtraError
+from yolo_focal.results import Result
+
+
+@pytest.mark.parametrize("name", api.FUNCTIONS)
+def test_a_function_takes_what_its_command_takes(name):
+    """The same names and defaults; `out` alone is None, for nothing is written unasked where the result is returned."""
+    parameters = inspect.signature(getattr(yolo_focal, name)).parameters
+    keys = {key.name: key for key in COMMANDS[name].keys}
+    taken = {n: p for n, p in parameters.items() if p.kind is not inspect.Parameter.VAR_KEYWORD}
+    assert taken.keys() == keys.keys()
+    assert (len(parameters) > len(taken)) == COMMANDS[name].training
+    for each, parameter in taken.items():
+        if keys[each].required:
+            assert parameter.default is inspect.Parameter.empty
+        elif each != "out":
+            same = list(parameter.default) if isinstance(parameter.default, tuple) else parameter.default
+            assert same == keys[each].default
+
+
+@pytest.mark.parametrize("name", api.FUNCTIONS)
+def test_every_argument_is_explained(name):
+    """In the docstring, one after the other."""
+    function = getattr(yolo_focal, name)
+    documentation = inspect.getdoc(function)
+    assert all(f"    {parameter}: " in documentation for parameter in inspect.signature(function).parameters)
+
+
+def test_importing_loads_nothing_heavy():
+    """The functions are found when they are asked for."""
+    program = (
+        "import sys, yolo_focal\n"
+        "assert not {'torch', 'ultralytics', 'numpy'} & set(sys.modules)\n"
+        "yolo_focal.evaluate, yolo_focal.compare\n"
+        "assert not {'torch', 'ultralytics', 'numpy'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_what_is_not_there_is_an_attribute_error():
+    """As in any module."""
+    with pytest.raises(AttributeError, match="module 'yolo_focal' has no attribute 'evalaute'"):
+        _ = yolo_focal.evalaute
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: yolo_focal.evaluate("m.pt", "d.yaml", imgsz=7), "imgsz must be an integer >= 32, got '7'"),
+        (lambda: yolo_focal.evaluate("m.pt"), "evaluate needs model= and data="),
+        (lambda: yolo_focal.doctor("m.pt", "d.yaml", epoch=3), "'epoch' is not an argument of doctor; did you mean"),
+        (lambda: yolo_focal.compare("d.yaml", "m.pt", seeds=0), "seeds must be how many seeds (>= 1)"),
+        (lambda: yolo_focal.convert("m.pt", out="m.onnx"), "out=m.onnx must end in .pt"),
+        (lambda: yolo_focal.subset("a.json", "out", link="move"), "link must be one of copy, hardlink, symlink"),
+        (lambda: yolo_focal.tune("m.pt", "d.yaml", space="no-such"), "space=no-such does not exist"),
+        (lambda: yolo_focal.calibrate("m.pt", "d.yaml", split="tset"), "did you mean 'test'?"),
+    ],
+)
+def test_bad_values_are_refused_in_the_words_of_the_command(call, message):
+    """One sentence, before anything is loaded."""
+    with pytest.raises(ConfigError) as caught:
+        call()
+    assert message in str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """An untrained detector that finds something everywhere."""
+    path = tmp_path_factory.mktemp("api") / "model.pt"
+    model = chatty("yolo11n.yaml")
+    model.model.names = {0: "disc", 1: "square", 2: "triangle"}
+    model.save(str(path))
+    return path
+
+
+def test_evaluate_returns_what_the_command_writes(checkpoint, small_set, tmp_path, capsys):
+    """The same numbers; nothing is written unless asked for."""
+    before = sorted(tmp_path.iterdir())
+    result = yolo_focal.evaluate(checkpoint, small_set, imgsz=64, batch=4)
+    assert sorted(tmp_path.iterdir()) == before
+    code = main(["evaluate", f"model={checkpoint}", f"data={small_set}", "imgsz=64", "batch=4", f"out={tmp_path}/out"])
+    written = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert code == 0 and result.to_dict()["coco"] == written["coco"]
+    printed = capsys.readouterr().out
+    assert all(line in printed for line in result.summary().splitlines()[:6])
+    assert [row["name"] for row in result.rows()] == [each["name"] for each in written["classes"]]
+    assert result.rows()[0]["AP"] == pytest.approx(written["classes"][0]["AP"], abs=1e-9)
+
+
+def test_a_result_is_short_in_a_notebook_and_frozen(checkpoint, small_set):
+    """One line as text, the summary as HTML."""
+    result = yolo_focal.evaluate(checkpoint, small_set, imgsz=64, batch=4)
+    assert len(repr(result)) < 300 and repr(result).startswith("<EvaluateResult: ") and "AP 0." in repr(result)
+    assert result._repr_html_().startswith("<pre>") and "AP" in result._repr_html_()
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        result.report = None
+
+
+def test_doctor_returns_its_page(small_set, tmp_path):
+    """And writes it where `out` says."""
+    result = yolo_focal.doctor("yolo11n.yaml", small_set, imgsz=64, batch=4, out=tmp_path / "out", fl_gamma=2.0)
+    assert result.summary() + "\n" == (tmp_path / "out" / "doctor.txt").read_text(encoding="utf-8")
+    assert result.to_dict() == json.loads((tmp_path / "out" / "doctor.json").read_text(encoding="utf-8"))
+    assert {row["topic"] for row in result.rows()} == {each.topic for each in result.advice}
+
+
+def test_pandas_is_optional(checkpoint, small_set, monkeypatch):
+    """Without it, the message has the install command."""
+    result = yolo_focal.evaluate(checkpoint, small_set, imgsz=64, batch=4)
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(MissingExtraError, match="to_pandas needs pandas; install it: pip install pandas"):
+        result.to_pandas()
+
+
+def test_rows_become_a_data_frame(checkpoint, small_set):
+    """One column a key."""
+    pandas = pytest.importorskip("pandas")
+    result = yolo_focal.evaluate(checkpoint, small_set, imgsz=64, batch=4)
+    frame = result.to_pandas()
+    assert isinstance(frame, pandas.DataFrame) and list(frame["name"]) == [row["name"] for row in result.rows()]
+
+
+def test_every_result_can_do_all_of_it():
+    """Each class has its own summary and dictionary."""
+    for kind in Result.__subclasses__():
+        assert {"summary", "to_dict"} <= vars(kind).keys() and dataclasses.is_dataclass(kind)

@@ -1,0 +1,343 @@
+"""The Python functions, one for each command: the same arguments by the same names, and a result to work with.
+
+Values are checked as the command line checks them. Nothing is written but where `out` says so; `compare`, `convert`,
+`calibrate`, `subset` and `tune` are there to write, and do so where the command would.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from yolo_focal.arguments.command_line import check_values
+from yolo_focal.arguments.commands import COMMANDS
+from yolo_focal.results import (
+    CalibrateResult,
+    CompareResult,
+    ConvertResult,
+    DoctorResult,
+    EvaluateResult,
+    SubsetResult,
+    TuneResult,
+)
+
+__all__ = ["calibrate", "compare", "convert", "doctor", "evaluate", "subset", "training_arguments", "tune"]
+
+StrPath = str | Path
+
+
+def training_arguments(command: str) -> list[str]:
+    """The training arguments of Ultralytics and of this plugin that a command passes on; enables the plugin."""
+    import yolo_focal
+    from yolo_focal.arguments.focal import KEYS
+    from yolo_focal.comparison.configurations import SHARED
+    from yolo_focal.diagnosis.examine import LEFT_OUT
+    from yolo_focal.ultra.drivers.asked_and_used import known_arguments
+
+    if command == "demo":
+        return [name for name in KEYS if name != "focal"]
+    yolo_focal.enable()
+    left_out = {
+        "doctor": LEFT_OUT,
+        "compare": SHARED - {"val", "fraction", "deterministic"},
+        "tune": {"mode", "task"},
+    }[command]
+    own = {key.name for key in COMMANDS[command].keys}
+    return [name for name in known_arguments() if name not in left_out and name not in own]
+
+
+def _values(command: str, given: Mapping[str, Any], training: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    extra = training_arguments(command) if training else ()
+    return check_values(command, COMMANDS[command].keys, {**given, **(training or {})}, extra)
+
+
+def evaluate(
+    model: StrPath | None = None,
+    data: StrPath | None = None,
+    *,
+    split: str = "val",
+    predictions: StrPath | None = None,
+    annotations: StrPath | None = None,
+    images: StrPath | None = None,
+    train_annotations: StrPath | None = None,
+    buckets: str = "thirds",
+    classes: str = "match",
+    imgsz: int = 640,
+    conf: float = 0.001,
+    iou: float = 0.7,
+    max_det: int = 300,
+    batch: int = 16,
+    device: str | None = None,
+    nms: bool | None = None,
+    out: StrPath | None = None,
+) -> EvaluateResult:
+    """COCO's numbers for a model or a results file, by class and by class frequency.
+
+    Args:
+        model: a checkpoint or an exported model.
+        data: its dataset: a data YAML, `shapes`, or a COCO annotation file together with `images`.
+        split: of the data YAML.
+        predictions: in place of a model, a COCO results file; with `annotations`.
+        annotations: COCO annotation file to measure against, in place of YOLO labels.
+        images: folder of the images of a COCO annotation file given as `data`.
+        train_annotations: COCO annotation file to count class frequencies in.
+        buckets: `thirds` of the classes, or `lvis` thresholds, for rare, common and frequent.
+        classes: `match`, `known` or `index`, see docs/evaluation.md.
+        imgsz: side of the network's input in pixels.
+        conf: least score of a detection, in [0, 1].
+        iou: overlap above which NMS drops the weaker box, in [0, 1].
+        max_det: most detections an image.
+        batch: images at a time.
+        device: as Ultralytics writes it.
+        nms: False for the NMS-free head of an end-to-end model.
+        out: new folder for evaluation.json, per_class.csv and the plots.
+
+    Raises:
+        YoloFocalError: an argument is wrong, or a file cannot be used; nothing was written.
+    """
+    values = _values("evaluate", locals())
+    from yolo_focal.evaluation.evaluate import evaluated, evaluated_into
+
+    return EvaluateResult(evaluated(values) if out is None else evaluated_into(values, Path(out)))
+
+
+def doctor(
+    model: StrPath,
+    data: StrPath,
+    *,
+    imgsz: int = 640,
+    batch: int = 16,
+    seed: int = 0,
+    device: str | None = None,
+    out: StrPath | None = None,
+    **training: Any,
+) -> DoctorResult:
+    """Which loss runs where, gradient of positives, negatives and classes, data problems, advice.
+
+    Args:
+        model: architecture or checkpoint, as it would be trained.
+        data: a data YAML, or `shapes`.
+        imgsz: side of the network's input in pixels.
+        batch: images in the batch.
+        seed: of the weights, the batch and its augmentation.
+        device: as Ultralytics writes it.
+        out: folder of doctor.txt, doctor.json and doctor.png; numbered if it exists.
+        training: training arguments; the training they make is examined.
+
+    Raises:
+        YoloFocalError: a model, dataset or argument that cannot be used; nothing was written.
+    """
+    values = _values("doctor", {k: v for k, v in locals().items() if k != "training"}, training)
+    from yolo_focal.diagnosis.examine import examine, write_examination
+
+    title, examination, advice = examine(values)
+    result = DoctorResult(title, values, examination, tuple(advice))
+    if out is not None:
+        write_examination(Path(out), title, examination, result.summary(), result.to_dict())
+    return result
+
+
+def compare(
+    data: StrPath,
+    model: StrPath,
+    *,
+    losses: str | Sequence[str] = "bce,focal,qfl",
+    seeds: int | Sequence[int] = (0, 1, 2),
+    epochs: int = 100,
+    imgsz: int = 640,
+    batch: int = 16,
+    device: str | None = None,
+    split: str = "val",
+    draws: int = 1000,
+    engine: str = "local",
+    parallel: int = 2,
+    extend: bool = False,
+    out: StrPath = "runs/compare",
+    **training: Any,
+) -> CompareResult:
+    """Train losses side by side over several seeds, and say which is better, with 95 % intervals.
+
+    Args:
+        data: a data YAML, or `shapes`.
+        model: architecture or checkpoint that every trial starts from.
+        losses: configurations; BCE is always among them. See docs/compare.md.
+        seeds: number of trainings of each, or the seeds themselves.
+        epochs: length of each training.
+        imgsz: side of the network's input in pixels.
+        batch: images per step.
+        device: as Ultralytics writes it.
+        split: of the data YAML to evaluate on.
+        draws: resamples of the images behind each interval.
+        engine: `local`, one trial at a time, or `ray`.
+        parallel: with `ray` and no cluster, trials at a time.
+        extend: add seeds or losses to the comparison in `out`.
+        out: folder of the comparison; the same one again continues it.
+        training: training arguments that all configurations share.
+
+    Raises:
+        YoloFocalError: anything with which a trial could only fail; nothing was started.
+    """
+    listed = losses if isinstance(losses, str) else ",".join(losses)
+    given = {k: v for k, v in locals().items() if k not in ("training", "listed")} | {"losses": listed}
+    values = _values("compare", given, training)
+    from yolo_focal.comparison.compare import compared
+
+    return CompareResult(*compared(values))
+
+
+def calibrate(
+    model: StrPath,
+    data: StrPath,
+    *,
+    split: str = "val",
+    evaluate_split: str | None = None,
+    per_class: bool = False,
+    imgsz: int | None = None,
+    iou: float = 0.7,
+    max_det: int = 300,
+    batch: int = 16,
+    device: str | None = None,
+    out: StrPath | None = None,
+) -> CalibrateResult:
+    """Refit the scores of a checkpoint on a split and write a stock checkpoint with the map folded into its weights.
+
+    Args:
+        model: checkpoint (.pt).
+        data: a data YAML, or `shapes`.
+        split: to fit the map on.
+        evaluate_split: to measure before and after on; by default test or val, whichever was not fitted on.
+        per_class: a shift for each class on top of the common map.
+        imgsz: side of the network's input in pixels; by default as in its training.
+        iou: overlap above which NMS drops the weaker box, in [0, 1].
+        max_det: most detections an image.
+        batch: images at a time.
+        device: as Ultralytics writes it.
+        out: checkpoint to write, .json and .png beside it; by default NAME-calibrated.pt beside `model`.
+
+    Raises:
+        YoloFocalError: the model, the data or the output cannot be used; nothing was written.
+    """
+    values = _values("calibrate", locals())
+    from yolo_focal.evaluation.recalibration.calibrate import calibrated
+
+    written, used, results = calibrated(values)
+    return CalibrateResult(written, used, tuple(results))
+
+
+def convert(weights: StrPath, *, out: StrPath | None = None, data: StrPath | None = None) -> ConvertResult:
+    """Make this package's anchor detector of an original YOLOv5 checkpoint; nothing in that file is executed.
+
+    Args:
+        weights: original checkpoint (v6.0 to v7.0, n to x, P5 or P6).
+        out: checkpoint to write; by default NAME-anchor.pt beside the original.
+        data: a data YAML; its number of classes must be the checkpoint's.
+
+    Raises:
+        CheckpointError: the file is no original YOLOv5 detection checkpoint.
+        ConfigError: `out` cannot be used.
+    """
+    values = _values("convert", locals())
+    from yolo_focal.arguments.checkpoint_path import checkpoint_path
+    from yolo_focal.detector.checkpoint import read_original
+
+    source: Path = values["weights"]
+    written = checkpoint_path(source, values["out"], "anchor")
+    original = read_original(source)
+    import yolo_focal
+    from yolo_focal.ultra.anchor.checkpoint import build_model, check_classes, save_model
+
+    if values["data"] is not None:
+        check_classes(len(original.names), values["data"])
+    yolo_focal.enable()
+    model = build_model(original)
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    save_model(model, written, source)
+    return ConvertResult(written, parameters, tuple(original.names), tuple(original.strides), original.fused)
+
+
+def subset(
+    annotations: StrPath,
+    out: StrPath,
+    *,
+    images: StrPath | None = None,
+    categories: Sequence[str] = (),
+    labels: str = "selected",
+    max_images: int | None = None,
+    min_per_class: int | None = None,
+    max_per_class: int | None = None,
+    profile: str | None = None,
+    imbalance: float = 50.0,
+    largest: int | None = None,
+    keep_empty: bool = False,
+    val_annotations: StrPath | None = None,
+    val_images: StrPath | None = None,
+    val_share: float = 0.0,
+    link: str = "copy",
+    seed: int = 0,
+) -> SubsetResult:
+    """Write a subset of a COCO-format dataset, for YOLO and for COCO tools.
+
+    Args:
+        annotations: COCO-format JSON file, or train2017 / val2017 (downloaded if needed).
+        out: new folder.
+        images: folder of the images; not needed for train2017 / val2017.
+        categories: names or ids of the categories that decide which images come in; all if empty.
+        labels: write objects of the `selected` categories only, or of `all`.
+        max_images: most training images.
+        min_per_class: training instances to reach for every class.
+        max_per_class: training instances no class may exceed.
+        profile: long tail over training instances: exponential or zipf.
+        imbalance: of the long tail: instances of the most over those of the least frequent class.
+        largest: of the long tail: instances of the most frequent class.
+        keep_empty: also take images without any annotation.
+        val_annotations: annotations of the validation split.
+        val_images: folder of its images.
+        val_share: share of the images set aside for validation, in [0, 0.9], without `val_annotations`.
+        link: how images get there: copy, hardlink or symlink.
+        seed: of every random choice.
+
+    Raises:
+        YoloFocalError: arguments that do not go together, or data that cannot be used; nothing was written.
+    """
+    values = _values("subset", locals())
+    from yolo_focal.ultra.drivers.coco_subset import written_subset
+
+    return SubsetResult(values["out"], written_subset(values))
+
+
+def tune(
+    model: StrPath,
+    data: StrPath,
+    *,
+    space: StrPath = "focal",
+    iterations: int = 30,
+    use_ray: bool = False,
+    out: StrPath | None = None,
+    **training: Any,
+) -> TuneResult:
+    """Search training arguments with Ultralytics' tuner or Ray Tune, the focal ones among them.
+
+    Args:
+        model: architecture or checkpoint that every trial starts from.
+        data: dataset to train and validate on.
+        space: a YAML file of lines `key: [low, high]`, or a name in cfg/search.
+        iterations: number of trials.
+        use_ray: Ray Tune, with as many trials at a time as the machine has room for.
+        out: hyperparameter file for the best values; by default best.yaml in the tuner's folder.
+        training: training arguments for all trials.
+
+    Raises:
+        YoloFocalError: the space or an argument is wrong; no trial was started.
+    """
+    values = _values("tune", {k: v for k, v in locals().items() if k != "training"}, training)
+    import yolo_focal
+
+    yolo_focal.enable()
+    from yolo_focal.ultra.drivers.tuning import tuned
+
+    own = {key.name for key in COMMANDS["tune"].keys}
+    return TuneResult(*tuned(values, {name: value for name, value in values.items() if name not in own}))
+
+
+FUNCTIONS: Mapping[str, Callable[..., Any]] = {
+    each.__name__: each for each in (calibrate, compare, convert, doctor, evaluate, subset, tune)
+}

@@ -1,0 +1,59 @@
+"""A comparison from its arguments to its report: plan, missing trials, findings, files."""
+
+from pathlib import Path
+from typing import Any
+
+from yolo_focal.arguments.commands import COMMANDS
+from yolo_focal.arguments.focal import KEYS
+from yolo_focal.comparison.configurations import parse_configurations
+from yolo_focal.comparison.engines import ENGINES, check_engine
+from yolo_focal.comparison.plan import make_plan
+from yolo_focal.comparison.report.files import write_report
+from yolo_focal.comparison.runner import run_missing_trials
+from yolo_focal.comparison.summary import Summary, summarise
+from yolo_focal.errors import ConfigError
+
+__all__ = ["compared"]
+
+_BUDGET = ("epochs", "imgsz", "batch", "device")  # keys of the command that are training arguments
+
+
+def compared(arguments: dict[str, Any]) -> tuple[Summary, str]:
+    """Carry out what is missing, judge, write the report; the findings, and the outcome in words.
+
+    Args:
+        arguments: by the names of `yolo-focal compare`, and training arguments that all configurations share.
+
+    Raises:
+        YoloFocalError: anything with which a trial could only fail; nothing was started.
+    """
+    _check_keys(arguments)
+    check_engine(arguments["engine"])
+    own = {key.name for key in COMMANDS["compare"].keys} - set(_BUDGET)
+    plan = make_plan(
+        out=Path(arguments["out"]),
+        data=arguments["data"],
+        model=arguments["model"],
+        configurations=parse_configurations(arguments["losses"]),
+        seeds=arguments["seeds"],
+        training={name: value for name, value in arguments.items() if name not in own},
+        split=arguments["split"],
+    )
+    print("\n".join(f"{each.name}: {each}" for each in plan.configurations))
+    engine = ENGINES[arguments["engine"]]
+    journal = run_missing_trials(plan, lambda trials: engine(trials, arguments["parallel"]), arguments["extend"])
+    summary = summarise(plan, journal, arguments["draws"])
+    return summary, write_report(summary)
+
+
+def _check_keys(arguments: dict[str, Any]) -> None:
+    """A setting of the loss for all configurations would also change the baseline: it belongs to one of them."""
+    problems = [
+        f"{name}={arguments[name]} belongs to a configuration: losses=focal:{name}={arguments[name]}"
+        for name in KEYS
+        if name in arguments
+    ]
+    if "cls_pw" in arguments:
+        problems.append(f"cls_pw is a configuration of its own: losses=bce,cls_pw:cls_pw={arguments['cls_pw']}")
+    if problems:
+        raise ConfigError(problems)

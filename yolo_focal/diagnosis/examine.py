@@ -1,0 +1,80 @@
+"""The examination of a training before it starts: its model, one batch, its labels, and what to do about them."""
+
+from pathlib import Path
+from typing import Any
+
+import yolo_focal
+from yolo_focal.arguments.hyp import find_hyp, read_hyp
+from yolo_focal.data.label_statistics import SplitStatistics, split_statistics
+from yolo_focal.data.yolo import YoloDataset, read_data_yaml
+from yolo_focal.diagnosis.advice import Advice, Examination, advise
+from yolo_focal.diagnosis.plot import plot_examination
+from yolo_focal.errors import DataError
+from yolo_focal.files import new_folder, numbered_folder, write_json, write_text
+from yolo_focal.ultra.datasets import datasets_folder, find_data_yaml
+from yolo_focal.ultra.drivers.diagnosis import diagnose, load_for_diagnosis
+
+__all__ = ["LEFT_OUT", "examine", "write_examination"]
+
+_NOT_THE_FIRST_BATCH = ("mode", "task", "resume", "val", "plots", "save", "verbose", "time", "distill_model")
+_FOLDERS = ("project", "name", "exist_ok", "save_dir")
+_FIXED = ("workers", "amp", "compile", "multi_scale")  # set by the measurement
+_OTHER_DATA = ("classes", "single_cls", "fraction")  # the counted classes and images would not be those of the batch
+LEFT_OUT = frozenset([*_NOT_THE_FIRST_BATCH, *_FOLDERS, *_FIXED, *_OTHER_DATA])
+
+
+def examine(arguments: dict[str, Any]) -> tuple[str, Examination, list[Advice]]:
+    """Title, examination and advice for `arguments`, by the names of `yolo-focal doctor`; enables the plugin.
+
+    Raises:
+        YoloFocalError: a model, dataset or argument that cannot be used.
+    """
+    yolo_focal.enable()
+    yolo = load_for_diagnosis(arguments["model"])
+    dataset = read_data_yaml(find_data_yaml(arguments["data"]), datasets_folder())
+    train, val = _statistics(dataset)
+    settings = _training_arguments(arguments, dataset.yaml_file)
+    examination = Examination(diagnose(yolo, settings), train, val)
+    diagnosis = examination.diagnosis
+    title = (
+        f"{Path(arguments['model']).name} on {dataset.yaml_file.name}: one batch of {diagnosis.images} images, "
+        f"{diagnosis.objects} objects, {diagnosis.imgsz} px, seed {arguments['seed']}"
+    )
+    return title, examination, advise(examination)
+
+
+def write_examination(out: Path, title: str, examination: Examination, text: str, document: dict[str, Any]) -> Path:
+    """Write doctor.txt, doctor.json and doctor.png into `out`, numbered if it exists, and return the folder."""
+    out = numbered_folder(out)
+    with new_folder(out) as folder:
+        write_text(folder / "doctor.txt", text + "\n")
+        write_json(folder / "doctor.json", document)
+        plot_examination(title, examination, folder / "doctor.png")
+    return out
+
+
+def _statistics(dataset: YoloDataset) -> tuple[SplitStatistics, SplitStatistics | None]:
+    """Of the training and the validation split.
+
+    Raises:
+        DataError: there is no training or validation split, or no usable label in training.
+    """
+    if "val" not in dataset.sources and "test" not in dataset.sources:
+        raise DataError(f"{dataset.yaml_file} has no split 'val', without which Ultralytics does not train; add val:")
+    train = split_statistics(dataset, "train")
+    if not train.instances.sum():
+        wrong = f" ({train.problems[0]})" if train.problems else ""
+        raise DataError(
+            f"{dataset.yaml_file}: the {train.images + train.images_dropped} training images have no usable label"
+            f"{wrong}; expected text files in labels/ beside images/"
+        )
+    return train, split_statistics(dataset, "val") if "val" in dataset.sources else None
+
+
+def _training_arguments(arguments: dict[str, Any], data_yaml: Path) -> dict[str, Any]:
+    """The arguments of the training to examine: all that were given, a hyperparameter file read."""
+    given = {name: value for name, value in arguments.items() if name not in ("model", "out")}
+    if given["device"] is None:
+        del given["device"]
+    from_file = read_hyp(find_hyp(given.pop("cfg"))) if given.get("cfg") else {}
+    return {**from_file, **given, "data": str(data_yaml.absolute())}

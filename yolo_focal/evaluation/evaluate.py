@@ -1,0 +1,125 @@
+"""An evaluation as asked for: of a model or of a results file, checked first, and perhaps written into a folder."""
+
+from pathlib import Path
+from typing import Any
+
+from yolo_focal.data.coco import read_coco
+from yolo_focal.errors import ConfigError
+from yolo_focal.evaluation import plots
+from yolo_focal.evaluation.coco_source import ground_truth_from_coco
+from yolo_focal.evaluation.evaluation import evaluate_detections
+from yolo_focal.evaluation.model import evaluate_model, evaluate_model_on_coco
+from yolo_focal.evaluation.report import Report, document, per_class_csv
+from yolo_focal.evaluation.results import read_results
+from yolo_focal.evaluation.training_counts import TrainingCounts, training_counts_from_coco
+from yolo_focal.files import new_folder, write_json, write_text
+
+__all__ = ["evaluated", "evaluated_into"]
+
+
+def evaluated(arguments: dict[str, Any]) -> Report:
+    """What `arguments`, by the names of `yolo-focal evaluate`, ask for.
+
+    Raises:
+        YoloFocalError: they do not go together, or a file cannot be used.
+    """
+    _check(arguments)
+    return _of_results(arguments) if arguments["predictions"] else _of_model(arguments)
+
+
+def evaluated_into(arguments: dict[str, Any], out: Path) -> Report:
+    """The same, written into the new folder `out` as evaluation.json, per_class.csv and pictures."""
+    _check(arguments)
+    with new_folder(out) as folder:  # first of all: an output folder that cannot be used must not cost an evaluation
+        report = evaluated(arguments)
+        _write(report, folder, arguments["conf"])
+    return report
+
+
+def _check(arguments: dict[str, Any]) -> None:
+    given = {name for name in ("model", "data", "predictions", "annotations", "images") if arguments[name]}
+    from_file = bool(arguments["data"]) and Path(arguments["data"]).suffix.lower() == ".json"
+    problems = []
+    if "predictions" in given:
+        if "annotations" not in given:
+            problems.append("predictions= needs annotations=, the COCO annotation file to measure against")
+        if superfluous := sorted(given & {"model", "data", "images"}):
+            problems.append(f"predictions= is evaluated without a model: leave out {', '.join(superfluous)}")
+    elif not {"model", "data"} <= given:
+        problems.append("evaluate needs model= and data=, or predictions= and annotations=")
+    elif from_file and "images" not in given:
+        problems.append(
+            f"data={arguments['data']} is a COCO annotation file: give the folder of its images with images="
+        )
+    elif from_file and "annotations" in given:
+        problems.append("data= is already a COCO annotation file: leave out annotations=")
+    elif "images" in given and not from_file:
+        problems.append("images= belongs to a COCO annotation file given as data=; a data YAML names its own images")
+    if problems:
+        raise ConfigError(problems)
+
+
+def _of_results(arguments: dict[str, Any]) -> Report:
+    annotations = read_coco(Path(arguments["annotations"]))
+    ground_truth = ground_truth_from_coco(annotations)
+    results = read_results(Path(arguments["predictions"]), ground_truth, arguments["classes"])
+    training = _training_counts(arguments)
+    evaluation = evaluate_detections(
+        ground_truth, results.detections, training=training, bucket_rule=arguments["buckets"]
+    )
+    title = f"{arguments['predictions']} against {arguments['annotations']}"
+    used = ("predictions", "annotations", "train_annotations", "buckets", "classes")
+    notes = [*results.notes, *_problem_notes(annotations.problems)]
+    return Report(title, {name: arguments[name] for name in used}, evaluation, None, notes)
+
+
+def _of_model(arguments: dict[str, Any]) -> Report:
+    common = {
+        "training": _training_counts(arguments),
+        "class_rule": arguments["classes"],
+        "bucket_rule": arguments["buckets"],
+        **{name: arguments[name] for name in ("imgsz", "conf", "iou", "max_det", "batch", "device", "nms")},
+    }
+    file = arguments["annotations"] or (arguments["data"] if arguments["images"] else None)
+    annotations = read_coco(Path(file)) if file else None
+    if arguments["images"] and annotations is not None:
+        model = evaluate_model_on_coco(arguments["model"], annotations, Path(arguments["images"]), **common)
+    else:
+        model = evaluate_model(
+            arguments["model"], arguments["data"], split=arguments["split"], annotations=annotations, **common
+        )
+    notes = _problem_notes(annotations.problems) if annotations else []
+    for names, what in (
+        (model.classes.not_predicted, "the model cannot predict these classes, all their objects count as missed"),
+        (model.classes.not_in_dataset, "detections of these classes, which the dataset does not have, are left out"),
+    ):
+        if names:
+            notes.append(f"{what}: {', '.join(names)}")
+    split = "" if arguments["images"] else f" ({arguments['split']})"
+    title = f"{arguments['model']} on {arguments['data']}{split}"
+    used = {name: value for name, value in arguments.items() if name not in ("predictions", "out")}
+    return Report(title, used, model.evaluation, model, notes)
+
+
+def _training_counts(arguments: dict[str, Any]) -> TrainingCounts | None:
+    file = arguments["train_annotations"]
+    return training_counts_from_coco(read_coco(Path(file))) if file else None
+
+
+def _problem_notes(problems: list[Any]) -> list[str]:
+    kinds: dict[str, list[Any]] = {}
+    for problem in problems:
+        kinds.setdefault(problem.kind, []).append(problem)
+    return [
+        f"{len(found)} annotations with a problem: {kind}; the first is {found[0]}" for kind, found in kinds.items()
+    ]
+
+
+def _write(report: Report, folder: Path, conf: float) -> None:
+    write_json(folder / "evaluation.json", document(report))
+    write_text(folder / "per_class.csv", per_class_csv(report.evaluation))
+    plots.plot_per_class(report.evaluation, folder / "per_class.png")
+    plots.plot_thresholds(report.evaluation, folder / "thresholds.png")
+    plots.plot_reliability(report.evaluation.calibration, folder / "reliability.png")
+    if report.model is not None and report.model.predictions.candidates_per_image is not None:
+        plots.plot_candidates(report.model.predictions.candidates_per_image, conf, folder / "candidates.png")

@@ -1,0 +1,55 @@
+"""A subset of a COCO-format dataset as asked for; COCO 2017 itself has a place in Ultralytics' datasets folder."""
+
+from pathlib import Path
+from typing import Any
+
+from yolo_focal.arguments.commands import COCO_SPLITS
+from yolo_focal.data.fetch import COCO_SERVER, fetch_annotations
+from yolo_focal.data.selection import SelectionRules
+from yolo_focal.data.subset import CocoSource, SubsetOptions, make_subset
+from yolo_focal.errors import ConfigError
+from yolo_focal.ultra.datasets import datasets_folder
+
+__all__ = ["written_subset"]
+
+
+def written_subset(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Write the subset that `arguments`, by the names of `yolo-focal subset`, ask for; its manifest.
+
+    Raises:
+        ConfigError: arguments that do not go together.
+        DataError: see `yolo_focal.data.subset.make_subset`.
+    """
+    rules = SelectionRules(
+        max_images=arguments["max_images"],
+        min_per_class=arguments["min_per_class"],
+        max_per_class=arguments["max_per_class"],
+        profile=arguments["profile"],
+        imbalance=arguments["imbalance"],
+        largest=arguments["largest"],
+    )
+    options = SubsetOptions(
+        categories=tuple(arguments["categories"]),
+        labels=arguments["labels"],
+        rules=rules,
+        keep_empty=arguments["keep_empty"],
+        val_share=arguments["val_share"],
+        seed=arguments["seed"],
+        link=arguments["link"],
+    )
+    if arguments["val_annotations"] and arguments["val_share"]:
+        raise ConfigError("val_annotations and val_share are two ways to get a validation split; give one of them")
+    train = _source(arguments["annotations"], arguments["images"], "images")
+    val = None
+    if arguments["val_annotations"]:
+        val = _source(arguments["val_annotations"], arguments["val_images"], "val_images")
+    return make_subset(train, arguments["out"], options, val=val)
+
+
+def _source(annotations: str, images: str | None, key: str) -> CocoSource:
+    if annotations in COCO_SPLITS:
+        folder = datasets_folder() / "coco"
+        return CocoSource(fetch_annotations(annotations, folder), folder / "images" / annotations, COCO_SERVER)
+    if images is None:
+        raise ConfigError(f"{key}= is required with {annotations}: the folder of its images")
+    return CocoSource(Path(annotations), Path(images))
