@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from yolo_focal.data.images import LINK_MODES, place_image
+from yolo_focal.arguments.commands import LINK_MODES
+from yolo_focal.data.images import place_image
 from yolo_focal.errors import DataError
 
 
