@@ -224,6 +224,54 @@ def test_boxes_outside_or_without_area_are_listed(tmp_path: Path) -> None:
     assert all("a.xml" in problem for problem in record["problems"])
 
 
+SIZE = "<size><width>{width}</width><height>{height}</height><depth>3</depth></size>"
+
+
+def state_size(voc: Path, size: str) -> None:
+    """Write a <size> into the file of image a, which is 100 x 50."""
+    file = voc / "Annotations" / "a.xml"
+    file.write_text(file.read_text().replace("</filename>", f"</filename>{size}"))
+
+
+@pytest.mark.parametrize(
+    "size",
+    [
+        "",
+        "<size/>",
+        SIZE.format(width=0, height=0),
+        SIZE.format(width=100, height=50),
+        SIZE.format(width="100.0", height=50),
+    ],
+)
+def test_a_voc_size_may_be_right_or_missing(tmp_path: Path, size: str) -> None:
+    """Zeros are what tools write that do not know."""
+    voc = make_voc(tmp_path / "voc", {"a": [("x", 10, 10, 20, 20)]})
+    state_size(voc, size)
+    voc_to_yolo(voc, tmp_path / "set", VocOptions(), progress=False)
+    assert pixels(tmp_path / "set", "train", "a") == [[0, 10, 10, 20, 20]]
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "message"),
+    [
+        (50, 100, r"a\.png is 100x50, but .*a\.xml says 50x100; its boxes would be wrong, so correct one of them"),
+        (200, 100, r"a\.png is 100x50, but .*a\.xml says 200x100"),
+        (100, 0, r"a\.xml: size must have width and height in whole pixels, got \['100', '0'\]; correct or remove it"),
+        ("nan", 50, r"got \['nan', '50'\]"),
+        ("inf", 50, r"got \['inf', '50'\]"),
+        ("wide", 50, r"got \['wide', '50'\]"),
+        (100.5, 50, r"got \['100.5', '50'\]"),
+    ],
+)
+def test_a_voc_size_that_is_not_the_images_is_refused(tmp_path: Path, width: Any, height: Any, message: str) -> None:
+    """The boxes are relative to the stated size, so they would lie elsewhere in the image."""
+    voc = make_voc(tmp_path / "voc", {"a": [("x", 10, 10, 20, 20)]})
+    state_size(voc, SIZE.format(width=width, height=height))
+    with pytest.raises(DataError, match=message):
+        voc_to_yolo(voc, tmp_path / "set", VocOptions(), progress=False)
+    assert not (tmp_path / "set").exists()
+
+
 @pytest.mark.parametrize(
     ("xml", "message"),
     [

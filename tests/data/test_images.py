@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
+from ultralytics.utils.patches import imread
 
 from yolo_focal.arguments.commands import LINK_MODES
-from yolo_focal.data.images import place_image
+from yolo_focal.data.images import image_size, place_image, refuse_wrong_size
 from yolo_focal.errors import DataError
 
 
@@ -48,3 +51,32 @@ def test_only_images_are_placed(source: Path, mode: str) -> None:
     with pytest.raises(DataError, match=r"1\.txt is no image by its name; expected \.avif, .*\.webp"):
         place_image(source, target, mode)
     assert not target.parent.exists()
+
+
+def draw(path: Path, orientation: int, mode: str = "RGB") -> Path:
+    """Noise of 40 x 30 stored pixels with an EXIF orientation; 5 to 8 turn it upright."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    pixels = np.random.default_rng(0).integers(0, 255, (30, 40, 3), dtype=np.uint8)
+    Image.fromarray(pixels).convert(mode).save(path, exif=exif)
+    return path
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize("suffix", ["jpg", "mpo", "png", "tif", "webp", "jp2", "bmp"])
+def test_the_size_is_that_of_the_pixels_training_sees(tmp_path: Path, suffix: str, mode: str, orientation: int) -> None:
+    """Whether a rotation is applied depends on the format; the reference is Ultralytics' decoder."""
+    path = draw(tmp_path / f"1.{suffix}", orientation, mode)
+    height, width = imread(path).shape[:2]
+    assert image_size(path) == (width, height)
+
+
+def test_a_turned_image_needs_its_turned_size(tmp_path: Path) -> None:
+    """Boxes are relative to the image as training sees it."""
+    path = draw(tmp_path / "1.jpg", 6)
+    refuse_wrong_size(path, (30, 40), "the record")
+    with pytest.raises(
+        DataError, match=r"1\.jpg is 30x40, but the record says 40x30; its boxes would be wrong, so corr"
+    ):
+        refuse_wrong_size(path, (40, 30), "the record")

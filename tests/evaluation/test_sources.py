@@ -145,6 +145,18 @@ def test_images_that_a_view_cannot_hold_are_refused(tmp_path, names, message):
         write_yolo_view(annotations, tmp_path / "set", tmp_path / "view")
 
 
+def test_a_stated_size_that_is_not_the_images_is_refused(tmp_path):
+    """The boxes are in pixels of the stated size; detections are in pixels of the file."""
+    annotations = yolo_root(tmp_path / "set", ["images/x.jpg", "images/y.jpg"])
+    cv2.imwrite(str(tmp_path / "set/images/y.jpg"), np.zeros((60, 80, 3), np.uint8))
+    (tmp_path / "view").mkdir()
+    with pytest.raises(
+        DataError, match=r"y\.jpg is 80x60, but images id 2 of .*a\.json says 40x30; its boxes would be"
+    ):
+        write_yolo_view(annotations, tmp_path / "set", tmp_path / "view")
+    assert list((tmp_path / "view").iterdir()) == []
+
+
 def test_an_area_that_is_no_number_is_refused(tmp_path):
     """The record is named; a missing area is width x height."""
     document = {

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from yolo_focal.data.coco import CocoDataset, CocoProblem, clipped_box
-from yolo_focal.data.images import image_size, place_image
+from yolo_focal.data.images import place_image, refuse_wrong_size
 from yolo_focal.data.layout import refuse_clashes, write_labels
 from yolo_focal.data.progress_bar import progress_bar
 from yolo_focal.data.selection import Selection
 from yolo_focal.data.yolo import label_file
-from yolo_focal.errors import DataError
 from yolo_focal.files import write_json
 
 __all__ = ["CocoSource", "SubsetPart", "subset_notes", "subset_record", "write_part"]
@@ -65,7 +64,8 @@ def write_part(root: Path, part: SubsetPart, written: list[int], link: str, prog
     (root / "labels" / part.split).mkdir(parents=True)
     for number in progress_bar(chosen, f"writing {part.split}", total=len(chosen), show=progress):
         image = part.dataset.images[number]
-        _refuse_wrong_size(part, number)
+        stated = image["width"], image["height"]
+        refuse_wrong_size(part.files[number], stated, f"images id {number} of {part.dataset.source}")
         target = root / "images" / part.split / image["file_name"]
         place_image(part.files[number], target, link)
         objects = [
@@ -75,16 +75,6 @@ def write_part(root: Path, part: SubsetPart, written: list[int], link: str, prog
         ]
         write_labels(label_file(target), objects, image["width"], image["height"])
     write_json(root / "annotations" / f"instances_{part.split}.json", _filtered(part, written))
-
-
-def _refuse_wrong_size(part: SubsetPart, number: int) -> None:
-    image, path = part.dataset.images[number], part.files[number]
-    width, height = image_size(path)
-    if (width, height) != (image["width"], image["height"]):
-        raise DataError(
-            f"{path} is {width}x{height}, but images id {number} of {part.dataset.source} says "
-            f"{image['width']}x{image['height']}; its boxes would be wrong, so correct one of them"
-        )
 
 
 def _filtered(part: SubsetPart, written: list[int]) -> dict[str, Any]:

@@ -22,17 +22,19 @@ class VocObject:
 
 @dataclass(frozen=True)
 class VocRecord:
-    """One VOC file: the name of its image and its objects."""
+    """One VOC file: the name of its image, its objects, and the image's (width, height) if it states them."""
 
     file_name: str
     objects: tuple[VocObject, ...]
+    size: tuple[int, int] | None
 
 
 def read_voc(path: Path) -> VocRecord:
     """Read one VOC annotation file.
 
     Raises:
-        DataError: no XML, a document type (entities could expand without end), or a box that is no box.
+        DataError: no XML, a document type (entities could expand without end), a size that is none, or a box that
+            is no box.
     """
     try:
         if path.stat().st_size > MOST_XML_BYTES:
@@ -48,7 +50,20 @@ def read_voc(path: Path) -> VocRecord:
     if root.tag != "annotation":
         raise DataError(f"{path} is not a VOC file: its root is <{root.tag[:40]}>, expected <annotation>")
     objects = tuple(_object(path, position, node) for position, node in enumerate(root.iter("object"), 1))
-    return VocRecord((root.findtext("filename") or "").strip(), objects)
+    return VocRecord((root.findtext("filename") or "").strip(), objects, _size(path, root))
+
+
+def _size(path: Path, root: ElementTree.Element) -> tuple[int, int] | None:
+    words = [(root.findtext(f"size/{key}") or "0").strip() for key in ("width", "height")]
+    try:
+        width, height = (float(word) for word in words)
+        if width == height == 0:  # what annotation tools write that do not look at the image
+            return None
+        if min(width, height) > 0 and width.is_integer() and height.is_integer():
+            return int(width), int(height)
+    except ValueError:
+        pass
+    raise DataError(f"{path}: size must have width and height in whole pixels, got {words}; correct or remove it")
 
 
 def _object(path: Path, position: int, node: ElementTree.Element) -> VocObject:

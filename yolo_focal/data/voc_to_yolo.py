@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from yolo_focal.data.images import IMAGE_SUFFIXES, image_size, place_image
+from yolo_focal.data.images import IMAGE_SUFFIXES, image_size, place_image, refuse_wrong_size
 from yolo_focal.data.layout import refuse_clashes, write_data_yaml, write_labels
 from yolo_focal.data.progress_bar import progress_bar
 from yolo_focal.data.selection import partition
@@ -58,7 +58,8 @@ def voc_to_yolo(voc: Path, out: Path, options: VocOptions, *, progress: bool = T
     `val_share` for val. Boxes are clipped to their image; those left without area are listed and left out.
 
     Raises:
-        DataError: a file that cannot be read, a class that `names` lacks, a missing image, or an occupied `out`.
+        DataError: a file that cannot be read, a class that `names` lacks, a missing image or one of another size than
+            stated, or an occupied `out`.
     """
     items = _items(voc, progress)
     classes = _classes(voc, items, options.names)
@@ -144,6 +145,8 @@ def _write_split(
     problems: list[str] = []
     for item in progress_bar(items, f"writing {split}", total=len(items), show=progress):
         width, height = image_size(item.image)
+        if item.record.size is not None:
+            refuse_wrong_size(item.image, item.record.size, str(item.annotation))
         place_image(item.image, root / "images" / split / item.image.name, options.link)
         objects = []
         for thing in item.record.objects:

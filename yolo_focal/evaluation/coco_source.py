@@ -8,7 +8,7 @@ import numpy as np
 import yaml
 
 from yolo_focal.data.coco import CocoDataset, clipped_box
-from yolo_focal.data.images import IMAGE_SUFFIXES, NO_IMAGE, place_image
+from yolo_focal.data.images import IMAGE_SUFFIXES, NO_IMAGE, place_image, refuse_wrong_size
 from yolo_focal.data.layout import refuse_clashes, write_labels
 from yolo_focal.data.yolo import label_file
 from yolo_focal.errors import DataError
@@ -54,7 +54,8 @@ def write_yolo_view(dataset: CocoDataset, images: Path, folder: Path) -> Path:
     The images are only read: every file written is a new one in `folder`.
 
     Raises:
-        DataError: an image that does not exist or is none by its name, or images that cannot share a YOLO dataset.
+        DataError: an image that does not exist, is none by its name or has another size than stated, or images that
+            cannot share a YOLO dataset.
     """
     for image_id, record in dataset.images.items():
         if Path(record["file_name"]).suffix.lower() not in IMAGE_SUFFIXES:
@@ -66,6 +67,9 @@ def write_yolo_view(dataset: CocoDataset, images: Path, folder: Path) -> Path:
             f"{len(missing)} of {len(dataset.images)} images of {dataset.source} are not in {images}, the first is "
             f"{missing[0]['file_name']}; give their folder with images="
         )
+    for image_id, record in dataset.images.items():
+        stated = record["width"], record["height"]
+        refuse_wrong_size(images / record["file_name"], stated, f"images id {image_id} of {dataset.source}")
     place = {category: index for index, category in enumerate(dataset.categories)}
     for image_id, record in dataset.images.items():
         link = folder / "images" / record["file_name"]
