@@ -8,7 +8,9 @@ import torch
 from tests.helpers import run_python
 from yolo_focal.errors import ConfigError
 from yolo_focal.losses import LOSSES, chunked, set_backend, sigmoid_focal_loss
+from yolo_focal.losses.focal import FOCAL
 
+TERMS = {"alpha": 0.25, "pos_weight": None, "weight": None}
 ELEMENTWISE = [name for name, row in LOSSES.items() if row.elementwise]
 
 
@@ -223,6 +225,7 @@ def test_triton_kernel_compiles_for_a_gpu(out, dtype):
     numbers = {"count": "i32", "classes": "i32", "gamma": "fp32"}
     for loss in set(triton_kernel.LOSS_OF.values()):
         constants = {"LOSS": loss, "OUT": out, "UPSTREAM_IS_SCALAR": True, "BLOCK": triton_kernel.BLOCK}
+        constants["SLOPES"] = out != "gradient"
         signature = {
             name: "constexpr" if name in constants else numbers.get(name) or f"*{pointers.get(name, 'fp32')}"
             for name in kernel.arg_names
@@ -233,3 +236,38 @@ def test_triton_kernel_compiles_for_a_gpu(out, dtype):
             constexprs={(kernel.arg_names.index(name),): value for name, value in constants.items()},
         )
         assert triton.compile(source, target=GPUTarget("cuda", 80, 32)).asm["cubin"]
+
+
+@pytest.mark.parametrize("fault", ["wrong", "raises", "absent"])
+def test_a_triton_kernel_that_disagrees_is_left_alone_after_one_warning(fault, monkeypatch, recwarn):
+    """Before its first use it is held against the eager path; results are then those of that."""
+    import functools
+
+    from yolo_focal.losses import run as running
+
+    def wrong(logits, targets, **wanted):
+        outcome = chunked.run_chunked(FOCAL, logits, targets, {"gamma": 2.0, **TERMS}, **wanted)
+        return outcome._replace(gradient=None)
+
+    def raises(logits, targets, **wanted):
+        raise RuntimeError("PTX was built for another GPU")
+
+    kernel = {"wrong": (wrong, lambda logits, *_: torch.zeros_like(logits)), "raises": (raises, None), "absent": None}
+    monkeypatch.setattr(running, "_triton_kernel", lambda *_: kernel[fault])
+    monkeypatch.setattr(running, "_triton_agrees", functools.cache(running._triton_agrees.__wrapped__))
+    x, t = operands((40, 6))
+    expected = run("focal", x, t)
+    set_backend("triton")
+    for _ in range(2):
+        torch.testing.assert_close(run("focal", x, t), expected, rtol=0, atol=0)
+    said = [str(warning.message) for warning in recwarn if "Triton kernel is not usable on cpu" in str(warning.message)]
+    assert len(said) == (fault != "absent")
+    assert fault != "raises" or "PTX was built for another GPU" in said[0]
+
+
+def test_auto_is_eager(monkeypatch):
+    """The kernel is not even looked at, on a GPU neither."""
+    from yolo_focal.losses import run as running
+
+    monkeypatch.setattr(running, "_triton_kernel", lambda *_: pytest.fail("auto asked for the kernel"))
+    run("focal", *operands((4, 6)))

@@ -1,8 +1,9 @@
 """How a loss runs: the backend is chosen, the reduction applied, and the gradient handed to autograd."""
 
+import functools
 import os
+import warnings
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -56,9 +57,10 @@ def set_backend(name: str) -> None:
     """Choose how losses are computed from now on, in this process and those it starts.
 
     Args:
-        name: `auto`: the Triton kernel on CUDA where it is installed and has the loss, else eager. `eager`: chunks of
-            ordinary operations. `compile`: one kernel by torch.compile; eager, after a warning, where there is no
-            compiler. `triton`: the Triton kernel for the losses it has, on CPU tensors too in Triton's interpreter.
+        name: `auto` and `eager`: chunks of ordinary operations. `compile`: one kernel by torch.compile; eager, after a
+            warning, if there is no compiler. `triton`: the Triton kernel for the losses it has, on CPU tensors too in
+            Triton's interpreter; before a process first uses it on a kind of device, it is held against eager on a
+            small tensor, and left alone, after a warning, if they differ.
 
     The results agree within rounding. The environment variable YOLO_FOCAL_BACKEND is the same setting.
 
@@ -131,7 +133,9 @@ def _run(
     terms = {**(terms or {}), "weight": weight}
     scale = 1 / max(logits.numel(), 1) if reduction == "mean" else 1.0
     run, backward = _choose(formula, logits, terms)
-    return fuse(partial(run, elementwise=reduction == "none", slopes=slopes), logits, targets, scale, backward)
+    return fuse(
+        functools.partial(run, elementwise=reduction == "none", slopes=slopes), logits, targets, scale, backward
+    )
 
 
 def check_operands(logits: Tensor, targets: Tensor, reduction: str) -> None:
@@ -146,7 +150,8 @@ def check_operands(logits: Tensor, targets: Tensor, reduction: str) -> None:
 
 def _choose(formula: Formula, logits: Tensor, terms: Terms) -> tuple[Run, Backward | None]:
     name = backend()
-    if name == "triton" or (name == "auto" and logits.is_cuda):
+    # Not under auto: no GPU has shown yet that the kernel is right there, and faster.
+    if name == "triton" and _triton_agrees(logits.device.type):
         kernel = _triton_kernel(formula, logits, terms)
         if kernel is not None:
             return kernel
@@ -165,6 +170,36 @@ def _triton_kernel(formula: Formula, logits: Tensor, terms: Terms) -> tuple[Run,
         return None
     kernel = triton_kernel.kernel_for(formula, logits, terms)
     return None if kernel is None else (kernel.run, kernel.backward)
+
+
+@functools.cache
+def _triton_agrees(device: str) -> bool:
+    """Whether the kernel gives on a device what the eager path gives, for one formula on a small tensor."""
+    from yolo_focal.losses.focal import FOCAL
+
+    logits = torch.linspace(-9, 9, 96, device=device).view(8, 12)
+    targets = (torch.arange(96, device=device).view(8, 12) % 5 == 0) * 0.7
+    terms: Terms = {"gamma": 1.5, "alpha": 0.25, "pos_weight": None, "weight": None}
+    wanted = {"elementwise": False, "gradient": True, "slopes": True}
+    expected = run_chunked(FOCAL, logits, targets, terms, **wanted)
+    assert expected.gradient is not None and expected.slopes is not None
+    try:
+        kernel = _triton_kernel(FOCAL, logits, terms)
+        if kernel is None:
+            return False
+        run, backward = kernel
+        found = run(logits, targets, **wanted)
+        gradient = backward(logits, targets, torch.ones((), device=device))
+        pairs = ((found.result, expected.result), (found.slopes, expected.slopes), (gradient, expected.gradient))
+        agrees = all(a is not None and torch.allclose(a, b, rtol=1e-4, atol=1e-6) for a, b in pairs)
+        problem = "its results differ from the eager ones"
+    except Exception as error:  # whatever a compiler or driver raises: training goes on without the kernel
+        agrees, problem = False, str(error).strip().partition("\n")[0] or type(error).__name__
+    if not agrees:
+        warnings.warn(
+            f"the Triton kernel is not usable on {device}, losses run eagerly instead: {problem}", stacklevel=2
+        )
+    return agrees
 
 
 def fuse(
