@@ -101,7 +101,7 @@ def _wrap_setup_train(original: Callable[[Any], None]) -> Callable[[Any], None]:
         model = host.unwrap_model(self.model)
         config = read_config(vars(self.args))
         if config is not None:
-            follow_training(self)
+            follow_training(self, config)
         elif anchor_head(model) is None:
             return
         line = start_line(model.init_criterion())  # as the first batch will build it

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from yolo_focal.arguments.anchor import read_anchor_config
-from yolo_focal.arguments.focal import FocalConfig, read_config
+from yolo_focal.arguments.focal import FocalConfig
 from yolo_focal.detector.objective import Gains, anchor_objective, level_balance, next_balance, scaled_gains
 from yolo_focal.errors import ConfigError
 from yolo_focal.losses import LOSSES
 from yolo_focal.ultra.criteria.focal_term import FocalTerm
-from yolo_focal.ultra.criteria.schedule import Schedule, schedule_of
+from yolo_focal.ultra.criteria.schedule import Schedule, schedule_of, settings_of
 
 __all__ = ["AnchorCriterion", "check_focal"]
 
@@ -33,7 +33,7 @@ class AnchorCriterion:
         head = model.model[-1]
         device = next(model.parameters()).device
         self.config = read_anchor_config(arguments)
-        self.focal = read_config(arguments)
+        self.focal = settings_of(model)
         if self.focal is not None:
             check_focal(self.focal, head.nc)
             self.focal.check_classes(head.nc)

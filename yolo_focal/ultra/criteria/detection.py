@@ -6,17 +6,17 @@ the result by class and sums it. The replacement returns that weighted sum at on
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from yolo_focal.arguments.focal import FocalConfig, read_config
+from yolo_focal.arguments.focal import FocalConfig
 from yolo_focal.errors import ConfigError, UnsupportedModelError
 from yolo_focal.losses import LOSSES
 from yolo_focal.ultra.criteria.focal_term import FocalTerm
-from yolo_focal.ultra.criteria.schedule import Schedule, schedule_of
+from yolo_focal.ultra.criteria.schedule import Schedule, schedule_of, settings_of
 from yolo_focal.ultra.hooks.seam import Seam
 
 __all__ = [
@@ -26,7 +26,6 @@ __all__ = [
     "box_criteria",
     "check_branch",
     "describe_box_criterion",
-    "settings_of",
 ]
 
 
@@ -54,12 +53,6 @@ class ClassCriterion(FocalTerm):
         loss = LOSSES[config.loss].make(gamma=config.gamma, alpha=alpha, weight=class_weights, reduction="sum")
         super().__init__(config, loss, schedule)
         self.class_weights = class_weights
-
-
-def settings_of(model: nn.Module) -> FocalConfig | None:
-    """The checked settings in `model.args`; None where focal is off or the model has no arguments."""
-    arguments = getattr(model, "args", {})
-    return read_config(arguments if isinstance(arguments, Mapping) else vars(arguments))
 
 
 def is_end_to_end(model: nn.Module) -> bool:

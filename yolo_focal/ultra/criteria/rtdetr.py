@@ -17,8 +17,8 @@ from torch import Tensor
 
 from yolo_focal.arguments.focal import AUTO, FocalConfig
 from yolo_focal.ultra import host
-from yolo_focal.ultra.criteria.detection import ClassCriterion, settings_of
-from yolo_focal.ultra.criteria.schedule import schedule_of
+from yolo_focal.ultra.criteria.detection import ClassCriterion
+from yolo_focal.ultra.criteria.schedule import schedule_of, settings_of
 from yolo_focal.ultra.hooks.seam import Seam
 
 __all__ = ["QueryClassCriterion", "SEAMS", "describe_query_criterion"]

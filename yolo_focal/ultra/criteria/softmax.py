@@ -15,9 +15,8 @@ from yolo_focal.arguments.focal import FocalConfig
 from yolo_focal.losses import LOSSES
 from yolo_focal.losses.softmax import SoftmaxFocalLoss
 from yolo_focal.ultra import host
-from yolo_focal.ultra.criteria.detection import settings_of
 from yolo_focal.ultra.criteria.focal_term import FocalTerm
-from yolo_focal.ultra.criteria.schedule import Schedule, schedule_of
+from yolo_focal.ultra.criteria.schedule import Schedule, schedule_of, settings_of
 from yolo_focal.ultra.hooks.seam import Seam
 
 __all__ = ["ClassificationCriterion", "PixelCriterion", "SEAMS", "describe_softmax_criterion"]

@@ -18,6 +18,7 @@ from yolo_focal.errors import UnsupportedModelError
 from yolo_focal.losses.module import SigmoidLoss
 from yolo_focal.ultra import host
 from yolo_focal.ultra.criteria.focal_term import FocalTerm
+from yolo_focal.ultra.criteria.schedule import leave_training
 from yolo_focal.ultra.drivers.asked_and_used import PLAIN, check_asked
 from yolo_focal.ultra.drivers.class_gradients import (
     OBJECTNESS,
@@ -199,6 +200,7 @@ def _prepared(yolo: Any, arguments: Mapping[str, Any]) -> Iterator[Any]:
 
 
 def _examined(model: Any, batch: dict[str, Any], trainer: Any, *, fresh: bool) -> Diagnosis:
+    leave_training(model)  # several settings are tried on it, none of them those of the training that was prepared
     given = vars(model.args)
     focal = read_config(given)
     has_own_loss = type(model).__name__ == "RTDETRDetectionModel"
