@@ -1,5 +1,6 @@
 """A model on a dataset: its detections collected by Ultralytics' validator, measured by COCO's rules."""
 
+import functools
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,7 +36,6 @@ class ModelEvaluation:
         detections: the model's detections in the classes of the dataset, clipped to their images.
         predictions: what Ultralytics' validator returned: speed, candidates, its own metrics.
         classes: how the model's classes map to the dataset's.
-        agreement: COCO's AP beside Ultralytics' mAP.
     """
 
     evaluation: Evaluation
@@ -43,7 +43,17 @@ class ModelEvaluation:
     detections: Detections
     predictions: Predictions
     classes: ClassMatch
-    agreement: Agreement
+
+    @functools.cached_property
+    def agreement(self) -> Agreement:
+        """COCO's AP beside Ultralytics' mAP; made when it is asked for, since it matches the unclipped boxes too."""
+        return compare_with_ultralytics(
+            self.ground_truth,
+            self.evaluation.matches,
+            detections_from_predictions(self.predictions, self.ground_truth, self.classes, clip=False),
+            self.predictions.ultralytics_metrics,
+            _remaining_reason(self.ground_truth, self.classes),
+        )
 
 
 def evaluate_model(
@@ -155,14 +165,7 @@ def _measured(
     classes = match_classes(predictions.names, ground_truth.names, class_rule)
     detections = detections_from_predictions(predictions, ground_truth, classes)
     evaluation = evaluate_detections(ground_truth, detections, training=training, bucket_rule=bucket_rule)
-    agreement = compare_with_ultralytics(
-        ground_truth,
-        evaluation.matches,
-        detections_from_predictions(predictions, ground_truth, classes, clip=False),
-        predictions.ultralytics_metrics,
-        _remaining_reason(ground_truth, classes),
-    )
-    return ModelEvaluation(evaluation, ground_truth, detections, predictions, classes, agreement)
+    return ModelEvaluation(evaluation, ground_truth, detections, predictions, classes)
 
 
 def _remaining_reason(ground_truth: GroundTruth, classes: ClassMatch) -> str:
