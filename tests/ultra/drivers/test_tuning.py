@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from yolo_focal.errors import ConfigError
-from yolo_focal.ultra.drivers.tuning import Trial, TuningResult, _watched_tuner, applied_values
+from yolo_focal.ultra.drivers.tuning import TuningResult, TuningTrial, _watched_tuner, applied_values
 
 pytestmark = pytest.mark.usefixtures("enabled")
 
@@ -34,7 +34,11 @@ def test_a_trial_with_other_values_fails(tmp_path):
 
 def test_the_best_trial_becomes_hyperparameters(tmp_path):
     """What was learned with, not where and how long; a failed trial is never the best."""
-    trials = (Trial({"fl_gamma": 1.0}, 0.1), Trial({"fl_gamma": 2.0}, 0.3), Trial({"fl_gamma": 3.0}, None))
+    trials = (
+        TuningTrial({"fl_gamma": 1.0}, 0.1),
+        TuningTrial({"fl_gamma": 2.0}, 0.3),
+        TuningTrial({"fl_gamma": 3.0}, None),
+    )
     given = {"focal": True, "fl_loss": "qfl", "optimizer": "AdamW", "data": "x.yaml", "epochs": 3, "project": "y"}
     result = TuningResult(tmp_path, trials, given)
     assert result.best is trials[1]
