@@ -68,6 +68,7 @@ def evaluate(
     batch: int = 16,
     device: str | None = None,
     nms: bool | None = None,
+    engine: str = "own",
     out: StrPath | None = None,
 ) -> EvaluateResult:
     """COCO's numbers for a model or a results file, by class and by class frequency.
@@ -89,6 +90,7 @@ def evaluate(
         batch: images at a time.
         device: as Ultralytics writes it.
         nms: False for the NMS-free head of an end-to-end model.
+        engine: of COCO's twelve numbers: `own`, or `pycocotools`, the reference implementation.
         out: new folder for evaluation.json, per_class.csv and the plots.
 
     Raises:

@@ -227,3 +227,20 @@ def test_an_unreadable_image_is_named(cells, checkpoint, tmp_path):
     damaged.write_bytes(b"no image")
     with pytest.raises(DataError, match=rf"1 of 4 images of .* could not be read, the first is .*{damaged.name}"):
         run(model=checkpoint, data=cells / "data.yaml", imgsz=64, out=tmp_path / "out")
+
+
+@pytest.mark.parametrize("door", ["model", "results"])
+def test_the_reference_engine_is_one_word(door, cells, fake_results, tmp_path):
+    """engine=pycocotools gives that package's numbers, with a note of how far the own ones are from them."""
+    import yolo_focal
+
+    given = {name: fake_results[name] for name in ("predictions", "annotations")}
+    if door == "model":
+        given = {"model": tmp_path / "model.pt", "data": cells / "data.yaml", "imgsz": 64}
+        model = chatty("yolo11n.yaml")
+        model.model.names = {0: "RBC", 1: "WBC", 2: "Platelets"}
+        model.save(str(given["model"]))
+    own, theirs = yolo_focal.evaluate(**given), yolo_focal.evaluate(**given, engine="pycocotools")
+    assert theirs.stats == pytest.approx(own.stats, abs=1e-12)
+    (note,) = [note for note in theirs.report.notes if "those of pycocotools" in note]
+    assert "differ by" in note and not any("pycocotools" in each for each in own.report.notes)

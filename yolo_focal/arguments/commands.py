@@ -114,6 +114,13 @@ COMMANDS: Mapping[str, Command] = {
                 switch,
                 truth,
             ),
+            Key(
+                "engine",
+                "own",
+                "of COCO's twelve numbers: own, or pycocotools, the reference, to check against",
+                one_of(("own", "pycocotools")),
+                text,
+            ),
             Key("out", "evaluation", "new folder for evaluation.json, per_class.csv and the plots", read=text),
         ),
     ),

@@ -1,11 +1,13 @@
 """An evaluation as asked for: of a model or of a results file, checked first, and perhaps written into a folder."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 from yolo_focal.data.coco import read_coco
 from yolo_focal.errors import ConfigError
 from yolo_focal.evaluation import plots
+from yolo_focal.evaluation.boxes import Detections, GroundTruth
 from yolo_focal.evaluation.coco_source import ground_truth_from_coco
 from yolo_focal.evaluation.evaluation import evaluate_detections
 from yolo_focal.evaluation.model import evaluate_model, evaluate_model_on_coco
@@ -68,9 +70,10 @@ def _of_results(arguments: dict[str, Any]) -> Report:
         ground_truth, results.detections, training=training, bucket_rule=arguments["buckets"]
     )
     title = f"{arguments['predictions']} against {arguments['annotations']}"
-    used = ("predictions", "annotations", "train_annotations", "buckets", "classes")
+    used = ("predictions", "annotations", "train_annotations", "buckets", "classes", "engine")
     notes = [*results.notes, *_problem_notes(annotations.problems)]
-    return Report(title, {name: arguments[name] for name in used}, evaluation, None, notes)
+    report = Report(title, {name: arguments[name] for name in used}, evaluation, None, notes)
+    return _by_engine(arguments["engine"], report, ground_truth, results.detections)
 
 
 def _of_model(arguments: dict[str, Any]) -> Report:
@@ -98,7 +101,21 @@ def _of_model(arguments: dict[str, Any]) -> Report:
     split = "" if arguments["images"] else f" ({arguments['split']})"
     title = f"{arguments['model']} on {arguments['data']}{split}"
     used = {name: value for name, value in arguments.items() if name not in ("predictions", "out")}
-    return Report(title, used, model.evaluation, model, notes)
+    report = Report(title, used, model.evaluation, model, notes)
+    return _by_engine(arguments["engine"], report, model.ground_truth, model.detections)
+
+
+def _by_engine(engine: str, report: Report, ground_truth: GroundTruth, detections: Detections) -> Report:
+    """The report with COCO's numbers from the engine that was asked for."""
+    if engine == "own":
+        return report
+    from yolo_focal.evaluation.pycocotools_engine import stats_by_pycocotools
+
+    own, stats = report.evaluation.stats, stats_by_pycocotools(ground_truth, detections)
+    apart = max(abs(own[name] - stats[name]) for name in own)
+    note = f"COCO's twelve numbers are those of pycocotools; the own ones differ by {apart:.1g} at most"
+    evaluation = dataclasses.replace(report.evaluation, stats=stats)
+    return dataclasses.replace(report, evaluation=evaluation, notes=[*report.notes, note])
 
 
 def _training_counts(arguments: dict[str, Any]) -> TrainingCounts | None:
