@@ -8,7 +8,8 @@ import pytest
 import torch
 
 import yolo_focal.losses
-from yolo_focal.losses import LOSSES, FocalLoss
+from yolo_focal.errors import ConfigError
+from yolo_focal.losses import LOSSES, FocalLoss, object_normalised_weights
 
 ELEMENTWISE = [name for name, row in LOSSES.items() if row.elementwise]
 
@@ -103,3 +104,35 @@ def test_focal_loss_leaves_the_wrapped_criterion_alone():
     assert wrapped.reduction == before.reduction == "sum"
     assert wrapped.state_dict().keys() == before.state_dict().keys()
     assert all(torch.equal(value, before.state_dict()[key]) for key, value in wrapped.state_dict().items())
+
+
+@pytest.mark.parametrize("power", [0.0, 0.25, 0.5, 1.0])
+def test_object_normalised_weights_are_1_for_an_object_on_average(power):
+    """n^-q sum(n) / sum(n^(1-q)), where the cap does not act."""
+    counts = torch.tensor([100, 60, 25])
+    n = counts.double()
+    expected = n**-power * n.sum() / (n ** (1 - power)).sum()
+    found = object_normalised_weights(counts, power).double()
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=0)
+    torch.testing.assert_close((found * n).sum() / n.sum(), torch.tensor(1.0, dtype=torch.float64), rtol=1e-6, atol=0)
+
+
+def test_object_normalised_weights_are_capped():
+    """A class of three boxes among thousands has five times the weight of the largest; one without any the smallest."""
+    weights = object_normalised_weights(torch.tensor([9000, 3, 0]), 1.0)
+    torch.testing.assert_close(weights[1] / weights[0], torch.tensor(5.0))
+    assert weights[2] == weights[0]
+
+
+@pytest.mark.parametrize(
+    ("counts", "power", "message"),
+    [
+        ([1, 2], 1.5, "power must be in"),
+        ([1, -2], 0.5, "counts must be finite"),
+        ([0, 0], 0.5, "an object of some class"),
+    ],
+)
+def test_object_normalised_weights_refuse(counts, power, message):
+    """What cannot be weighed."""
+    with pytest.raises(ConfigError, match=message):
+        object_normalised_weights(torch.tensor(counts), power)

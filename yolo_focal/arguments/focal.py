@@ -64,6 +64,12 @@ _FOCAL_KEYS = (
     ),
     Key("fl_warmup", 0.0, "epochs over which gamma grows linearly from 0 to fl_gamma", _NOT_NEGATIVE),
     Key("fl_cooldown", 0.0, "share of the epochs, at the end, over which gamma falls linearly to 0 (BCE)", _SHARE),
+    Key(
+        "fl_class_weights",
+        0.0,
+        "power of inverse class frequency that weighs the classes, the mean weight of an object being 1; 0 is off",
+        _SHARE,
+    ),
     Key("fl_vfl_alpha", 0.75, "RT-DETR with fl_loss=vfl: weight of negatives in its varifocal loss", _SHARE),
     Key("fl_scope", "both", "anchor detector: the criteria it acts on: both, cls, obj", one_of(Scope.__args__)),  # type: ignore[attr-defined]
     Key(
@@ -107,6 +113,7 @@ class FocalConfig:
         gain: factor on the loss, > 0, or "auto": in each batch the one that gives its gradient the size of BCE's.
         warmup: epochs over which gamma grows linearly from 0, >= 0.
         cooldown: share of the epochs, at the end, over which gamma falls linearly to 0, in [0, 1].
+        class_weights: power of inverse class frequency that weighs the classes, in [0, 1]; 0 is off.
         varifocal_alpha: weight of negatives in RT-DETR's varifocal loss, in [0, 1].
         branch: the branches of an end-to-end head that get the loss.
         scope: the criteria of an anchor detector that get the loss.
@@ -125,6 +132,7 @@ class FocalConfig:
     warmup: float = 0.0
     cooldown: float = 0.0
     varifocal_alpha: float = 0.75
+    class_weights: float = 0.0
 
     def gamma_at(self, epoch: int, epochs: int) -> float:
         """Gamma in one epoch: fl_gamma * min(1, epoch / fl_warmup, (epochs - 1 - epoch) / (fl_cooldown * epochs)).
@@ -171,6 +179,7 @@ class FocalConfig:
             "gain": None if self.loss == "bce" and self.gain == AUTO else _number_text(self.gain),
             "warmup": f"{self.warmup:g} epochs" if self.warmup else None,
             "cooldown": f"{self.cooldown:g} of the epochs" if self.cooldown else None,
+            "class_weights": f"{self.class_weights:g}" if self.class_weights else None,
         }
         return f"{self.loss}({', '.join(f'{name}={text}' for name, text in shown.items() if text is not None)})"
 
@@ -209,7 +218,13 @@ def read_config(arguments: Mapping[str, Any]) -> FocalConfig | None:
             )
         return None
     values = {name: arguments.get(name, key.default) for name, key in KEYS.items()}
-    if problems := _schedule_problems(values, arguments):
+    problems = _schedule_problems(values, arguments)
+    if values["fl_class_weights"] and arguments.get("cls_pw"):
+        problems.append(
+            f"fl_class_weights={values['fl_class_weights']:g} and cls_pw={arguments['cls_pw']} both weigh the classes; "
+            "leave one out"
+        )
+    if problems:
         raise ConfigError(problems)
     return _config(values)
 
@@ -238,6 +253,7 @@ def _config(values: Mapping[str, Any]) -> FocalConfig:
         gain=AUTO if values["fl_gain"] == AUTO else float(values["fl_gain"]),
         warmup=float(values["fl_warmup"]),
         cooldown=float(values["fl_cooldown"]),
+        class_weights=float(values["fl_class_weights"]),
         varifocal_alpha=float(values["fl_vfl_alpha"]),
         branch=values["fl_branch"],
         scope=values["fl_scope"],

@@ -140,7 +140,9 @@ def check_used(asked: Mapping[str, Any], used: Mapping[str, Any], criterion: Map
         problems.append(f"the settings {config or 'BCE'} were asked for, {plugin_keys or 'BCE'} were used")
     if read_rare_config(used) != read_rare_config(asked):
         problems.append(f"{read_rare_config(asked) or 'no rare_*'} was asked for, {read_rare_config(used)} was used")
-    expected = expected_criterion(list(criterion), config, bool(asked.get(CLASS_WEIGHTED)))
+    expected = expected_criterion(
+        list(criterion), config, bool(asked.get(CLASS_WEIGHTED) or asked.get("fl_class_weights"))
+    )
     if dict(criterion) != expected:
         problems.append(f"the criterion {expected} was asked for, {dict(criterion) or 'none'} ran")
     if not criterion:

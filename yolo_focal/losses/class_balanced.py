@@ -1,4 +1,4 @@
-"""Class weights by the effective number of samples."""
+"""Class weights from the number of objects of each class."""
 
 import math
 
@@ -7,7 +7,44 @@ from torch import Tensor
 
 from yolo_focal.errors import ConfigError
 
-__all__ = ["class_balanced_weights"]
+__all__ = ["class_balanced_weights", "object_normalised_weights"]
+
+LARGEST_RATIO = 5.0  # of the largest weight to the smallest
+
+
+def object_normalised_weights(counts: Tensor, power: float) -> Tensor:
+    """One weight for each class, n_c^-power, such that the mean weight of an object is 1.
+
+    w_c = n_c^-q sum(n) / sum(n^(1-q)). Weights whose mean over classes is 1 instead (Ultralytics' `cls_pw`) have a mean
+    over objects far below 1 where one class has most of them, which cuts the class loss as a whole.
+
+    Args:
+        counts: n_c >= 0, shape (classes,): objects of each class in the training set. A class without any has the
+            smallest weight.
+        power: q in [0, 1]; 0 gives equal weights.
+
+    Returns:
+        Shape (classes,), float32; the largest weight is at most 5 times the smallest.
+
+    Raises:
+        ConfigError: power is outside [0, 1], a count is negative or not finite, or no class has an object.
+    """
+    if not 0 <= power <= 1:
+        raise ConfigError(f"power must be in [0, 1], got {power}")
+    numbers = _checked_counts(counts)
+    if not numbers.any():
+        raise ConfigError("class counts must have an object of some class, got none")
+    rarity = (numbers.max() / numbers).pow(power).clamp_max(LARGEST_RATIO)
+    rarity = torch.where(numbers > 0, rarity, 1.0)
+    return (rarity * (numbers.sum() / (numbers * rarity).sum())).float()
+
+
+def _checked_counts(counts: Tensor) -> Tensor:
+    numbers = counts.double()
+    wrong = numbers[~((numbers >= 0) & numbers.isfinite())]
+    if wrong.numel():
+        raise ConfigError(f"class counts must be finite numbers >= 0, got {wrong[0].item():g}")
+    return numbers
 
 
 def class_balanced_weights(counts: Tensor, beta: float = 0.999) -> Tensor:
@@ -31,10 +68,7 @@ def class_balanced_weights(counts: Tensor, beta: float = 0.999) -> Tensor:
     """
     if not 0 <= beta < 1:
         raise ConfigError(f"beta must be in [0, 1), got {beta}")
-    numbers = counts.double()
-    wrong = numbers[~((numbers >= 0) & numbers.isfinite())]
-    if wrong.numel():
-        raise ConfigError(f"class counts must be finite numbers >= 0, got {wrong[0].item():g}")
+    numbers = _checked_counts(counts)
     if beta == 0:
         return torch.ones(len(numbers), device=counts.device)
     # 1 - beta^n without cancellation for beta near 1.

@@ -62,6 +62,13 @@ def check_family(model: nn.Module, config: FocalConfig, given: Mapping[str, Any]
             f"focal cannot act on a {type(model).__name__}: it has no class loss that the plugin knows; "
             "train it with focal=False and without fl_* arguments"
         )
+    if config.class_weights and _is(
+        model, "SemanticSegmentationModel", "ClassificationModel", "WorldModel", "YOLOEModel"
+    ):
+        raise ConfigError(
+            f"fl_class_weights={config.class_weights:g} cannot act on a {type(model).__name__}: it weighs the classes "
+            "of labelled boxes; leave it out"
+        )
     varifocal_alpha = given.get("fl_vfl_alpha", KEYS["fl_vfl_alpha"].default)
     acts = _is(model, "RTDETRDetectionModel") and config.loss == "vfl"
     if varifocal_alpha != KEYS["fl_vfl_alpha"].default and not acts:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:  # for editors and type checkers; a test holds it equal to NAM
     from ultralytics.models.utils.loss import DETRLoss as DETRLoss
     from ultralytics.models.yolo.classify import ClassificationTrainer as ClassificationTrainer
     from ultralytics.models.yolo.detect.predict import DetectionPredictor as DetectionPredictor
+    from ultralytics.models.yolo.detect.train import DetectionTrainer as DetectionTrainer
     from ultralytics.nn.distill_model import DistillationModel as DistillationModel
     from ultralytics.nn.modules.head import Detect as Detect
     from ultralytics.nn.modules.head import WorldDetect as WorldDetect
@@ -204,6 +205,11 @@ NAMES: dict[str, Name] = {
         "ultralytics.engine.trainer:BaseTrainer",
         _OWNER,
         ("_build_train_pipeline", "_setup_train", "save_model", "save_metrics", "add_callback", "label_loss_items"),
+    ),
+    "DetectionTrainer": Name(
+        "ultralytics.models.yolo.detect.train:DetectionTrainer",
+        _OWNER,
+        ("set_class_weights",),
     ),
     "trainer_module": Name("ultralytics.engine.trainer", "starts child trainings", ("_YOLO_CLI_COMMAND", "subprocess")),
     "ClassificationTrainer": Name(

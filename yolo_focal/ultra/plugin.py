@@ -3,7 +3,7 @@
 from yolo_focal.errors import UnsupportedUltralyticsError
 from yolo_focal.ultra import host, training, training_log
 from yolo_focal.ultra.anchor import registration
-from yolo_focal.ultra.criteria import detection, rtdetr, softmax
+from yolo_focal.ultra.criteria import class_weights, detection, rtdetr, softmax
 from yolo_focal.ultra.hooks import arguments, checkpoints, child_processes, nms
 from yolo_focal.ultra.hooks.seam import Patch
 from yolo_focal.ultra.sampling import training_images
@@ -12,6 +12,7 @@ __all__ = ["PATCHES", "install", "missing_seams", "uninstall"]
 
 PATCHES: tuple[Patch, ...] = (
     *arguments.PATCHES,
+    *class_weights.SEAMS,
     *detection.SEAMS,
     *rtdetr.SEAMS,
     *softmax.SEAMS,

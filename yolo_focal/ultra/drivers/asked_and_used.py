@@ -52,7 +52,7 @@ def expected_criterion(branches: list[str], config: FocalConfig | None, weighted
     Args:
         branches: those of the criterion that ran.
         config: the settings asked for; None with the plugin off.
-        weighted: whether Ultralytics' `cls_pw` is on.
+        weighted: whether the classes are weighted, by Ultralytics' `cls_pw` or by `fl_class_weights`.
     """
     suffix = ", classes weighted" if weighted else ""
     return {
