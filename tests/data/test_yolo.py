@@ -11,7 +11,7 @@ from ultralytics.data.utils import check_det_dataset, img2label_paths
 
 from yolo_focal.data.yolo import label_file, read_data_yaml
 from yolo_focal.errors import DataError
-from yolo_focal.ultra.datasets import find_data_yaml
+from yolo_focal.ultra.datasets import find_data_yaml, resolve_data
 
 
 def write_yaml(folder: Path, **content: Any) -> Path:
@@ -161,6 +161,13 @@ def test_data_is_found_by_path_folder_and_bare_name(tmp_path: Path) -> None:
     data_yaml = write_yaml(tmp_path, train="images", names=["x"])
     assert find_data_yaml(str(data_yaml)) == find_data_yaml(tmp_path) == data_yaml
     assert find_data_yaml("coco8").name == find_data_yaml("coco8.yaml").name == "coco8.yaml"
+
+
+def test_the_built_in_name_goes_before_a_folder_of_that_name(tmp_path, monkeypatch):
+    """As a training takes it: `data=shapes` means one thing wherever it is typed."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "shapes").mkdir()
+    assert find_data_yaml("shapes", progress=False) == Path(resolve_data("shapes"))
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,8 @@ def find_data_yaml(data: str | Path, *, progress: bool = True) -> Path:
     Raises:
         DataError: there is no such file or name, or the folder has none or several.
     """
+    if str(data) == "shapes":  # before a folder of that name, as a training takes it
+        return ensure_shapes(datasets_folder(), progress=progress)
     path = Path(data)
     if path.is_file():
         return path
