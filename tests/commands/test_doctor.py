@@ -96,8 +96,8 @@ def test_a_checkpoint_is_examined_with_the_weights_that_training_takes(doctor, c
     assert code == 0 and content["model"]["untrained"] is untrained
     assert ("with untrained class layers" in " ".join(out.split())) is untrained
     assert (content["losses"][0]["gradient_on_negatives"] > 0.8) is not untrained
-    assert {each["topic"]: each["lever"] for each in content["advice"]}["background"] == (
-        "note" if untrained else "right lever"
+    assert {each["topic"]: each["recommendation"] for each in content["advice"]}["background"] == (
+        "note" if untrained else "a loss can help"
     )
 
 

@@ -71,38 +71,38 @@ def examination(train=None, val=None, bce=None, other=None, gain=1.0, branches=N
 
 
 def topics(it) -> dict[str, str]:
-    """Topic -> lever of all advice."""
-    return {each.topic: each.lever for each in advise(it)}
+    """Topic -> recommendation of all advice."""
+    return {each.topic: each.recommendation for each in advise(it)}
 
 
 def test_a_healthy_dataset_gets_the_word_on_background_alone():
     """Nothing else is invented."""
-    assert topics(examination()) == {"background": "wrong lever"}
+    assert topics(examination()) == {"background": "a loss cannot help"}
 
 
 @pytest.mark.parametrize(
-    ("it", "topic", "lever"),
+    ("it", "topic", "recommendation"),
     [
-        (examination(bce=term((1, 1), (5, 5))), "background", "right lever"),
+        (examination(bce=term((1, 1), (5, 5))), "background", "a loss can help"),
         (examination(fresh=True), "background", "note"),
-        (examination(split((5000, 400))), "classes", "wrong lever"),
+        (examination(split((5000, 400))), "classes", "a loss cannot help"),
         (examination(split((2000, 400))), "classes", "note"),
-        (examination(split((5000, 400)), other=term((5, 5), (1, 1), (0.5, 2.0))), "classes", "right lever"),
-        (examination(split((500, 99))), "few instances", "wrong lever"),
-        (examination(split((500, 0))), "few instances", "wrong lever"),
+        (examination(split((5000, 400)), other=term((5, 5), (1, 1), (0.5, 2.0))), "classes", "a loss can help"),
+        (examination(split((500, 99))), "few instances", "a loss cannot help"),
+        (examination(split((500, 0))), "few instances", "a loss cannot help"),
         (examination(val=split((500, 29))), "cannot be told", "note"),
-        (examination(split((500, 400), side=12.0)), "size", "wrong lever"),
+        (examination(split((500, 400), side=12.0)), "size", "a loss cannot help"),
         (examination(split((500, 400), images_without_objects=60)), "images without objects", "look first"),
         (examination(gain=8.0, compared=FocalConfig(loss="qfl", gain=1.0)), "scale", "note"),
         (examination(gain=0.2, compared=FocalConfig(loss="qfl", gain=1.0)), "scale", "note"),
-        (examination(class_weights_inert=True), "cls_pw", "wrong lever"),
+        (examination(class_weights_inert=True), "cls_pw", "a loss cannot help"),
         (examination(bce=term((5, 5), (1, 1), target=0.3), compared=FocalConfig()), "soft targets", "note"),
         (examination(branches={"one2many": "qfl()", "one2one": "qfl()"}), "one-to-one branch", "note"),
     ],
 )
-def test_each_rule_speaks_where_its_condition_holds(it, topic, lever):
+def test_each_rule_speaks_where_its_condition_holds(it, topic, recommendation):
     """And says whether a loss is what to change."""
-    assert topics(it)[topic] == lever
+    assert topics(it)[topic] == recommendation
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_problems_of_both_splits_are_counted_and_the_first_is_named():
     problem = LabelProblem("not numbers", Path("labels/a.txt"), 3, "a b c", True)
     train, val = split((500, 400), images_dropped=1, problems=[problem]), split((50, 50), problems=[problem])
     first = advise(examination(train, val))[0]
-    assert first.lever == "look first" and "2 problems in the labels, 1 images dropped" in first.finding
+    assert first.recommendation == "look first" and "2 problems in the labels, 1 images dropped" in first.finding
     assert "labels/a.txt:3: not numbers (a b c)" in first.finding
 
 

@@ -1,4 +1,4 @@
-"""What to change first on this dataset, and whether a loss is the lever: rules of thumb over measured numbers."""
+"""What to change first on this dataset, and whether a loss can help: rules of thumb over measured numbers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from yolo_focal.ultra.drivers.diagnosis import Diagnosis
 
 __all__ = ["Advice", "Examination", "advise", "network_sides", "optimal_score"]
 
-Lever = Literal["right lever", "wrong lever", "look first", "note"]
+Recommendation = Literal["a loss can help", "a loss cannot help", "look first", "note"]
 
 # Rules of thumb, each a round number; nothing else in the package depends on them.
 FEW_INSTANCES = 100  # training boxes of a class, below which its AP says more about the draw than about the loss
@@ -49,15 +49,15 @@ class Advice:
 
     Attributes:
         topic: one or two words.
-        lever: whether a loss is the right or the wrong thing to change for it; `look first`: something is to be
-            settled before any loss; `note`: to be known.
+        recommendation: whether a loss can help or cannot; `look first`: something is to be settled before any loss;
+            `note`: to be known.
         finding: what was measured.
         reason: why that matters.
         remedy: what to do.
     """
 
     topic: str
-    lever: Lever
+    recommendation: Recommendation
     finding: str
     reason: str
     remedy: str
@@ -145,10 +145,11 @@ def _instances(it: Examination) -> Advice | None:
         return None
     return Advice(
         "few instances",
-        "wrong lever",
+        "a loss cannot help",
         f"fewer than {FEW_INSTANCES} training boxes: {_named(few)}",
         "a loss reweighs what is there; it adds no variety, and a weight on a handful of boxes is learnt by heart",
-        "collect or copy-paste more of these; a class without boxes does not belong in names:",
+        "collect more of these, or paste them more often (rare_paste=0.5); a class without boxes does not belong in "
+        "names:",
     )
 
 
@@ -174,7 +175,7 @@ def _size(it: Examination) -> Advice | None:
         return None
     return Advice(
         "size",
-        "wrong lever",
+        "a loss cannot help",
         f"{tiny:.0%} of the boxes are below {TINY_SIDE:g} px at imgsz={it.diagnosis.imgsz}, the median is "
         f"{np.median(sides):.0f} px",
         "two cells of the finest level hold too little of an object, whatever the loss",
@@ -199,7 +200,7 @@ def _background(it: Examination) -> Advice:
     if before < BACKGROUND_MAJORITY:
         return Advice(
             "background",
-            "note" if diagnosis.fresh else "wrong lever",
+            "note" if diagnosis.fresh else "a loss cannot help",
             finding,
             "positives already have the larger part; where they do, taking more from the negatives costs precision",
             again or "leave the balance alone (fl_alpha=-1), or keep BCE",
@@ -210,7 +211,7 @@ def _background(it: Examination) -> Advice:
         remedy = "keep focal on, and measure: yolo-focal compare"
     return Advice(
         "background",
-        "right lever",
+        "a loss can help",
         finding,
         "the background outweighs the objects, which is what focal losses were made for",
         f"{remedy}; {again}" if again else remedy,
@@ -233,14 +234,15 @@ def _classes(it: Examination) -> Advice | None:
             "classes have weights of their own, which act on just this",
             "compare with BCE, class by class",
         )
-        return Advice("classes", "right lever", finding, reason, f"{remedy}: yolo-focal compare")
+        return Advice("classes", "a loss can help", finding, reason, f"{remedy}: yolo-focal compare")
     strong = ratio >= STRONG_IMBALANCE
     return Advice(
         "classes",
-        "wrong lever" if strong else "note",
+        "a loss cannot help" if strong else "note",
         finding,
-        "gamma knows easy and hard, a single alpha knows positive and negative: neither knows a rare class",
-        "fl_alpha=auto or cls_pw=0.5 weigh classes; more images of the rare ones are worth more than either"
+        "gamma separates easy from hard examples and alpha positives from negatives; neither separates rare classes "
+        "from frequent ones",
+        "cfg=rare (rare_sampling=auto rare_paste=0.5) shows rare classes more often; fl_class_weights=0.5 weighs them"
         if strong
         else "mild; more images of the rare classes come before weights",
     )
@@ -251,7 +253,7 @@ def _inert_weights(it: Examination) -> Advice | None:
         return None
     return Advice(
         "cls_pw",
-        "wrong lever",
+        "a loss cannot help",
         "cls_pw is on, but an undecided object of every class weighs the same",
         f"the criterion of a {it.diagnosis.kind} never reads the class weights that Ultralytics computes and logs",
         "use focal=True, with which cls_pw acts here too, or fl_alpha with one number per class",

@@ -1,4 +1,4 @@
-"""What doctor found, in one picture: who pulls, which class pulls, how many there are, how large they are."""
+"""What doctor found, in one picture: gradient shares of positives, negatives and classes, counts and sizes."""
 
 from pathlib import Path
 

@@ -109,7 +109,7 @@ def page(title: str, it: Examination, advice: Sequence[Advice]) -> str:
     """Everything worth reading, on one page."""
     sections = [
         ("What runs", _what_runs(it.diagnosis)),
-        ("Who pulls: share of the class term in this batch", _shares(it.diagnosis)),
+        ("Gradient share in this batch, by class term", _shares(it.diagnosis)),
         ("Classes", _class_table(it)),
         ("Data", _data(it)),
         ("Advice", _advice(advice)),
@@ -234,7 +234,7 @@ def _split_lines(split: SplitStatistics) -> list[str]:
 def _advice(advice: Sequence[Advice]) -> list[str]:
     lines = []
     for each in advice:
-        lines += _wrapped(f"[{each.lever}] {each.topic}: {each.finding}.", "    ")
+        lines += _wrapped(f"[{each.recommendation}] {each.topic}: {each.finding}.", "    ")
         lines += textwrap.wrap(
             f"Why: {each.reason}. Do: {each.remedy}.", WIDTH, initial_indent="    ", subsequent_indent="    "
         )

@@ -79,10 +79,9 @@ class SigmoidLoss(nn.Module):
         reduction: none, mean or sum; where it is not given, that of `loss_fcn`.
         weight: factor on the loss, broadcast against the logits.
         pos_weight: factor on the positive term of the cross-entropy, broadcast against the logits.
-        gain: factor on the result. "auto": in each call the one with which the loss pulls at its logits as strongly
-            as binary cross-entropy with the same `weight` and `pos_weight` would,
-            sum |d BCE / d x| / sum |d F / d x| over all logits of the call (detached; 1 where F has no derivative), so
-            that the loss only redistributes the gradient of the cross-entropy.
+        gain: factor on the result. "auto": in each call sum |d BCE / d x| / sum |d F / d x| over all
+            its logits, BCE having the same `weight` and `pos_weight` (detached; 1 where F has no derivative), so that
+            the loss only redistributes the gradient of the cross-entropy.
 
     Shapes: logits and targets (..., classes), targets in [0, 1]; the result has the same shape, or () if reduced.
 

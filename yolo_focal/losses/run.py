@@ -25,7 +25,7 @@ Backward = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 class Measured(NamedTuple):
-    """A loss, and how strongly it and the cross-entropy in its place pull at the logits: each a detached scalar.
+    """A loss, and the total absolute derivatives of it and of the cross-entropy in its place: detached scalars.
 
     Attributes:
         loss: the loss, reduced as it was asked for.
@@ -39,7 +39,7 @@ class Measured(NamedTuple):
 
     @property
     def gain(self) -> Tensor:
-        """Stock / own: the factor with which the loss pulls as much as the cross-entropy; 1 where own is 0.
+        """Stock / own: the factor that gives the loss the total of the cross-entropy; 1 where own is 0.
 
         It is as the normaliser of the normalised focal loss (Sofiiuk et al., AdaptIS, 2019, appendix A), which
         divides by the sum of the focal weights instead.
