@@ -11,7 +11,7 @@ from yolo_focal.evaluation.evaluation import Evaluation
 from yolo_focal.evaluation.model import evaluate_model
 from yolo_focal.evaluation.side_by_side import Row, markdown_table, plain_table, plot_classes, side_by_side
 from yolo_focal.files import numbered_folder, write_text
-from yolo_focal.ultra.drivers.quiet_training import TrainedModel, train_quietly
+from yolo_focal.ultra.drivers.quiet_training import TrainedModel, train_quietly, warnings_only
 
 __all__ = ["run"]
 
@@ -40,12 +40,13 @@ def run(arguments: dict[str, Any]) -> int:
             if name != "rare":
                 raise
             print(f"without the training of rare classes: {error}")  # nothing is rare in this data
-    evaluations = {
-        name: evaluate_model(
-            each.checkpoint, arguments["data"], imgsz=arguments["imgsz"], device=arguments["device"]
-        ).evaluation
-        for name, each in trained.items()
-    }
+    with warnings_only():
+        evaluations = {
+            name: evaluate_model(
+                each.checkpoint, arguments["data"], imgsz=arguments["imgsz"], device=arguments["device"]
+            ).evaluation
+            for name, each in trained.items()
+        }
     _report(out, arguments, config, trained, evaluations, time.perf_counter() - started)
     return 0
 
