@@ -20,10 +20,13 @@ from yolo_focal.files import write_json
 
 ROWS: dict[str, dict[str, Any]] = {
     "bce": {},
-    "focal-0.5": {"fl_gamma": 0.5},
-    "focal-1.5": {"fl_gamma": 1.5},
-    "focal-1.5-gain": {"fl_gamma": 1.5, "obj": 8.0, "cls": 2.0},
-    "qfl-1.5-gain": {"fl_loss": "qfl", "fl_gamma": 1.5, "fl_alpha": 0.5, "obj": 8.0, "cls": 2.0},
+    "focal-0.5": {"fl_gamma": 0.5, "fl_gain": 1.0},
+    "focal-1.5": {"fl_gamma": 1.5, "fl_gain": 1.0},
+    "focal-1.5-auto": {"fl_gamma": 1.5},
+    "qfl-1-auto": {"fl_loss": "qfl", "fl_gamma": 1.0, "fl_alpha": -1},
+    "qfl-1-cooldown": {"fl_loss": "qfl", "fl_gamma": 1.0, "fl_alpha": -1, "fl_cooldown": 0.4},
+    "focal-1.5-gain": {"fl_gamma": 1.5, "fl_gain": 1.0, "obj": 8.0, "cls": 2.0},
+    "qfl-1.5-gain": {"fl_loss": "qfl", "fl_gamma": 1.5, "fl_alpha": 0.5, "fl_gain": 1.0, "obj": 8.0, "cls": 2.0},
     "focal-1.5-cls": {"fl_gamma": 1.5, "fl_alpha": -1, "fl_scope": "cls", "fl_gain": 4.0},
     "qfl-1": {"fl_loss": "qfl", "fl_gamma": 1.0, "fl_alpha": -1, "fl_gain": 4.0},
     "qfl-0.5": {"fl_loss": "qfl", "fl_gamma": 0.5, "fl_alpha": -1, "fl_gain": 2.0},

@@ -19,12 +19,13 @@ from yolo_focal.commands.exit_codes import run_script
 VERSIONS = ("8.3.253", "8.4.95", "8.4.104", "8.4.140", "8.4.175", "8.4.190")
 OLDEST_SUPPORTED = (8, 4, 104)
 CONTRACT = (
-    "tests/ultra/test_seams.py",
-    "tests/ultra/test_keys.py",
-    "tests/ultra/test_criterion.py",
-    "tests/ultra/test_families.py",
-    "tests/ultra/test_warmup.py",
-    "tests/ultra/test_gain.py",
+    "tests/ultra/test_host.py",
+    "tests/ultra/test_plugin.py",
+    "tests/ultra/hooks/test_arguments.py",
+    "tests/ultra/criteria/test_detection.py",
+    "tests/ultra/criteria/test_families.py",
+    "tests/ultra/criteria/test_schedule.py",
+    "tests/ultra/sampling",
 )
 ARGUMENTS = (
     Key("folder", None, "where the versions are installed and kept", read=path, required=True),

@@ -79,7 +79,6 @@ def main(given: dict[str, Any]) -> int:
         "epochs": given["epochs"],
         "imgsz": given["imgsz"],
         "batch": 4,
-        "fl_gain": "auto",
         "fl_warmup": 5,
         "pretrained": False,
         "amp": False,
@@ -100,7 +99,7 @@ def main(given: dict[str, Any]) -> int:
         if last.exists():
             checkpoint = torch.load(last, weights_only=False)
             loadable += 1
-            state = f"last.pt of epoch {checkpoint['epoch'] + 1}, fl_gain {checkpoint['train_args']['fl_gain']}"
+            state = f"last.pt of epoch {checkpoint['epoch'] + 1}"
         else:
             unfinished += 1
             state = "no checkpoint yet"

@@ -36,3 +36,9 @@ def test_help_and_bad_input(script, monkeypatch, capsys):
     assert run(script, "nonsense=1", monkeypatch=monkeypatch) == 2
     error = capsys.readouterr().err
     assert error.startswith(f"{script}: 'nonsense' is not an argument")
+
+
+def test_the_contract_that_is_run_on_other_versions_is_there():
+    """The files that check_versions.py names exist."""
+    contract = runpy.run_path(str(SCRIPTS["check_versions.py"]))["CONTRACT"]
+    assert contract and all((ROOT / path).exists() for path in contract)

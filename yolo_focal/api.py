@@ -4,7 +4,8 @@ Values are checked as the command line checks them. Nothing is written but where
 `calibrate`, `subset` and `tune` are there to write, and do so where the command would.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -133,9 +134,9 @@ def doctor(
 
     title, examination, advice = examine(values)
     result = DoctorResult(title, values, examination, tuple(advice))
-    if out is not None:
-        write_examination(Path(out), title, examination, result.summary(), result.to_dict())
-    return result
+    if out is None:
+        return result
+    return replace(result, out=write_examination(Path(out), title, examination, result.summary(), result.to_dict()))
 
 
 def compare(
@@ -338,8 +339,3 @@ def tune(
 
     own = {key.name for key in COMMANDS["tune"].keys}
     return TuneResult(*tuned(values, {name: value for name, value in values.items() if name not in own}))
-
-
-FUNCTIONS: Mapping[str, Callable[..., Any]] = {
-    each.__name__: each for each in (calibrate, compare, convert, doctor, evaluate, subset, tune)
-}

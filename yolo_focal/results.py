@@ -128,12 +128,14 @@ class DoctorResult(Result):
         arguments: those given, by name.
         examination: the measured batch and the labels.
         advice: in the order in which to act on it.
+        out: the folder it was written into; None where it was not.
     """
 
     title: str
     arguments: Mapping[str, Any]
     examination: "Examination"
     advice: "tuple[Advice, ...]"
+    out: Path | None = None
 
     def summary(self) -> str:
         """See `Result`."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from yolo_focal.arguments.focal import FocalConfig, focal_keys, read_config
+from yolo_focal.arguments.hyp import find_hyp, read_hyp
 from yolo_focal.errors import ConfigError
 from yolo_focal.evaluation.evaluation import Evaluation
 from yolo_focal.evaluation.model import evaluate_model
@@ -16,7 +17,6 @@ from yolo_focal.ultra.drivers.quiet_training import TrainedModel, train_quietly,
 __all__ = ["run"]
 
 
-_RARE = {"rare_sampling": "auto", "rare_paste": 0.5}  # as cfg=rare
 _MEANING = {"focal": "the focal loss", "rare": "BCE and rare classes shown more often"}
 _SEEDS_DIFFER = "five seeds of BCE alone, at the default settings, lie within 0.03 AP"  # docs/training.md
 
@@ -29,7 +29,7 @@ def run(arguments: dict[str, Any]) -> int:
     out = numbered_folder(Path(arguments["out"]))
     started = time.perf_counter()
     settings = {name: arguments[name] for name in ("data", "epochs", "imgsz", "batch", "seed", "device")}
-    runs = {"BCE": {"focal": False}, "focal": {"focal": True, **chosen}, "rare": _RARE}
+    runs = {"BCE": {"focal": False}, "focal": {"focal": True, **chosen}, "rare": read_hyp(find_hyp("rare"))}
     trained: dict[str, TrainedModel] = {}
     for name, extra in runs.items():
         try:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from yolo_focal.evaluation.boxes import Bools, Floats, Ints
+from yolo_focal.evaluation.boxes import Floats, Ints
 from yolo_focal.evaluation.buckets import BUCKETS
 from yolo_focal.evaluation.matching import ImageMatches
 
@@ -73,7 +73,3 @@ class Quantities:
         total = (self.members * by_class[(self.thresholds > 1).astype(np.intp)]).sum(1)
         count = self.members @ defined
         return np.asarray(np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0))
-
-
-def _images_with(matches: ImageMatches, classes: Bools) -> int:
-    return len(np.unique(matches.object_image[classes[matches.object_category]]))

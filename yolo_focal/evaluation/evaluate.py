@@ -26,16 +26,20 @@ def evaluated(arguments: dict[str, Any]) -> Report:
         YoloFocalError: they do not go together, or a file cannot be used.
     """
     _check(arguments)
-    return _of_results(arguments) if arguments["predictions"] else _of_model(arguments)
+    return _report(arguments)
 
 
 def evaluated_into(arguments: dict[str, Any], out: Path) -> Report:
     """The same, written into the new folder `out` as evaluation.json, per_class.csv and pictures."""
     _check(arguments)
     with new_folder(out) as folder:  # first of all: an output folder that cannot be used must not cost an evaluation
-        report = evaluated(arguments)
+        report = _report(arguments)
         _write(report, folder, arguments["conf"])
     return report
+
+
+def _report(arguments: dict[str, Any]) -> Report:
+    return _of_results(arguments) if arguments["predictions"] else _of_model(arguments)
 
 
 def _check(arguments: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ Needs torch only. `LOSSES` has them by name; `set_backend` chooses how they run.
 
 from yolo_focal.losses.asymmetric import AsymmetricLoss, asymmetric_loss
 from yolo_focal.losses.binary import BinaryCrossEntropy
-from yolo_focal.losses.class_balanced import class_balanced_weights, object_normalised_weights
+from yolo_focal.losses.class_weights import class_balanced_weights, object_normalised_weights
 from yolo_focal.losses.focal import FocalLoss, sigmoid_focal_loss
 from yolo_focal.losses.matchability import MatchabilityAwareLoss, matchability_aware_loss
 from yolo_focal.losses.multibox import MultiBoxLoss, MultiBoxLosses

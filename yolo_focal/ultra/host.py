@@ -35,10 +35,12 @@ if TYPE_CHECKING:  # for editors and type checkers; a test holds it equal to NAM
     from ultralytics.data import ClassificationDataset as ClassificationDataset
     from ultralytics.data.augment import BaseMixTransform as BaseMixTransform
     from ultralytics.data.base import BaseDataset as BaseDataset
+    from ultralytics.data.build import InfiniteDataLoader as InfiniteDataLoader
     from ultralytics.engine.exporter import Exporter as Exporter
     from ultralytics.engine.exporter import export_formats as export_formats
     from ultralytics.engine.model import Model as Model
     from ultralytics.engine.trainer import BaseTrainer as BaseTrainer
+    from ultralytics.engine.tuner import Tuner as Tuner
     from ultralytics.models.utils.loss import DETRLoss as DETRLoss
     from ultralytics.models.yolo.classify import ClassificationTrainer as ClassificationTrainer
     from ultralytics.models.yolo.detect.predict import DetectionPredictor as DetectionPredictor
@@ -214,6 +216,14 @@ NAMES: dict[str, Name] = {
     "trainer_module": Name("ultralytics.engine.trainer", "starts child trainings", ("_YOLO_CLI_COMMAND", "subprocess")),
     "ClassificationTrainer": Name(
         "ultralytics.models.yolo.classify:ClassificationTrainer", _OWNER, ("set_model_attributes",)
+    ),
+    "Tuner": Name(
+        "ultralytics.engine.tuner:Tuner",
+        "tells a trial that failed from one that was measured",
+        ("_has_training_metrics",),
+    ),
+    "InfiniteDataLoader": Name(
+        "ultralytics.data.build:InfiniteDataLoader", "keeps its workers over the epochs until it is reset", ("reset",)
     ),
     "tuner_module": Name("ultralytics.engine.tuner", "has the tuner that Model.tune looks up there", ("Tuner",)),
     "dist": Name("ultralytics.utils.dist", _OWNER, ("generate_ddp_file", "generate_ddp_command")),

@@ -71,7 +71,7 @@ def _watch_criterion(yolo: Any) -> dict[str, str]:
     def look(trainer: Any) -> None:
         seen.update(criterion_in_use(trainer) or {})
 
-    yolo.add_callback("on_fit_epoch_end", look)  # the first epoch may have measured what was `auto` before
+    yolo.add_callback("on_fit_epoch_end", look)
     return seen
 
 
