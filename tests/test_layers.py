@@ -16,6 +16,9 @@ PACKAGE = Path(yolo_focal.__file__).parent
 FLOORS = {
     "errors": 0,
     "files": 0,
+    "numbers": 0,
+    "plot_style": 0,
+    "text_table": 0,
     "resources": 0,
     "loss_facts": 0,
     "losses": 0,

@@ -150,7 +150,7 @@ def compare(
     batch: int = 16,
     device: str | None = None,
     split: str = "val",
-    draws: int = 1000,
+    resamples: int = 1000,
     engine: str = "local",
     parallel: int = 2,
     extend: bool = False,
@@ -169,7 +169,7 @@ def compare(
         batch: images per step.
         device: as Ultralytics writes it.
         split: of the data YAML to evaluate on.
-        draws: resamples of the images behind each interval.
+        resamples: of the images, behind each interval.
         engine: `local`, one trial at a time, or `ray`.
         parallel: with `ray` and no cluster, trials at a time.
         extend: add seeds or losses to the comparison in `out`.

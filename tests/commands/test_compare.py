@@ -21,7 +21,7 @@ TINY = [
     "device=cpu",
     "val=False",
     "warmup_epochs=0",
-    "draws=100",
+    "resamples=100",
 ]
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from yolo_focal.comparison.metrics import Quantities
-from yolo_focal.comparison.statistics.bootstrap import draw_measurements, paired_differences
+from yolo_focal.comparison.metrics import Metrics
+from yolo_focal.comparison.statistics.bootstrap import measure_resamples, paired_differences
 from yolo_focal.comparison.statistics.verdicts import Verdict, judge
 from yolo_focal.evaluation.boxes import Floats, Ints
 from yolo_focal.evaluation.coco_eval import average_precision_from_matches
@@ -48,7 +48,7 @@ class World:
 def simulate_matches(
     world: World, shifts: Mapping[str, tuple[float, ...]], seeds: int, random: np.random.Generator
 ) -> dict[str, dict[int, ImageMatches]]:
-    """The matches of every configuration and seed on one draw of images.
+    """The matches of every configuration and seed on one resample of images.
 
     Args:
         world: the chances.
@@ -106,7 +106,7 @@ class Frequencies:
 
     Attributes:
         repetitions: how many comparisons.
-        covered: (R,) share whose interval of each quantity held the true difference.
+        covered: (R,) share whose interval of each metric held the true difference.
         half_widths: (R,) mean half-width of these intervals.
         false_verdicts: share with any better or worse on the configuration that equals the baseline.
         true_verdicts: (R,) share with the right verdict on the configuration that differs.
@@ -120,7 +120,7 @@ class Frequencies:
 
 
 def repeat_comparisons(
-    world: World, shift: tuple[float, ...], seeds: int, draws: int, repetitions: int, seed: int = 0
+    world: World, shift: tuple[float, ...], seeds: int, resamples: int, repetitions: int, seed: int = 0
 ) -> Frequencies:
     """Compare a baseline with a configuration that differs by `shift` and one that does not differ, again and again.
 
@@ -128,7 +128,7 @@ def repeat_comparisons(
         world: the chances.
         shift: how much better one configuration finds the objects of each class.
         seeds: trainings of each.
-        draws: resamples of the images in each comparison.
+        resamples: resamples of the images in each comparison.
         repetitions: how many comparisons.
         seed: where all chance comes from.
     """
@@ -137,7 +137,7 @@ def repeat_comparisons(
     covered, half_widths, right, false_verdicts = [], [], [], 0
     for repetition in range(repetitions):
         random = np.random.default_rng([seed, 1, repetition])
-        verdicts = _simulate_comparison(world, shifts, seeds, draws, random)
+        verdicts = _simulate_comparison(world, shifts, seeds, resamples, random)
         ends = np.array([(each.difference.low, each.difference.high) for each in verdicts["other"]])
         covered.append((ends[:, 0] <= truth) & (truth <= ends[:, 1]))
         half_widths.append((ends[:, 1] - ends[:, 0]) / 2)
@@ -150,20 +150,20 @@ def repeat_comparisons(
 
 
 def _simulate_comparison(
-    world: World, shifts: Mapping[str, tuple[float, ...]], seeds: int, draws: int, random: np.random.Generator
+    world: World, shifts: Mapping[str, tuple[float, ...]], seeds: int, resamples: int, random: np.random.Generator
 ) -> dict[str, list[Verdict]]:
     """The verdicts of one whole comparison on simulated trainings; the first configuration is the baseline."""
     matches = simulate_matches(world, shifts, seeds, random)
-    quantities = _quantities(world, matches)
-    measured = {name: draw_measurements(trials, quantities, draws) for name, trials in matches.items()}
+    metrics = _metrics(world, matches)
+    measured = {name: measure_resamples(trials, metrics, resamples) for name, trials in matches.items()}
     baseline, *others = measured
-    return judge({name: paired_differences(measured[name], measured[baseline], quantities) for name in others})
+    return judge({name: paired_differences(measured[name], measured[baseline], metrics) for name in others})
 
 
 def true_difference(
     world: World, shifts: Mapping[str, tuple[float, ...]], repetitions: int, random: np.random.Generator
 ) -> Floats:
-    """(R,) the expected difference of every quantity between the second configuration and the first.
+    """(R,) the expected difference of every metric between the second configuration and the first.
 
     The mean of `repetitions` comparisons with one seed each, on images of their own: as the intervals see it, the
     small-sample bias of AP included.
@@ -172,12 +172,12 @@ def true_difference(
     differences = []
     for _ in range(repetitions):
         matches = simulate_matches(world, first_two, 1, random)
-        quantities = _quantities(world, matches)
-        first, second = (quantities.measure(average_precision_from_matches(trials[0])) for trials in matches.values())
+        metrics = _metrics(world, matches)
+        first, second = (metrics.measure(average_precision_from_matches(trials[0])) for trials in matches.values())
         differences.append(second - first)
     return np.asarray(np.mean(differences, axis=0))
 
 
-def _quantities(world: World, matches: dict[str, dict[int, ImageMatches]]) -> Quantities:
+def _metrics(world: World, matches: dict[str, dict[int, ImageMatches]]) -> Metrics:
     any_training = next(iter(matches.values()))[0]
-    return Quantities.of(any_training, [f"class {index}" for index in range(len(world.objects))])
+    return Metrics.of(any_training, [f"class {index}" for index in range(len(world.objects))])

@@ -24,7 +24,7 @@ def parse_arguments(
         name, separator, value = (part.strip() for part in word.lstrip("-").partition("="))
         if separator and value:
             given[name] = value
-        elif name in {*(key.name for key in keys), *extra}:
+        elif name in {*(key.name for key in keys), *(key.former for key in keys), *extra} - {""}:
             problems.append(f"'{word}' has no value; write {name}=VALUE")
         else:
             given[name] = None  # its name is wrong, whatever its value
@@ -47,6 +47,8 @@ def _checked(
     command: str, keys: Sequence[Key], given: Mapping[str, Any], extra: set[str], problems: list[str]
 ) -> dict[str, Any]:
     known = {key.name: key for key in keys}
+    names = {key.former: key.name for key in keys if key.former and key.name not in given}
+    given = {names.get(name, name): value for name, value in given.items()}
     values = {key.name: key.default for key in keys}
     for name, value in given.items():
         if name not in known and name not in extra:

@@ -142,7 +142,7 @@ COMMANDS: Mapping[str, Command] = {
             Key("batch", 16, "images per step", in_range(int, 1)),
             Key("device", None, "as for yolo: cpu, 0, ...; a GPU where there is one", read=text),
             Key("split", "val", "split of the data YAML to evaluate on", one_of(_SPLITS), text),
-            Key("draws", 1000, "resamples of the images behind each interval", in_range(int, 100)),
+            Key("resamples", 1000, "of the images, behind each interval", in_range(int, 100), former="draws"),
             Key("engine", "local", "local: one trial at a time; ray: a Ray cluster", one_of(("local", "ray")), text),
             Key("parallel", 2, "engine=ray without a cluster: trials at a time", in_range(int, 1)),
             Key("extend", False, "add seeds or losses to the comparison in out=", switch, truth),

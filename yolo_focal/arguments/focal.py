@@ -10,9 +10,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from yolo_focal.arguments.key import Key, Problem, is_number, number, one_of, problems_of, switch
+from yolo_focal.arguments.key import Key, Problem, number, one_of, problems_of, switch
 from yolo_focal.errors import ConfigError
 from yolo_focal.loss_facts import LOSS_FACTS
+from yolo_focal.numbers import is_number
 
 __all__ = ["Branch", "FocalConfig", "KEYS", "Scope", "closest_key", "focal_keys", "read_config"]
 

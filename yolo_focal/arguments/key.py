@@ -2,17 +2,17 @@
 
 import ast
 import difflib
-import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from yolo_focal.numbers import is_number
+
 __all__ = [
     "Key",
     "Problem",
     "in_range",
-    "is_number",
     "literal",
     "number",
     "one_of",
@@ -56,6 +56,7 @@ class Key:
         problem: says what was expected where a value is not acceptable, else None.
         read: makes the value out of what was typed, or given in Python.
         required: whether it has to be given.
+        former: its name in earlier versions, which is still understood; empty where it had no other.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Key:
     problem: Problem = _anything
     read: Callable[[Any], Any] = literal
     required: bool = False
+    former: str = ""
 
     def value_of(self, given: Any) -> Any:
         """The value of what was typed after `name=`, or given in Python; ValueError says what was expected."""
@@ -108,11 +110,6 @@ def in_range(kind: type[int] | type[float], minimum: float | None = None, maximu
         return None if fits and low and high else expected
 
     return problem
-
-
-def is_number(value: object) -> bool:
-    """Whether `value` is a finite number; True and False are none."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def number(accepts: Callable[[float], bool], expected: str) -> Problem:

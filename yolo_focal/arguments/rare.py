@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from yolo_focal.arguments.key import Key, is_number, number, problems_of
+from yolo_focal.arguments.key import Key, number, problems_of
 from yolo_focal.errors import ConfigError
+from yolo_focal.numbers import is_number
 
 __all__ = ["AUTO", "RARE_KEYS", "RareConfig", "rare_problems", "read_rare_config"]
 

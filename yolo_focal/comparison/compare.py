@@ -42,7 +42,7 @@ def compared(arguments: dict[str, Any]) -> tuple[Summary, str]:
     print("\n".join(f"{each.name}: {each}" for each in plan.configurations))
     engine = ENGINES[arguments["engine"]]
     journal = run_missing_trials(plan, lambda trials: engine(trials, arguments["parallel"]), arguments["extend"])
-    summary = summarise(plan, journal, arguments["draws"])
+    summary = summarise(plan, journal, arguments["resamples"])
     return summary, write_report(summary)
 
 

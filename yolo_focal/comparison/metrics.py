@@ -9,21 +9,21 @@ from yolo_focal.evaluation.boxes import Floats, Ints
 from yolo_focal.evaluation.buckets import BUCKETS
 from yolo_focal.evaluation.matching import ImageMatches
 
-__all__ = ["PRIMARY", "Quantities"]
+__all__ = ["Metrics", "PRIMARY"]
 
 PRIMARY = "AP"
 
 
 @dataclass(frozen=True, eq=False)
-class Quantities:
-    """R quantities, each a mean of AP over classes and IoU thresholds.
+class Metrics:
+    """R metrics, each a mean of AP over classes and IoU thresholds.
 
     Attributes:
         names: (R,) `AP`, `AP50`, `AP rare`, `AP common`, `AP frequent`, then `AP` with the name of each class.
         members: (R, K) which classes belong to each.
         thresholds: (R,) number of IoU thresholds averaged, counted from 0.5.
         images: (R,) number of images with an object of its classes.
-        classes: index of the first quantity that is a single class.
+        classes: index of the first metric that is a single class.
     """
 
     names: tuple[str, ...]
@@ -35,7 +35,7 @@ class Quantities:
     @classmethod
     def of(
         cls, matches: ImageMatches, class_names: Sequence[str], buckets: Sequence[str | None] | None = None
-    ) -> "Quantities":
+    ) -> "Metrics":
         """Those of a split: classes without an object in it are left out, and buckets without such a class.
 
         Args:
@@ -66,7 +66,7 @@ class Quantities:
         )
 
     def measure(self, average_precision: Floats) -> Floats:
-        """(R,) the quantities from (T, K) AP; a class whose AP is NaN is left out of means, and alone it is NaN."""
+        """(R,) the metrics from (T, K) AP; a class whose AP is NaN is left out of means, and alone it is NaN."""
         defined = ~np.isnan(average_precision[0])
         filled = np.where(defined, average_precision, 0.0)
         by_class = np.array([filled[0], filled.mean(0)])  # at IoU 0.5, over all thresholds

@@ -11,14 +11,15 @@ from typing import Any
 import yolo_focal
 from yolo_focal.comparison.configurations import BASELINE, Configuration
 from yolo_focal.comparison.journal import Journal
-from yolo_focal.comparison.metrics import PRIMARY, Quantities
+from yolo_focal.comparison.metrics import PRIMARY, Metrics
 from yolo_focal.comparison.plan import Plan
-from yolo_focal.comparison.statistics.bootstrap import Measured, draw_measurements, paired_differences
+from yolo_focal.comparison.statistics.bootstrap import Measured, measure_resamples, paired_differences
 from yolo_focal.comparison.statistics.verdicts import LEVEL, Verdict, judge
 from yolo_focal.comparison.trial import MATCHES
 from yolo_focal.data.progress_bar import progress_bar
 from yolo_focal.evaluation.matches_file import load_matches
 from yolo_focal.evaluation.matching import ImageMatches
+from yolo_focal.numbers import null_for_nan
 from yolo_focal.ultra import host
 
 __all__ = ["Summary", "advice", "document", "results_csv", "summarise", "verdict_text"]
@@ -30,10 +31,10 @@ class Summary:
 
     Attributes:
         plan: the comparison.
-        draws: resamples of the images behind each interval.
-        quantities: what was measured; None where the baseline has no finished trial.
+        resamples: resamples of the images behind each interval.
+        metrics: what was measured; None where the baseline has no finished trial.
         matches: per-image results of every finished trial, by configuration and seed.
-        measured: every quantity of every finished trial, by configuration.
+        measured: every metric of every finished trial, by configuration.
         verdicts: on every difference, by configuration other than the baseline; empty where no pair of trials finished.
         finished: the journal's row of every finished trial by configuration and seed.
         failed: the error of every failed trial by configuration and seed.
@@ -41,8 +42,8 @@ class Summary:
     """
 
     plan: Plan
-    draws: int
-    quantities: Quantities | None
+    resamples: int
+    metrics: Metrics | None
     matches: Mapping[str, Mapping[int, ImageMatches]]
     measured: Mapping[str, Measured]
     verdicts: Mapping[str, list[Verdict]]
@@ -62,7 +63,7 @@ def _word(value: Any) -> str:
     return str(value).replace(" ", "")
 
 
-def summarise(plan: Plan, journal: Journal, draws: int) -> Summary:
+def summarise(plan: Plan, journal: Journal, resamples: int) -> Summary:
     """Read the finished trials of a comparison and judge every configuration against the baseline."""
     finished = journal.finished()
     matches: dict[str, dict[int, ImageMatches]] = {each.name: {} for each in plan.configurations}
@@ -70,23 +71,23 @@ def summarise(plan: Plan, journal: Journal, draws: int) -> Summary:
         if (trial.configuration, trial.seed) in finished:
             matches[trial.configuration][trial.seed] = load_matches(trial.folder / MATCHES)
     matches = {name: trials for name, trials in matches.items() if trials}
-    quantities = _quantities(plan, matches) if matches else None
+    metrics = _metrics(plan, matches) if matches else None
     measured: dict[str, Measured] = {}
     verdicts: dict[str, list[Verdict]] = {}
-    if quantities is not None:
+    if metrics is not None:
         progress = progress_bar(matches.items(), "Resampling images", total=len(matches))
-        measured = {name: draw_measurements(trials, quantities, draws) for name, trials in progress}
-    if quantities is not None and BASELINE in measured:
+        measured = {name: measure_resamples(trials, metrics, resamples) for name, trials in progress}
+    if metrics is not None and BASELINE in measured:
         differences = {
-            name: paired_differences(each, measured[BASELINE], quantities)
+            name: paired_differences(each, measured[BASELINE], metrics)
             for name, each in measured.items()
             if name != BASELINE
         }
         verdicts = judge({name: rows for name, rows in differences.items() if rows})
     return Summary(
         plan=plan,
-        draws=draws,
-        quantities=quantities,
+        resamples=resamples,
+        metrics=metrics,
         matches=matches,
         measured=measured,
         verdicts=verdicts,
@@ -96,9 +97,9 @@ def summarise(plan: Plan, journal: Journal, draws: int) -> Summary:
     )
 
 
-def _quantities(plan: Plan, matches: Mapping[str, Mapping[int, ImageMatches]]) -> Quantities:
+def _metrics(plan: Plan, matches: Mapping[str, Mapping[int, ImageMatches]]) -> Metrics:
     any_trial = next(iter(next(iter(matches.values())).values()))
-    return Quantities.of(any_trial, plan.split.classes, plan.split.buckets)
+    return Metrics.of(any_trial, plan.split.classes, plan.split.buckets)
 
 
 def _winner(plan: Plan, verdicts: Mapping[str, list[Verdict]]) -> Configuration:
@@ -107,7 +108,7 @@ def _winner(plan: Plan, verdicts: Mapping[str, list[Verdict]]) -> Configuration:
         name: verdict.difference.value
         for name, several in verdicts.items()
         for verdict in several
-        if verdict.difference.quantity == PRIMARY and verdict.word == "better"
+        if verdict.difference.metric == PRIMARY and verdict.word == "better"
     }
     return by_name[max(better, key=better.__getitem__, default=BASELINE)]
 
@@ -129,20 +130,20 @@ def advice(verdict: Verdict, images: int) -> str:
         verdict: the answer so far.
         images: number of images in the split.
     """
-    difference, chance = verdict.difference, verdict.difference.chance
+    difference, components = verdict.difference, verdict.difference.components
     if verdict.word != "cannot tell":
         return ""
-    if chance.seeds < 2:
+    if components.seeds < 2:
         return "one seed does not show how much trainings differ by luck, give seeds=3 or more"
-    if verdict.enough is None:
-        return f"only {chance.images} image{'s' * (chance.images != 1)} can show it"
+    if verdict.required is None:
+        return f"only {components.images} image{'s' * (components.images != 1)} can show it"
     if difference.difference == 0:
         return "no difference was seen"
-    seeds, times, both = verdict.enough.seeds, verdict.enough.images_times, verdict.enough.both_times
+    seeds, times, both = verdict.required.seeds, verdict.required.images_times, verdict.required.both_times
     options = [f"{seeds} seeds"] if seeds is not None else []
     options += [f"{_round_up(images * times)} images"] if times is not None else []
     if not options and both is not None:
-        options = [f"{math.ceil(chance.seeds * both)} seeds and {_round_up(images * both)} images together"]
+        options = [f"{math.ceil(components.seeds * both)} seeds and {_round_up(images * both)} images together"]
     if not options:
         return "too small a difference for any practical number of seeds and images"
     return f"would likely take {' or '.join(options)}"
@@ -164,7 +165,7 @@ def document(summary: Summary) -> dict[str, Any]:
             "interval": "95 %, paired bootstrap over images and seeds, Student's t",
             "correction": "Holm's weighted procedure over all verdicts of the comparison: half of the level for AP",
             "level": LEVEL,
-            "draws": summary.draws,
+            "resamples": summary.resamples,
         },
         "winner": summary.winner.name,
         "command": summary.command,
@@ -173,7 +174,7 @@ def document(summary: Summary) -> dict[str, Any]:
             each.name: {
                 "meaning": str(each),
                 "seeds": list(summary.measured[each.name].seeds) if each.name in summary.measured else [],
-                "results": {v.difference.quantity: _result(v, summary) for v in summary.verdicts.get(each.name, [])},
+                "results": {v.difference.metric: _result(v, summary) for v in summary.verdicts.get(each.name, [])},
             }
             for each in plan.configurations
             if each.name != BASELINE
@@ -183,44 +184,40 @@ def document(summary: Summary) -> dict[str, Any]:
 
 
 def _means(summary: Summary, name: str) -> dict[str, float]:
-    if name not in summary.measured or summary.quantities is None:
+    if name not in summary.measured or summary.metrics is None:
         return {}
     means = summary.measured[name].value.mean(0).tolist()
-    return dict(zip(summary.quantities.names, means, strict=True))
+    return dict(zip(summary.metrics.names, means, strict=True))
 
 
 def _result(verdict: Verdict, summary: Summary) -> dict[str, Any]:
-    difference, enough = verdict.difference, verdict.enough
+    difference, required = verdict.difference, verdict.required
     images = summary.plan.split.images
     return {
         "mean": difference.value,
         "baseline": difference.baseline,
         "difference": difference.difference,
-        "low": _defined(difference.low),
-        "high": _defined(difference.high),
-        "p_value": _defined(difference.p_value),
-        "adjusted_p_value": _defined(verdict.adjusted_p),
+        "low": null_for_nan(difference.low),
+        "high": null_for_nan(difference.high),
+        "p_value": null_for_nan(difference.p_value),
+        "adjusted_p_value": null_for_nan(verdict.adjusted_p),
         "verdict": verdict.word,
         "in_words": verdict_text(verdict, images),
-        "seeds_needed": enough.seeds if enough else None,
-        "images_needed": _round_up(images * enough.images_times) if enough and enough.images_times else None,
+        "seeds_needed": required.seeds if required else None,
+        "images_needed": _round_up(images * required.images_times) if required and required.images_times else None,
     }
 
 
-def _defined(value: float) -> float | None:
-    return None if math.isnan(value) else value
-
-
 def results_csv(summary: Summary) -> str:
-    """The content of results.csv: one row per configuration and quantity, the baseline's with its means alone."""
+    """The content of results.csv: one row per configuration and metric, the baseline's with its means alone."""
     rows = [
-        {"configuration": BASELINE, "quantity": name, "mean": mean} for name, mean in _means(summary, BASELINE).items()
+        {"configuration": BASELINE, "metric": name, "mean": mean} for name, mean in _means(summary, BASELINE).items()
     ]
     for name, verdicts in summary.verdicts.items():
         rows += [
-            {"configuration": name, "quantity": each.difference.quantity, **_result(each, summary)} for each in verdicts
+            {"configuration": name, "metric": each.difference.metric, **_result(each, summary)} for each in verdicts
         ]
-    columns = ["configuration", "quantity", "mean", "baseline", "difference", "low", "high", "p_value"]
+    columns = ["configuration", "metric", "mean", "baseline", "difference", "low", "high", "p_value"]
     columns += ["adjusted_p_value", "verdict", "seeds_needed", "images_needed"]
     stream = io.StringIO()
     writer = csv.DictWriter(stream, columns, extrasaction="ignore", lineterminator="\n")

@@ -16,6 +16,7 @@ from yolo_focal.data.selection import Selection, SelectionRules, partition, sele
 from yolo_focal.data.subset_files import CocoSource, SubsetPart, subset_notes, subset_record, write_part
 from yolo_focal.errors import DataError
 from yolo_focal.files import new_folder, write_json
+from yolo_focal.text_table import aligned
 
 __all__ = ["CocoSource", "SubsetOptions", "make_subset", "subset_lines"]
 
@@ -201,13 +202,12 @@ def subset_lines(out: Path, manifest: Mapping[str, Any]) -> list[str]:
             f"{split}: {record['images']} images ({record['images_without_objects']} without objects), "
             f"{record['instances']} instances, {record['crowds_in_json_only']} crowds in the JSON only"
         )
-        width = max(len(row["name"]) for row in record["classes"])
-        lines.append(f"  {'class':<{width}}  available  asked  reached")
-        lines += [
-            f"  {row['name']:<{width}}  {_count(row['available']):>9}  {_count(row['asked']):>5}  {row['reached']:>7}"
+        rows = [
+            [row["name"], *(_count(row[column]) for column in ("available", "asked", "reached"))]
             for row in record["classes"]
             if row["reached"] or row["asked"]
         ]
+        lines += [f"  {line}" for line in aligned([["class", "available", "asked", "reached"], *rows])]
         lines += [f"  source: {count} x {kind}" for kind, count in record["source_problem_counts"].items()]
         lines += problem_lines(record["source_problems"], "    ", "all of them: manifest.json")
     lines += [f"note: {note}" for note in manifest["notes"]]

@@ -8,11 +8,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from yolo_focal.diagnosis.advice import TINY_SIDE, Examination, network_sides
+from yolo_focal.plot_style import BLUE, GREEN, GREY, ORANGE, PALE, styled
 from yolo_focal.ultra.drivers.diagnosis import Diagnosis
 
 __all__ = ["plot_examination"]
 
-BLUE, ORANGE, GREEN, GREY, PALE = "#0072B2", "#D55E00", "#009E73", "#666666", "#9ecae1"  # Okabe and Ito's
 MOST_CLASSES = 20
 
 
@@ -24,7 +24,7 @@ def plot_examination(title: str, it: Examination, path: Path) -> None:
     panels = figure.subplots(2, 2, height_ratios=(3.6, height))
     figure.suptitle(title, fontsize=13, fontweight="bold")
     for axes in panels.flat:
-        _style(axes)
+        styled(axes)
     _balance(panels[0, 0], it.diagnosis)
     _sizes(panels[0, 1], it)
     _frequencies(panels[1, 0], it, shown)
@@ -129,10 +129,3 @@ def _class_ticks(axes: Axes, it: Examination, shown: np.ndarray) -> None:
     axes.set_yticks(np.arange(len(shown)), [it.train.names[index][:24] for index in shown])
     axes.set_ylim(len(shown) - 0.5, -0.5)
     axes.grid(axis="y", visible=False)
-
-
-def _style(axes: Axes) -> None:
-    axes.set_axisbelow(True)
-    axes.grid(color="#dddddd", linewidth=0.8)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)

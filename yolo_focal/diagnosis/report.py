@@ -1,6 +1,5 @@
 """What doctor found, as one page of text and as doctor.json."""
 
-import math
 import re
 import textwrap
 from collections.abc import Sequence
@@ -12,6 +11,8 @@ from yolo_focal import __version__
 from yolo_focal.data.label_statistics import SplitStatistics
 from yolo_focal.diagnosis.advice import TINY_SIDE, Advice, Examination, network_sides
 from yolo_focal.losses import LOSSES
+from yolo_focal.numbers import null_for_nan
+from yolo_focal.text_table import aligned
 from yolo_focal.ultra.drivers.class_gradients import ClassTerm
 from yolo_focal.ultra.drivers.diagnosis import BatchLoss, Diagnosis
 
@@ -82,16 +83,12 @@ def _term_record(term: ClassTerm, names: Sequence[str]) -> dict[str, Any]:
     labels = list(names) if len(term.positives) == len(names) else ["object"]
     return {
         "soft_share": term.soft_share,
-        "median_target": _or_null(term.median_target),
+        "median_target": null_for_nan(term.median_target),
         "classes": [
-            {"name": label, **{name: _or_null(values[index].item()) for name, values in columns.items()}}
+            {"name": label, **{name: null_for_nan(values[index].item()) for name, values in columns.items()}}
             for index, label in enumerate(labels)
         ],
     }
-
-
-def _or_null(value: float) -> float | None:
-    return None if math.isnan(value) else value
 
 
 def _side_record(sides: np.ndarray) -> dict[str, float]:
@@ -157,7 +154,7 @@ def _shares(diagnosis: Diagnosis) -> list[str]:
             shares = [_percent(part.sum(), sum(each.sum() for each in pair)) for pair in parts for part in pair]
             rows.append([branch, loss.label, f"{term.positives.sum():,}", f"{term.negatives.sum():,}", *shares])
     return [
-        *_table(rows, left=2),
+        *aligned(rows, left=2),
         *_wrapped(
             "Gradient: sum of |d total loss / d class logit|, over logits with a target above 0 (positives) and the "
             "others; loss: their parts of the total. Gains, normalisers, class and branch weights included."
@@ -192,7 +189,7 @@ def _class_table(it: Examination) -> list[str]:
                 f"{term.weight_negatives[index]:.3g}",
             ]
         )
-    lines = _table(rows, left=1)
+    lines = aligned(rows)
     if len(shown) < len(order):
         lines.insert(1 + MOST_CLASSES // 2, f"... {len(order) - len(shown)} more classes are in doctor.json ...")
     explained = (
@@ -239,15 +236,3 @@ def _advice(advice: Sequence[Advice]) -> list[str]:
             f"Why: {each.reason}. Do: {each.remedy}.", WIDTH, initial_indent="    ", subsequent_indent="    "
         )
     return lines
-
-
-def _table(rows: Sequence[Sequence[str]], left: int) -> list[str]:
-    """Aligned columns, the first `left` of them to the left."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return [
-        "  ".join(
-            cell.ljust(width) if column < left else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]

@@ -1,6 +1,5 @@
 """Ground truth from a COCO annotation file, and its images as a dataset that Ultralytics validates on."""
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from yolo_focal.data.layout import refuse_clashes, write_labels
 from yolo_focal.data.yolo import label_file
 from yolo_focal.errors import DataError
 from yolo_focal.evaluation.boxes import Category, GroundTruth
+from yolo_focal.numbers import is_number
 
 __all__ = ["ground_truth_from_coco", "write_yolo_view"]
 
@@ -91,7 +91,7 @@ def _area(source: Path, annotation: dict[str, Any]) -> float:
     area = annotation.get("area")
     if area is None:
         return float(annotation["bbox"][2] * annotation["bbox"][3])
-    if isinstance(area, bool) or not isinstance(area, int | float) or not math.isfinite(area):
+    if not is_number(area):
         raise DataError(f"{source}: annotations id {annotation['id']}: area must be a finite number, got {area!r}")
     return float(area)
 

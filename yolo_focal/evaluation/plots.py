@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure, FigureBase
 from matplotlib.patches import Patch
 
 from yolo_focal.evaluation.calibration import Calibration
 from yolo_focal.evaluation.evaluation import ClassResult, Evaluation
 from yolo_focal.evaluation.thresholds import threshold_curve
+from yolo_focal.plot_style import AMBER, BLUE, GREEN, GREY, ORANGE, plain_axes, styled
 
 __all__ = [
     "plot_candidates",
@@ -20,9 +20,7 @@ __all__ = [
     "plot_thresholds",
 ]
 
-# Okabe and Ito's colours, which colour-blind readers can tell apart.
-BUCKET_COLOURS = {"rare": "#D55E00", "common": "#E69F00", "frequent": "#0072B2", None: "#0072B2"}
-BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"
+BUCKET_COLOURS = {"rare": ORANGE, "common": AMBER, "frequent": BLUE, None: BLUE}
 MOST_CLASSES = 100  # bars that are still legible in one picture
 
 
@@ -30,7 +28,7 @@ def plot_per_class(evaluation: Evaluation, path: Path) -> None:
     """Bars of AP with marks of AP50, classes from the most to the least frequent, coloured by bucket."""
     classes = _least_frequent([result for result in evaluation.classes if result.objects])
     figure = Figure(figsize=(8, 1.6 + 0.24 * max(len(classes), 3)), layout="constrained")
-    axes = _axes(figure)
+    axes = plain_axes(figure)
     place = np.arange(len(classes))
     axes.barh(place, [result.ap for result in classes], color=[BUCKET_COLOURS[result.bucket] for result in classes])
     axes.plot([result.ap50 for result in classes], place, "|", color="black", markersize=9, markeredgewidth=1.6)
@@ -52,7 +50,7 @@ def plot_thresholds(evaluation: Evaluation, path: Path) -> None:
     """Precision, recall and F1 at IoU 0.5 over the confidence threshold, all classes together."""
     curve = threshold_curve(evaluation.matches)
     figure = Figure(figsize=(7, 4.4), layout="constrained")
-    axes = _axes(figure)
+    axes = plain_axes(figure)
     if curve is not None and evaluation.best_f1 is not None:
         for values, label, colour in ((curve.precision, "precision", BLUE), (curve.recall, "recall", ORANGE)):
             axes.step(curve.threshold, values, where="pre", color=colour, label=label, linewidth=1.4)
@@ -93,7 +91,7 @@ def _draw_reliability(figure: FigureBase, scores: Calibration) -> None:
     centre, width = (edges[:-1] + edges[1:]) / 2, 0.94 / bins
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     for axes in (upper, lower):
-        _style(axes)
+        styled(axes)
     upper.bar(centre, scores.precision, width, color=BLUE, label="true positives at IoU 0.5")
     style = {"color": ORANGE, "linewidth": 3, "label": "mean score of the bin"}
     upper.hlines(scores.mean_score, centre - width / 2, centre + width / 2, **style)
@@ -113,7 +111,7 @@ def _draw_reliability(figure: FigureBase, scores: Calibration) -> None:
 def plot_candidates(counts: Sequence[int], conf: float, path: Path) -> None:
     """How many images have how many candidates before NMS."""
     figure = Figure(figsize=(7, 3.8), layout="constrained")
-    axes = _axes(figure)
+    axes = plain_axes(figure)
     axes.hist(np.asarray(counts), bins=min(40, max(5, len(set(counts)))), color=BLUE, edgecolor="white", linewidth=0.5)
     mean = float(np.mean(counts))
     axes.axvline(mean, color=ORANGE, linewidth=2, label=f"mean {mean:,.0f}")
@@ -135,19 +133,6 @@ def _label(result: ClassResult) -> str:
     if result.training_instances is None:
         return f"{result.category.name} ({result.objects:,} here)"
     return f"{result.category.name} ({result.training_instances:,} in training)"
-
-
-def _axes(figure: Figure) -> Axes:
-    axes = figure.add_subplot()
-    _style(axes)
-    return axes
-
-
-def _style(axes: Axes) -> None:
-    axes.set_axisbelow(True)
-    axes.grid(color="#dddddd", linewidth=0.8)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
 
 
 def _save(figure: Figure, path: Path) -> None:

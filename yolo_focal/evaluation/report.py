@@ -15,6 +15,8 @@ from yolo_focal.evaluation.calibration import Calibration
 from yolo_focal.evaluation.evaluation import BucketResult, ClassResult, Evaluation
 from yolo_focal.evaluation.model import ModelEvaluation
 from yolo_focal.evaluation.thresholds import OperatingPoint
+from yolo_focal.numbers import null_for_nan
+from yolo_focal.text_table import aligned, three_decimals
 from yolo_focal.ultra.drivers.predictions import Predictions
 
 __all__ = ["Report", "document", "per_class_csv", "summary_lines"]
@@ -64,7 +66,7 @@ def document(report: Report) -> dict[str, Any]:
         "speed_ms_per_image": model.predictions.speed_ms if model else None,
         "notes": list(report.notes),
     }
-    return {key: _without_nan(value) for key, value in content.items()}
+    return {key: null_for_nan(value) for key, value in content.items()}
 
 
 def per_class_csv(evaluation: Evaluation) -> str:
@@ -75,7 +77,7 @@ def per_class_csv(evaluation: Evaluation) -> str:
     writer = csv.writer(content, lineterminator="\n")
     writer.writerow([*columns, *(f"best_f1_{name}" for name in point)])
     for result in evaluation.classes:
-        record = _without_nan(_class_record(result))
+        record = null_for_nan(_class_record(result))
         best = record["best_f1"] or {}
         writer.writerow([*(record[name] for name in columns), *(best.get(name) for name in point)])
     return content.getvalue()
@@ -106,41 +108,31 @@ def _table(evaluation: Evaluation) -> list[str]:
             result.category.name,
             *([str(result.bucket), f"{result.training_instances:,}"] if known else []),
             f"{result.objects:,}",
-            *(_number(value) for value in (result.ap, result.ap50, result.ap75, result.ar)),
-            _number(result.best_f1.f1 if result.best_f1 else math.nan),
-            _number(result.best_f1.threshold if result.best_f1 else math.nan),
+            *(three_decimals(value) for value in (result.ap, result.ap50, result.ap75, result.ar)),
+            three_decimals(result.best_f1.f1 if result.best_f1 else math.nan),
+            three_decimals(result.best_f1.threshold if result.best_f1 else math.nan),
         ]
         for result in evaluation.classes
         if result.objects
     ]
     blank = ["", ""] if known else []
     rows += [
-        [f"{bucket.name} ({bucket.evaluated})", *blank, "", _number(bucket.ap), _number(bucket.ap50), "",
-         _number(bucket.ar), "", ""]
+        [f"{bucket.name} ({bucket.evaluated})", *blank, "", three_decimals(bucket.ap), three_decimals(bucket.ap50), "",
+         three_decimals(bucket.ar), "", ""]
         for bucket in evaluation.buckets
     ]  # fmt: skip
     stats, best = evaluation.stats, evaluation.best_f1
     rows.append(
         ["all", *blank, f"{evaluation.objects:,}", *(_stat(stats[name]) for name in ("AP", "AP50", "AP75", "AR100")),
-         _number(best.f1 if best else math.nan), _number(best.threshold if best else math.nan)]
+         three_decimals(best.f1 if best else math.nan), three_decimals(best.threshold if best else math.nan)]
     )  # fmt: skip
     sections = (len(evaluation.classes) and sum(result.objects > 0 for result in evaluation.classes), len(rows) - 1)
-    lines = _aligned([[*header, "best F1", "at conf"], *rows])
+    lines = aligned([[*header, "best F1", "at conf"], *rows])
     rule = "-" * len(lines[0])
     for position in sorted({0, *sections}, reverse=True):
         lines.insert(position + 1, rule)
     absent = [result.category.name for result in evaluation.classes if not result.objects]
     return lines + ([f"without objects here: {_listed(absent)}"] if absent else [])
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return [
-        "  ".join(
-            [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
-        )
-        for row in rows
-    ]
 
 
 def _findings(evaluation: Evaluation) -> list[str]:
@@ -150,7 +142,7 @@ def _findings(evaluation: Evaluation) -> list[str]:
     if best is not None and default is not None:
         lines.append(
             f"F1 at IoU 0.5 is best, {best.f1:.3f}, at conf={best.threshold:.3f}; at Ultralytics' default conf=0.25 it "
-            f"is {default.f1:.3f} (precision {_number(default.precision)}, recall {default.recall:.3f})"
+            f"is {default.f1:.3f} (precision {three_decimals(default.precision)}, recall {default.recall:.3f})"
         )
     scores = evaluation.calibration
     if scores.detections:
@@ -254,19 +246,6 @@ def _nms_record(predictions: Predictions) -> dict[str, Any] | None:
         },
         "images_lost": [str(file) for file in predictions.lost_images or ()],
     }
-
-
-def _without_nan(value: Any) -> Any:
-    """`value` with every NaN replaced by None, at any depth."""
-    if isinstance(value, Mapping):
-        return {key: _without_nan(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(each) for each in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
-
-
-def _number(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.3f}"
 
 
 def _stat(value: float) -> str:

@@ -1,6 +1,5 @@
 """COCO results files: a JSON list of detections, from any program, brought onto a ground truth."""
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from yolo_focal.data.coco import read_json
 from yolo_focal.errors import DataError
 from yolo_focal.evaluation.boxes import Bools, Detections, GroundTruth, Ints
 from yolo_focal.evaluation.classes import ClassRule
+from yolo_focal.numbers import is_number
 
 __all__ = ["Results", "read_results", "results_of"]
 
@@ -88,9 +88,9 @@ def _fault(record: Any) -> str | None:
     if missing := {"image_id", "category_id", "bbox", "score"} - record.keys():
         return f"lacks {', '.join(sorted(missing))}"
     box, score = record["bbox"], record["score"]
-    if not isinstance(box, list) or len(box) != 4 or not all(_finite(value) for value in box) or min(box[2:]) < 0:
+    if not isinstance(box, list) or len(box) != 4 or not all(is_number(value) for value in box) or min(box[2:]) < 0:
         return f"bbox must be four finite numbers x, y, width >= 0, height >= 0 in pixels, got {_short(box)}"
-    if not _finite(score) or not 0 <= score <= 1:
+    if not is_number(score) or not 0 <= score <= 1:
         return f"score must be a number in 0 to 1, got {_short(score)}"
     if not _is_id(record["category_id"]) or not (_is_id(record["image_id"]) or isinstance(record["image_id"], str)):
         return f"category_id and image_id must be ids, got {_short((record['category_id'], record['image_id']))}"
@@ -107,10 +107,6 @@ def _image_key(record: Mapping[str, Any]) -> tuple[str, int | str]:
 
 def _is_id(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _finite(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _short(value: Any) -> str:

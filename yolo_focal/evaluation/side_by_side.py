@@ -1,12 +1,12 @@
 """Evaluations of the same split side by side: a table to print, one for a report, and a picture."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from yolo_focal.evaluation.evaluation import Evaluation
 from yolo_focal.files import replace_file
+from yolo_focal.text_table import aligned, three_decimals
 
 __all__ = ["Row", "markdown_table", "plain_table", "plot_classes", "side_by_side"]
 
@@ -50,15 +50,7 @@ def _class_label(evaluation: Evaluation, index: int) -> str:
 def _cells(row: Row) -> list[str]:
     """The numbers of a row and, for each evaluation after the first, its difference to the first."""
     first, *others = row.values
-    return [*map(_number, row.values), *(_difference(other - first) for other in others)]
-
-
-def _number(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.3f}"
-
-
-def _difference(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:+.3f}"
+    return [*map(three_decimals, row.values), *(three_decimals(other - first, sign=True) for other in others)]
 
 
 def _header(names: list[str]) -> list[str]:
@@ -68,9 +60,7 @@ def _header(names: list[str]) -> list[str]:
 def plain_table(names: list[str], rows: list[Row]) -> str:
     """The rows in aligned columns for a terminal."""
     table = [_header(names), *([row.label, *_cells(row)] for row in rows)]
-    widths = [max(len(line[i]) for line in table) for i in range(len(table[0]))]
-    aligned = ([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])] for line in table)
-    return "\n".join("  ".join(line) for line in aligned)
+    return "\n".join(aligned(table))
 
 
 def markdown_table(names: list[str], rows: list[Row]) -> str:
@@ -81,14 +71,14 @@ def markdown_table(names: list[str], rows: list[Row]) -> str:
 
 def plot_classes(path: Path, evaluations: Mapping[str, Evaluation], title: str) -> None:
     """Draw AP per class, most frequent in training first, one bar per evaluation, and the instances behind it."""
-    import matplotlib
+    from matplotlib.figure import Figure
 
-    matplotlib.use("Agg", force=False)
-    from matplotlib import pyplot
+    from yolo_focal.plot_style import plain_axes
 
     reference = next(iter(evaluations.values()))
     order = sorted(range(len(reference.classes)), key=lambda i: -(reference.classes[i].training_instances or 0))
-    figure, axes = pyplot.subplots(figsize=(1.5 + 0.85 * len(order), 4.2), layout="constrained")
+    figure = Figure(figsize=(1.5 + 0.85 * len(order), 4.2), layout="constrained")
+    axes = plain_axes(figure)
     width = 0.8 / len(evaluations)
     for number, (name, evaluation) in enumerate(evaluations.items()):
         places = [place + (number + 0.5) * width - 0.4 for place in range(len(order))]
@@ -99,10 +89,7 @@ def plot_classes(path: Path, evaluations: Mapping[str, Evaluation], title: str) 
     axes.set_xlabel("class, and its instances in the training split")
     axes.set_ylabel("AP (IoU 0.50:0.95)")
     axes.set_title(title, fontsize=10)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", alpha=0.3)
-    axes.set_axisbelow(True)
+    axes.grid(axis="x", visible=False)
     axes.legend(frameon=False)
     with replace_file(path) as temporary:
         figure.savefig(temporary, dpi=130)
-    pyplot.close(figure)

@@ -19,7 +19,7 @@ from yolo_focal.comparison.summary import summarise
 def reported(tmp_path_factory):
     """A comparison in which one configuration is much better and the other worse, its summary and what was printed."""
     comparison = plan(tmp_path_factory.mktemp("out"))
-    summary = summarise(comparison, carry_out(comparison, {"focal": 1.5, "qfl": -1.5}), draws=50)
+    summary = summarise(comparison, carry_out(comparison, {"focal": 1.5, "qfl": -1.5}), resamples=50)
     return summary, write_report(summary)
 
 
@@ -47,16 +47,16 @@ def test_json_and_csv_say_the_same(reported):
     summary, _ = reported
     document = json.loads((summary.plan.out / "summary.json").read_text())
     with (summary.plan.out / "results.csv").open(newline="") as file:
-        rows = {(row["configuration"], row["quantity"]): row for row in csv.DictReader(file)}
+        rows = {(row["configuration"], row["metric"]): row for row in csv.DictReader(file)}
     for name in ("focal", "qfl"):
-        for quantity, result in document["configurations"][name]["results"].items():
-            row = rows[name, quantity]
+        for metric, result in document["configurations"][name]["results"].items():
+            row = rows[name, metric]
             assert (
                 float(row["difference"]) == result["difference"] == pytest.approx(result["mean"] - result["baseline"])
             )
             assert float(row["low"]) <= float(row["difference"]) <= float(row["high"])
             assert row["verdict"] == result["verdict"]
-            assert float(rows["bce", quantity]["mean"]) == result["baseline"]
+            assert float(rows["bce", metric]["mean"]) == result["baseline"]
     assert list(document["baseline"])[:5] == ["AP", "AP50", "AP frequent", "AP common", "AP rare"]
     assert "Holm" in document["statistics"]["correction"]
 
@@ -124,7 +124,7 @@ def test_names_from_data_are_text_not_markup(reported):
 def test_equal_configurations_leave_the_baseline_standing(tmp_path):
     """Nothing shown, nothing recommended; the open question comes with advice or the reason why not."""
     comparison = plan(tmp_path, "focal")
-    printed = write_report(summarise(comparison, carry_out(comparison, {}), draws=50))
+    printed = write_report(summarise(comparison, carry_out(comparison, {}), resamples=50))
     assert "Stay with bce: nothing was shown to be better in AP." in printed
     assert re.search(r"focal: cannot tell: (would likely take|too small a difference)", printed)
 
@@ -132,9 +132,9 @@ def test_equal_configurations_leave_the_baseline_standing(tmp_path):
 def test_a_failed_trial_takes_its_seed_out_and_is_shown(tmp_path):
     """Its partner is left out of the difference; error and count stand in the report."""
     comparison = plan(tmp_path, "focal")
-    summary = summarise(comparison, carry_out(comparison, {"focal": 1.0}, failing=(("focal", 1),)), draws=50)
+    summary = summarise(comparison, carry_out(comparison, {"focal": 1.0}, failing=(("focal", 1),)), resamples=50)
     printed = write_report(summary)
-    assert summary.verdicts["focal"][0].difference.chance.seeds == 2
+    assert summary.verdicts["focal"][0].difference.components.seeds == 2
     assert "FAILED focal seed 1: RuntimeError" in printed
     text = (tmp_path / "report.html").read_text()
     assert "1 trial failed" in text and "&lt;script&gt;out of memory" in text
@@ -145,7 +145,7 @@ def test_without_any_pair_there_is_still_a_report(tmp_path, name):
     """All trials of one side failed: nothing is compared, and that is said."""
     comparison = plan(tmp_path, "focal")
     journal = carry_out(comparison, {}, failing=tuple((name, seed) for seed in range(3)))
-    printed = write_report(summarise(comparison, journal, draws=50))
+    printed = write_report(summarise(comparison, journal, resamples=50))
     assert "Nothing can be compared: no pair of trials with bce finished." in printed
     assert "Nothing can be compared" in (tmp_path / "report.html").read_text()
 
@@ -153,7 +153,7 @@ def test_without_any_pair_there_is_still_a_report(tmp_path, name):
 def test_one_seed_is_said_to_be_too_few(tmp_path):
     """An interval over images is shown, a verdict is not."""
     comparison = plan(tmp_path, "focal", seeds=1)
-    summary = summarise(comparison, carry_out(comparison, {"focal": 1.5}), draws=50)
+    summary = summarise(comparison, carry_out(comparison, {"focal": 1.5}), resamples=50)
     assert summary.verdicts["focal"][0].word == "cannot tell"
     assert "give seeds=3 or more" in write_report(summary)
     assert np.isfinite(summary.verdicts["focal"][0].difference.low)
@@ -166,7 +166,7 @@ def test_precision_recall_means_equal_the_measured_ap(reported):
     summary, _ = reported
     for name, trials in summary.matches.items():
         for place, matches in enumerate(trials.values()):
-            measured = summary.measured[name].value[place, summary.quantities.names.index("AP50")]
+            measured = summary.measured[name].value[place, summary.metrics.names.index("AP50")]
             assert np.nanmean(_precision_by_class(matches)) == pytest.approx(measured, abs=1e-12)
 
 
@@ -182,7 +182,7 @@ def test_axes_hold_their_numbers(low, high):
 def test_buckets_are_named_in_every_output(reported):
     """AP of frequent, common and rare classes is that of their members."""
     summary, _ = reported
-    names = summary.quantities.names
+    names = summary.metrics.names
     values = summary.measured["bce"].value.mean(0)
     for bucket, name in zip(SPLIT.buckets, SPLIT.classes, strict=True):
         assert values[names.index(f"AP {bucket}")] == pytest.approx(values[names.index(f"AP {name}")])
@@ -191,6 +191,6 @@ def test_buckets_are_named_in_every_output(reported):
 def test_map_that_was_not_measured_is_not_drawn(tmp_path):
     """Without validation during training, results.csv has zeros for it."""
     comparison = plan(tmp_path, "focal", val=False)
-    write_report(summarise(comparison, carry_out(comparison, {}), draws=50))
+    write_report(summarise(comparison, carry_out(comparison, {}), resamples=50))
     text = (tmp_path / "report.html").read_text()
     assert "box loss in training" in text and "on the validation split" not in text

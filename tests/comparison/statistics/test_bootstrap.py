@@ -7,8 +7,13 @@ import numpy as np
 import pytest
 
 from tests.comparison.simulation import World, repeat_comparisons, simulate_matches
-from yolo_focal.comparison.metrics import Quantities
-from yolo_focal.comparison.statistics.bootstrap import Chance, Measured, draw_measurements, paired_differences
+from yolo_focal.comparison.metrics import Metrics
+from yolo_focal.comparison.statistics.bootstrap import (
+    Measured,
+    VarianceComponents,
+    measure_resamples,
+    paired_differences,
+)
 from yolo_focal.comparison.statistics.student_t import student_critical
 from yolo_focal.evaluation.coco_eval import average_precision_from_matches
 from yolo_focal.evaluation.matching import ImageMatches
@@ -38,39 +43,39 @@ def with_images_repeated(matches, counts):
 
 
 def test_a_draw_measures_a_dataset_with_the_images_drawn():
-    """AP of a resample is that of a dataset in which each image stands as often as it was drawn."""
+    """AP of a resample is that of a dataset in which each image stands as often as it was resampled."""
     matches = simulate_matches(SMALL, {"bce": (0.0,) * 3}, 1, random())["bce"][0]
-    quantities = Quantities.of(matches, NAMES)
-    measured = draw_measurements({0: matches}, quantities, draws=3, seed=5)
+    metrics = Metrics.of(matches, NAMES)
+    measured = measure_resamples({0: matches}, metrics, resamples=3, seed=5)
     generator = np.random.default_rng(5)
-    for drawn in measured.drawn[:, 0]:
+    for resampled in measured.resampled[:, 0]:
         counts = np.bincount(generator.integers(0, 40, 40), minlength=40)
         average_precision = average_precision_from_matches(with_images_repeated(matches, counts))
         by_class = average_precision.mean(0)
         expected = [np.nanmean(by_class), np.nanmean(average_precision[0]), *by_class]
-        np.testing.assert_allclose(drawn, expected, atol=1e-12)
+        np.testing.assert_allclose(resampled, expected, atol=1e-12)
 
 
 def test_the_same_images_are_drawn_for_every_configuration():
-    """Two configurations with the same detections differ by nothing, on every draw."""
+    """Two configurations with the same detections differ by nothing, on every resample."""
     matches = simulate_matches(SMALL, {"bce": (0.0,) * 3}, 2, random())["bce"]
-    quantities = Quantities.of(matches[0], NAMES)
-    one, other = (draw_measurements(matches, quantities, draws=10) for _ in range(2))
-    np.testing.assert_array_equal(one.drawn, other.drawn)
-    for each in paired_differences(one, other, quantities):
+    metrics = Metrics.of(matches[0], NAMES)
+    one, other = (measure_resamples(matches, metrics, resamples=10) for _ in range(2))
+    np.testing.assert_array_equal(one.resampled, other.resampled)
+    for each in paired_differences(one, other, metrics):
         assert (each.difference, each.low, each.high) == (0, 0, 0) and each.p_value == pytest.approx(1)
 
 
 def test_only_seeds_that_both_have_are_paired():
     """A trial that failed on one side takes its partner out of the difference."""
-    quantities = Quantities.of(simulate_matches(SMALL, {"bce": (0.0,) * 3}, 1, random())["bce"][0], NAMES)
-    rows = len(quantities.names)
+    metrics = Metrics.of(simulate_matches(SMALL, {"bce": (0.0,) * 3}, 1, random())["bce"][0], NAMES)
+    rows = len(metrics.names)
     value = np.arange(3.0)[:, None] + np.zeros(rows)
-    drawn = random().normal(size=(50, 3, rows))
-    three = Measured((0, 1, 2), value, drawn)
-    two = Measured((2, 0), 10 * value[[2, 0]], drawn[:, [2, 0]])
-    difference = paired_differences(two, three, quantities)[0]
-    assert difference.chance.seeds == 2
+    resampled = random().normal(size=(50, 3, rows))
+    three = Measured((0, 1, 2), value, resampled)
+    two = Measured((2, 0), 10 * value[[2, 0]], resampled[:, [2, 0]])
+    difference = paired_differences(two, three, metrics)[0]
+    assert difference.components.seeds == 2
     assert difference.difference == pytest.approx((9 * 2 + 9 * 0) / 2)
     assert difference.baseline == pytest.approx(1.0)
 
@@ -82,9 +87,9 @@ def test_only_seeds_that_both_have_are_paired():
 def test_the_variance_is_that_of_the_simulation(spreads, most):
     """For a plain mean over images the squared standard error is, on average, the true variance, or errs upwards."""
     by_image, by_seed, by_both = spreads
-    images, seeds, draws = 30, 4, 60
+    images, seeds, resamples = 30, 4, 60
     generator = random()
-    quantities = dataclasses.replace(_one_quantity(), images=np.array([images]))
+    metrics = dataclasses.replace(_one_metric(), images=np.array([images]))
     totals = []
     for _ in range(150):
         effect = (
@@ -92,36 +97,37 @@ def test_the_variance_is_that_of_the_simulation(spreads, most):
             + generator.normal(0, by_seed, (seeds, 1))
             + generator.normal(0, by_both, (seeds, images))
         )
-        weights = np.array([np.bincount(generator.integers(0, images, images), minlength=images) for _ in range(draws)])
-        drawn = (weights @ effect.T / images)[:, :, None]
-        ours = Measured(tuple(range(seeds)), effect.mean(1, keepdims=True), drawn)
-        zero = Measured(ours.seeds, np.zeros_like(ours.value), np.zeros_like(drawn))
-        chance = paired_differences(ours, zero, quantities)[0].chance
-        totals.append(chance.standard_error(seeds, images) ** 2)
+        chosen = generator.integers(0, images, (resamples, images))
+        weights = np.array([np.bincount(row, minlength=images) for row in chosen])
+        resampled = (weights @ effect.T / images)[:, :, None]
+        ours = Measured(tuple(range(seeds)), effect.mean(1, keepdims=True), resampled)
+        zero = Measured(ours.seeds, np.zeros_like(ours.value), np.zeros_like(resampled))
+        components = paired_differences(ours, zero, metrics)[0].components
+        totals.append(components.standard_error(seeds, images) ** 2)
     true = by_image**2 / images + by_seed**2 / seeds + by_both**2 / (images * seeds)
     assert 0.85 * true <= np.mean(totals) <= most * true
 
 
-def _one_quantity():
-    return Quantities(("AP",), np.ones((1, 1)), np.array([10]), np.array([1]), 1)
+def _one_metric():
+    return Metrics(("AP",), np.ones((1, 1)), np.array([10]), np.array([1]), 1)
 
 
 def test_more_images_and_seeds_shrink_the_parts_they_belong_to():
     """Images leave the part of the seeds as it is, and the other way round."""
-    chance = Chance(images=100, seeds=4, from_images=3.0, from_seeds=2.0, from_both=1.0, between_seeds=3.0)
-    assert chance.standard_error(4, 100) == pytest.approx(math.sqrt(6))
-    assert chance.standard_error(4, 10**12) == pytest.approx(math.sqrt(2))
-    assert chance.standard_error(10**12, 100) == pytest.approx(math.sqrt(3))
-    assert chance.standard_error(8, 200) == pytest.approx(math.sqrt(3 / 2 + 2 / 2 + 1 / 4))
+    components = VarianceComponents(100, seeds=4, from_images=3.0, from_seeds=2.0, from_both=1.0, between_seeds=3.0)
+    assert components.standard_error(4, 100) == pytest.approx(math.sqrt(6))
+    assert components.standard_error(4, 10**12) == pytest.approx(math.sqrt(2))
+    assert components.standard_error(10**12, 100) == pytest.approx(math.sqrt(3))
+    assert components.standard_error(8, 200) == pytest.approx(math.sqrt(3 / 2 + 2 / 2 + 1 / 4))
 
 
 def test_one_image_gives_no_interval():
     """A class that a single image shows has a difference but no interval and no p-value."""
     world = dataclasses.replace(SMALL, objects=(2.0,))
     matches = simulate_matches(world, {"bce": (0.0,), "focal": (0.3,)}, 2, random())
-    quantities = dataclasses.replace(Quantities.of(matches["bce"][0], NAMES), images=np.array([1, 1, 1]))
-    measured = {name: draw_measurements(trials, quantities, draws=20) for name, trials in matches.items()}
-    difference = paired_differences(measured["focal"], measured["bce"], quantities)[0]
+    metrics = dataclasses.replace(Metrics.of(matches["bce"][0], NAMES), images=np.array([1, 1, 1]))
+    measured = {name: measure_resamples(trials, metrics, resamples=20) for name, trials in matches.items()}
+    difference = paired_differences(measured["focal"], measured["bce"], metrics)[0]
     assert math.isnan(difference.low) and math.isnan(difference.high) and math.isnan(difference.p_value)
     assert difference.difference != 0
 
@@ -150,7 +156,7 @@ def test_few_seeds_do_not_pass_for_certainty(level, seeds, parts):
     images, both, repetitions = 10_000, parts[2], 20_000
     differences = generator.normal(0, math.sqrt(sum(parts)), repetitions)
     between = (parts[1] + both) * generator.chisquare(seeds - 1, repetitions) / (seeds - 1)
-    chances = [Chance(images, seeds, parts[0], max(each - both, 0.0), both, each) for each in between[:1]]
+    chances = [VarianceComponents(images, seeds, parts[0], max(each - both, 0.0), both, each) for each in between[:1]]
     normal = chances[0].least_shown(level, seeds, images)  # the formula itself, then all repetitions at once
     assert normal == pytest.approx(reach(level, seeds, parts, between[0]), rel=1e-3)
     claimed = np.mean(np.abs(differences) > reach(level, seeds, parts, between))
@@ -165,8 +171,8 @@ def reach(level, seeds, parts, between):
 
 def test_the_p_value_is_the_level_at_which_a_difference_is_just_shown():
     """The inverse of `least_shown`, from the largest differences to none."""
-    chance = Chance(images=80, seeds=4, from_images=1e-4, from_seeds=2e-4, from_both=1e-4, between_seeds=3e-4)
+    components = VarianceComponents(80, seeds=4, from_images=1e-4, from_seeds=2e-4, from_both=1e-4, between_seeds=3e-4)
     for level in (0.9, 0.3, 0.05, 1e-3, 1e-8):
-        assert chance.p_value(-chance.least_shown(level, 4, 80)) == pytest.approx(level, rel=1e-5)
-    assert chance.p_value(0.0) == pytest.approx(1.0)
-    assert chance.p_value(1e9) <= 1e-12
+        assert components.p_value(-components.least_shown(level, 4, 80)) == pytest.approx(level, rel=1e-5)
+    assert components.p_value(0.0) == pytest.approx(1.0)
+    assert components.p_value(1e9) <= 1e-12

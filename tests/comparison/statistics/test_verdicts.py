@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from yolo_focal.comparison.statistics.bootstrap import Chance, Difference
+from yolo_focal.comparison.statistics.bootstrap import Difference, VarianceComponents
 from yolo_focal.comparison.statistics.verdicts import LEVEL, holm, judge
 
 
@@ -43,24 +43,24 @@ def test_equal_weights_are_the_ordinary_procedure():
     assert holm([0.01, 0.04, 0.03, 0.005], [0.25] * 4) == pytest.approx([0.03, 0.06, 0.06, 0.02])
 
 
-def test_a_quantity_without_p_value_stays_open_and_keeps_its_share():
+def test_a_metric_without_p_value_stays_open_and_keeps_its_share():
     """NaN is never rejected and does not lighten the correction of the others."""
     adjusted = holm([0.02, math.nan], [0.5, 0.5])
     assert adjusted[0] == pytest.approx(0.04)
     assert math.isnan(adjusted[1])
 
 
-def difference(quantity="AP", value=0.1, p_value=0.001, seeds=3, images=200, parts=(1e-4, 1e-4, 1e-4)):
+def difference(metric="AP", value=0.1, p_value=0.001, seeds=3, images=200, parts=(1e-4, 1e-4, 1e-4)):
     """A difference with the given chances; the interval plays no part in verdicts."""
     return Difference(
-        quantity,
+        metric,
         0.5 + value,
         0.5,
         value,
         value - 0.01,
         value + 0.01,
         p_value,
-        Chance(images, seeds, *parts, parts[1] + parts[2]),
+        VarianceComponents(images, seeds, *parts, parts[1] + parts[2]),
     )
 
 
@@ -91,9 +91,9 @@ def test_one_seed_never_settles_anything():
     assert verdict["focal"][0].word == "cannot tell"
 
 
-def settled_share(true, chance, seeds, images_times, level=LEVEL / 2):
+def settled_share(true, components, seeds, images_times, level=LEVEL / 2):
     """Share of experiments of a size that settle a true difference, by normal approximation of many degrees."""
-    error = chance.standard_error(seeds, images_times * chance.images)
+    error = components.standard_error(seeds, images_times * components.images)
     critical = 2.2414  # two-sided 2.5 % of the normal distribution
     return 0.5 * math.erfc((critical - true / error) / math.sqrt(2)), level
 
@@ -102,10 +102,10 @@ def test_the_advised_numbers_would_settle_the_question():
     """With the advised numbers the power is at least 80 %; with clearly fewer it is not."""
     open_one = difference(value=0.02, p_value=0.2, seeds=20, images=400, parts=(4e-5, 4e-5, 4e-5))
     verdict = judge({"focal": [open_one, difference("AP50", p_value=0.9)]})["focal"][0]
-    for seeds, times in ((verdict.enough.seeds, 1.0), (20, verdict.enough.images_times)):
+    for seeds, times in ((verdict.required.seeds, 1.0), (20, verdict.required.images_times)):
         if seeds is not None and times is not None:
-            assert settled_share(0.02, open_one.chance, seeds, times)[0] >= 0.78
-            assert settled_share(0.02, open_one.chance, 0.6 * seeds, 0.6 * times)[0] < 0.8
+            assert settled_share(0.02, open_one.components, seeds, times)[0] >= 0.78
+            assert settled_share(0.02, open_one.components, 0.6 * seeds, 0.6 * times)[0] < 0.8
 
 
 def test_what_seeds_alone_cannot_settle_is_not_promised():
@@ -113,7 +113,7 @@ def test_what_seeds_alone_cannot_settle_is_not_promised():
     by_images = difference(value=0.01, p_value=0.4, parts=(1e-4, 0.0, 0.0))
     by_seeds = difference(value=0.01, p_value=0.4, parts=(0.0, 1e-4, 0.0))
     first, second = (
-        judge({"focal": [each, difference("AP50", p_value=0.9)]})["focal"][0].enough for each in (by_images, by_seeds)
+        judge({"focal": [each, difference("AP50", p_value=0.9)]})["focal"][0].required for each in (by_images, by_seeds)
     )
     assert first.seeds is None and first.images_times is not None
     assert second.seeds is not None and second.images_times is None

@@ -5,6 +5,7 @@ from yolo_focal.comparison.metrics import PRIMARY
 from yolo_focal.comparison.report.html import headline, interval_text, page, signed
 from yolo_focal.comparison.summary import Summary, document, results_csv, verdict_text
 from yolo_focal.files import write_json, write_text
+from yolo_focal.text_table import aligned
 
 __all__ = ["write_report"]
 
@@ -25,7 +26,7 @@ def _sentences(summary: Summary) -> list[str]:
         f"{name}: {verdict_text(verdict, summary.plan.split.images)}"
         for name, verdicts in summary.verdicts.items()
         for verdict in verdicts
-        if verdict.difference.quantity == PRIMARY
+        if verdict.difference.metric == PRIMARY
     ]
     lines += [f"FAILED {name} seed {seed}: {error}" for (name, seed), error in summary.failed.items()]
     return [*lines, headline(summary)]
@@ -38,8 +39,6 @@ def _table(summary: Summary) -> list[str]:
         for verdict in verdicts:
             each = verdict.difference
             means = (f"{each.baseline:.3f}", f"{each.value:.3f}")
-            rows.append([each.quantity, *means, signed(each.difference), interval_text(each), verdict.word])
-        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-        aligned = ([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])] for row in rows)
-        lines += ["", *("  ".join(cells) for cells in aligned)]
+            rows.append([each.metric, *means, signed(each.difference), interval_text(each), verdict.word])
+        lines += ["", *aligned(rows)]
     return lines

@@ -49,7 +49,7 @@ class _Row:
     def uncorrected(self) -> bool:
         """Whether the row alone would be settled, but not among so many."""
         each = self.verdict.difference
-        return self.verdict.word == "cannot tell" and each.chance.seeds > 1 and (each.low > 0 or each.high < 0)
+        return self.verdict.word == "cannot tell" and each.components.seeds > 1 and (each.low > 0 or each.high < 0)
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def page(summary: Summary) -> str:
         training=training_charts(plan, colours),
         trials=_trials(summary),
         shared=_shared(summary),
-        draws=summary.draws,
+        resamples=summary.resamples,
         failed=len(summary.failed),
         versions=_versions(),
     )
@@ -132,9 +132,9 @@ def interval_text(difference: Difference) -> str:
 
 
 def _blocks(summary: Summary, colours: dict[str, int]) -> list[_Block]:
-    if summary.quantities is None:
+    if summary.metrics is None:
         return []
-    first_class = summary.quantities.classes
+    first_class = summary.metrics.classes
     order = _class_order(summary)
     overall = _scale([each for several in summary.verdicts.values() for each in several[:first_class]])
     classes = _scale([each for several in summary.verdicts.values() for each in several[first_class:]])
@@ -144,8 +144,8 @@ def _blocks(summary: Summary, colours: dict[str, int]) -> list[_Block]:
             name=name,
             meaning=meaning[name],
             colour=colours[name],
-            seeds=verdicts[0].difference.chance.seeds,
-            main=next(_row(each, summary, overall) for each in verdicts if each.difference.quantity == PRIMARY),
+            seeds=verdicts[0].difference.components.seeds,
+            main=next(_row(each, summary, overall) for each in verdicts if each.difference.metric == PRIMARY),
             overall=[_row(each, summary, overall) for each in verdicts[:first_class]],
             classes=[_row(verdicts[first_class + index], summary, classes) for index in order],
             overall_scale=overall,
@@ -156,10 +156,10 @@ def _blocks(summary: Summary, colours: dict[str, int]) -> list[_Block]:
 
 
 def _class_order(summary: Summary) -> list[int]:
-    """Places of the classes among the class quantities, from the most to the least frequent in training."""
-    if summary.quantities is None:
+    """Places of the classes among the class metrics, from the most to the least frequent in training."""
+    if summary.metrics is None:
         return []
-    members = summary.quantities.members[summary.quantities.classes :].argmax(1)
+    members = summary.metrics.members[summary.metrics.classes :].argmax(1)
     return sorted(range(len(members)), key=lambda place: -summary.plan.split.training_instances[members[place]])
 
 
@@ -186,7 +186,7 @@ def _row(verdict: Verdict, summary: Summary, scale: _Scale) -> _Row:
     left = scale.place(low)
     return _Row(
         verdict=verdict,
-        label=each.quantity,
+        label=each.metric,
         note=_note(each, summary),
         value=f"{each.value:.3f}",
         baseline=f"{each.baseline:.3f}",
@@ -206,18 +206,18 @@ def _note(difference: Difference, summary: Summary) -> str:
     """How much there is to measure a class on."""
     split = summary.plan.split
     names = [f"AP {name}" for name in split.classes]
-    if difference.quantity not in names:
+    if difference.metric not in names:
         return ""
-    seen = split.training_instances[names.index(difference.quantity)]
-    return f"{seen} in training · in {difference.chance.images} of {split.images} images"
+    seen = split.training_instances[names.index(difference.metric)]
+    return f"{seen} in training · in {difference.components.images} of {split.images} images"
 
 
 def _means(summary: Summary) -> list[tuple[str, list[str]]]:
-    """Mean and standard deviation over seeds of every quantity, by configuration."""
-    if summary.quantities is None:
+    """Mean and standard deviation over seeds of every metric, by configuration."""
+    if summary.metrics is None:
         return []
     rows = []
-    for place, name in enumerate(summary.quantities.names):
+    for place, name in enumerate(summary.metrics.names):
         cells = []
         for each in summary.plan.configurations:
             values = summary.measured[each.name].value[:, place] if each.name in summary.measured else None
@@ -233,19 +233,19 @@ def _means(summary: Summary) -> list[tuple[str, list[str]]]:
 
 def _full_width(summary: Summary) -> float:
     """The AP at the right end of the bars: a round number above all of them."""
-    if summary.quantities is None:
+    if summary.metrics is None:
         return 1.0
-    highest = max(float(each.value[:, summary.quantities.classes :].max()) for each in summary.measured.values())
+    highest = max(float(each.value[:, summary.metrics.classes :].max()) for each in summary.measured.values())
     return max(axis(0.0, highest, 4)[1], 0.01)
 
 
 def _bars(summary: Summary, colours: dict[str, int]) -> list[dict[str, Any]]:
     """AP of every class, a bar per configuration and a dot per seed, most frequent first."""
-    if summary.quantities is None:
+    if summary.metrics is None:
         return []
     rows = []
     for place in _class_order(summary):
-        row = summary.quantities.classes + place
+        row = summary.metrics.classes + place
         bars = [
             {
                 "colour": colours[name],
@@ -255,7 +255,7 @@ def _bars(summary: Summary, colours: dict[str, int]) -> list[dict[str, Any]]:
             }
             for name, each in sorted(summary.measured.items(), key=lambda item: colours[item[0]])
         ]
-        members = int(summary.quantities.members[row].argmax())
+        members = int(summary.metrics.members[row].argmax())
         split = summary.plan.split
         rows.append(
             {

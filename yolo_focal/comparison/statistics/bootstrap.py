@@ -5,12 +5,12 @@ other luck, and each training has its own luck on each image. With I images and 
 
     V = v_images / I + v_seeds / S + v_both / (I S).
 
-The bootstrap over images draws I images with replacement, the same for every configuration and seed, and measures
+The bootstrap over images resamples I images with replacement, the same for every configuration and seed, and measures
 everything again. The spread of the mean over seeds estimates v_images / I + v_both / (I S), that of the single seeds'
 deviations from it v_both / (I S). Resampling the paired seeds has a closed form, the variance of their differences,
-which estimates v_seeds / S + v_both / (I S) without the factor (S - 1) / S that a drawn resample loses: at three seeds
+which estimates v_seeds / S + v_both / (I S) without the factor (S - 1) / S that resampled seeds lose: at three seeds
 that would be a third of the variance. The interval is Student's, because a variance from few seeds is itself uncertain;
-its degrees of freedom are Satterthwaite's. p-values use a stricter rule, `Chance.least_shown`.
+its degrees of freedom are Satterthwaite's. p-values use a stricter rule, `VarianceComponents.least_shown`.
 
 Sources: B. Efron, "Bootstrap methods", 1979; A. Owen, "The pigeonhole bootstrap", 2007, on two crossed factors;
 F. Satterthwaite, "An approximate distribution of estimates of variance components", 1946.
@@ -22,13 +22,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from yolo_focal.comparison.metrics import Quantities
+from yolo_focal.comparison.metrics import Metrics
 from yolo_focal.comparison.statistics.student_t import student_critical, student_quantile
 from yolo_focal.evaluation.boxes import Floats, Ints
 from yolo_focal.evaluation.coco_eval import PrecisionSchedule
 from yolo_focal.evaluation.matching import ImageMatches
 
-__all__ = ["Chance", "Difference", "Measured", "draw_measurements", "paired_differences"]
+__all__ = ["Difference", "Measured", "VarianceComponents", "measure_resamples", "paired_differences"]
 
 CONFIDENCE = 0.95
 _LEAST_P = 1e-12  # smaller ones are not told apart
@@ -36,30 +36,30 @@ _LEAST_P = 1e-12  # smaller ones are not told apart
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """Every quantity of every training, as measured and on every draw of images.
+    """Every metric of every training, as measured and on every resample of images.
 
     Attributes:
         seeds: (S,) the seed of each training.
-        value: (S, R) by seed and quantity.
-        drawn: (B, S, R) on each of B draws of images, the same draws for every configuration; NaN where undefined.
+        value: (S, R) by seed and metric.
+        resampled: (B, S, R) on each of B resamples of images, the same for every configuration; NaN where undefined.
     """
 
     seeds: tuple[int, ...]
     value: Floats
-    drawn: Floats
+    resampled: Floats
 
     def of_seeds(self, seeds: Sequence[int]) -> "Measured":
         """The same, of some of the seeds."""
         places = [self.seeds.index(seed) for seed in seeds]
-        return Measured(tuple(seeds), self.value[places], self.drawn[:, places])
+        return Measured(tuple(seeds), self.value[places], self.resampled[:, places])
 
 
 @dataclass(frozen=True)
-class Chance:
+class VarianceComponents:
     """Where the uncertainty of a difference comes from, as variances of the mean over the seeds and images at hand.
 
     Attributes:
-        images: number of images that can show the quantity.
+        images: number of images that can show the metric.
         seeds: number of paired trainings.
         from_images: v_images / I.
         from_seeds: v_seeds / S; NaN with one seed, where it cannot be known.
@@ -126,112 +126,110 @@ class Chance:
 
 @dataclass(frozen=True)
 class Difference:
-    """One quantity of one configuration beside the baseline's.
+    """One metric of one configuration beside the baseline's.
 
     Attributes:
-        quantity: name, as in `Quantities.names`.
+        metric: name, as in `Metrics.names`.
         value: mean over seeds.
         baseline: mean over seeds of the baseline.
         difference: value - baseline.
         low: lower end of the 95 % interval of the difference; NaN where it cannot be computed.
         high: its upper end.
         p_value: two-sided, for a true difference of zero; NaN where it cannot be computed.
-        chance: where the uncertainty comes from.
+        components: where the uncertainty comes from.
     """
 
-    quantity: str
+    metric: str
     value: float
     baseline: float
     difference: float
     low: float
     high: float
     p_value: float
-    chance: Chance
+    components: VarianceComponents
 
 
-def draw_measurements(
-    matches: Mapping[int, ImageMatches], quantities: Quantities, draws: int, seed: int = 0
-) -> Measured:
-    """Measure the trainings of one configuration as they are and on `draws` resamples of the images.
+def measure_resamples(matches: Mapping[int, ImageMatches], metrics: Metrics, resamples: int, seed: int = 0) -> Measured:
+    """Measure the trainings of one configuration as they are and on `resamples` resamples of the images.
 
     Args:
         matches: by seed of the training, all on the same images.
-        quantities: what to measure.
-        draws: B, number of resamples.
+        metrics: what to measure.
+        resamples: B, number of resamples.
         seed: of the resamples; equal seeds give equal resamples whatever the configuration.
     """
     schedules = [PrecisionSchedule(each) for each in matches.values()]
-    value = np.array([quantities.measure(each.average_precision()) for each in schedules])
-    drawn = np.empty((draws, *value.shape))
+    value = np.array([metrics.measure(each.average_precision()) for each in schedules])
+    resampled = np.empty((resamples, *value.shape))
     images = next(iter(matches.values())).images
-    for number, weights in enumerate(_image_draws(images, draws, seed)):
+    for number, weights in enumerate(_image_resamples(images, resamples, seed)):
         for place, schedule in enumerate(schedules):
-            drawn[number, place] = quantities.measure(schedule.average_precision(weights))
-    return Measured(tuple(matches), value, drawn)
+            resampled[number, place] = metrics.measure(schedule.average_precision(weights))
+    return Measured(tuple(matches), value, resampled)
 
 
-def _image_draws(images: int, draws: int, seed: int) -> Iterator[Ints]:
+def _image_resamples(images: int, resamples: int, seed: int) -> Iterator[Ints]:
     random = np.random.default_rng(seed)
-    for _ in range(draws):
+    for _ in range(resamples):
         yield np.bincount(random.integers(0, images, images), minlength=images)
 
 
-def paired_differences(measured: Measured, baseline: Measured, quantities: Quantities) -> list[Difference]:
-    """Every quantity of a configuration beside the baseline's, over the seeds that both have.
+def paired_differences(measured: Measured, baseline: Measured, metrics: Metrics) -> list[Difference]:
+    """Every metric of a configuration beside the baseline's, over the seeds that both have.
 
     Args:
         measured: the configuration.
-        baseline: measured on the same draws.
-        quantities: what was measured.
+        baseline: measured on the same resamples.
+        metrics: what was measured.
     """
     common = [seed for seed in measured.seeds if seed in baseline.seeds]
     ours, theirs = measured.of_seeds(common), baseline.of_seeds(common)
     return [
         _difference(
             name,
-            int(quantities.images[row]),
+            int(metrics.images[row]),
             ours.value[:, row],
             theirs.value[:, row],
-            ours.drawn[:, :, row] - theirs.drawn[:, :, row],
+            ours.resampled[:, :, row] - theirs.resampled[:, :, row],
         )
-        for row, name in enumerate(quantities.names)
+        for row, name in enumerate(metrics.names)
         if common
     ]
 
 
-def _difference(quantity: str, images: int, values: Floats, baseline: Floats, drawn: Floats) -> Difference:
+def _difference(metric: str, images: int, values: Floats, baseline: Floats, resampled: Floats) -> Difference:
     difference = float((values - baseline).mean())
-    chance = _chance(images, values - baseline, drawn)
+    components = _variance_components(images, values - baseline, resampled)
     half, p_value = math.nan, math.nan
-    if chance is not None:
-        error = chance.standard_error(chance.seeds, images)
-        degrees = chance.degrees(chance.seeds, images)
+    if components is not None:
+        error = components.standard_error(components.seeds, images)
+        degrees = components.degrees(components.seeds, images)
         half = error * student_quantile((1 + CONFIDENCE) / 2, degrees)
-        p_value = chance.p_value(difference) if chance.seeds > 1 else math.nan
+        p_value = components.p_value(difference) if components.seeds > 1 else math.nan
     return Difference(
-        quantity=quantity,
+        metric=metric,
         value=float(values.mean()),
         baseline=float(baseline.mean()),
         difference=difference,
         low=difference - half,
         high=difference + half,
         p_value=p_value,
-        chance=chance or Chance(images, len(values), math.nan, math.nan, math.nan, math.nan),
+        components=components or VarianceComponents(images, len(values), math.nan, math.nan, math.nan, math.nan),
     )
 
 
-def _chance(images: int, differences: Floats, drawn: Floats) -> Chance | None:
-    """The variance components of (S,) differences from their (B, S) draws; None with fewer than two images."""
-    drawn = drawn[~np.isnan(drawn).any(1)]  # a draw without any object of the class measures nothing
-    if images < 2 or len(drawn) < 2:
+def _variance_components(images: int, differences: Floats, resampled: Floats) -> VarianceComponents | None:
+    """The variance components of (S,) differences from their (B, S) resamples; None with fewer than two images."""
+    resampled = resampled[~np.isnan(resampled).any(1)]  # a resample without any object of the class measures nothing
+    if images < 2 or len(resampled) < 2:
         return None
     seeds = len(differences)
     without_bias = images / (images - 1)  # resampling n images shows (n - 1) / n of the variance
-    mean = drawn.mean(1)
+    mean = resampled.mean(1)
     by_image = float(mean.var(ddof=1)) * without_bias
     if seeds == 1:
-        return Chance(images, seeds, by_image, math.nan, 0.0, math.nan)
-    both = float((drawn - mean[:, None]).var(0, ddof=1).sum()) / ((seeds - 1) * seeds) * without_bias
+        return VarianceComponents(images, seeds, by_image, math.nan, 0.0, math.nan)
+    both = float((resampled - mean[:, None]).var(0, ddof=1).sum()) / ((seeds - 1) * seeds) * without_bias
     by_seed = float(differences.var(ddof=1)) / seeds
     both = min(both, by_image)  # components are not negative
-    return Chance(images, seeds, by_image - both, max(by_seed - both, 0.0), both, by_seed)
+    return VarianceComponents(images, seeds, by_image - both, max(by_seed - both, 0.0), both, by_seed)

@@ -14,10 +14,10 @@ from functools import cached_property
 from typing import Literal
 
 from yolo_focal.comparison.metrics import PRIMARY
-from yolo_focal.comparison.statistics.bootstrap import Chance, Difference
+from yolo_focal.comparison.statistics.bootstrap import Difference, VarianceComponents
 from yolo_focal.comparison.statistics.student_t import student_quantile
 
-__all__ = ["Enough", "LEVEL", "Verdict", "Word", "holm", "judge"]
+__all__ = ["LEVEL", "RequiredSize", "Verdict", "Word", "holm", "judge"]
 
 LEVEL = 0.05  # chance of any false verdict
 POWER = 0.8  # chance that an experiment of the advised size would settle a difference as large as the one seen
@@ -26,7 +26,7 @@ Word = Literal["better", "worse", "cannot tell"]
 
 
 @dataclass(frozen=True)
-class Enough:
+class RequiredSize:
     """What would likely settle a difference as large as the one seen; None where no practical number would.
 
     Attributes:
@@ -57,12 +57,12 @@ class Verdict:
     share: float
 
     @cached_property
-    def enough(self) -> Enough | None:
+    def required(self) -> RequiredSize | None:
         """What would likely settle an open question; None where it is settled or nothing can be said."""
-        chance = self.difference.chance
-        if self.word != "cannot tell" or chance.seeds < 2 or math.isnan(chance.from_images):
+        components = self.difference.components
+        if self.word != "cannot tell" or components.seeds < 2 or math.isnan(components.from_images):
             return None
-        return _enough(abs(self.difference.difference), chance, LEVEL * self.share)
+        return _required_size(abs(self.difference.difference), components, LEVEL * self.share)
 
 
 def holm(p_values: Sequence[float], weights: Sequence[float]) -> list[float]:
@@ -93,9 +93,9 @@ def judge(differences: Mapping[str, Sequence[Difference]]) -> dict[str, list[Ver
         differences: by configuration.
     """
     rows = [(name, each) for name, several in differences.items() for each in several]
-    primary = sum(each.quantity == PRIMARY for _, each in rows)
+    primary = sum(each.metric == PRIMARY for _, each in rows)
     others = len(rows) - primary
-    weights = [0.5 / primary if each.quantity == PRIMARY else 0.5 / others for _, each in rows]
+    weights = [0.5 / primary if each.metric == PRIMARY else 0.5 / others for _, each in rows]
     adjusted = holm([each.p_value for _, each in rows], weights)
     verdicts: dict[str, list[Verdict]] = {name: [] for name in differences}
     for (name, each), weight, p_value in zip(rows, weights, adjusted, strict=True):
@@ -104,27 +104,29 @@ def judge(differences: Mapping[str, Sequence[Difference]]) -> dict[str, list[Ver
 
 
 def _verdict(difference: Difference, adjusted_p: float, share: float) -> Verdict:
-    if difference.chance.seeds < 2:  # the luck of a training is unknown, however clear its images are
+    if difference.components.seeds < 2:  # the luck of a training is unknown, however clear its images are
         return Verdict(difference, math.nan, "cannot tell", share)
     if adjusted_p <= LEVEL:
         return Verdict(difference, adjusted_p, "better" if difference.difference > 0 else "worse", share)
     return Verdict(difference, adjusted_p, "cannot tell", share)
 
 
-def _enough(size: float, chance: Chance, level: float) -> Enough:
+def _required_size(size: float, components: VarianceComponents, level: float) -> RequiredSize:
     """What it would take to see a true difference of `size` at `level` with a chance of POWER."""
     if size == 0:
-        return Enough(None, None, None)
+        return RequiredSize(None, None, None)
 
     power = student_quantile(POWER, math.inf)
 
     def settles(seeds: float, images: float) -> bool:
-        return size >= chance.least_shown(level, seeds, images) + power * chance.standard_error(seeds, images)
+        return size >= components.least_shown(level, seeds, images) + power * components.standard_error(seeds, images)
 
-    images_times = _smallest(lambda n: settles(chance.seeds, chance.images * n / 10), 10, 10 * MOST_TIMES)
-    both_times = _smallest(lambda n: settles(chance.seeds * n / 10, chance.images * n / 10), 10, 10 * MOST_TIMES)
-    return Enough(
-        seeds=_smallest(lambda n: settles(n, chance.images), chance.seeds, MOST_SEEDS),
+    images_times = _smallest(lambda n: settles(components.seeds, components.images * n / 10), 10, 10 * MOST_TIMES)
+    both_times = _smallest(
+        lambda n: settles(components.seeds * n / 10, components.images * n / 10), 10, 10 * MOST_TIMES
+    )
+    return RequiredSize(
+        seeds=_smallest(lambda n: settles(n, components.images), components.seeds, MOST_SEEDS),
         images_times=None if images_times is None else images_times / 10,
         both_times=None if both_times is None else both_times / 10,
     )

@@ -10,6 +10,7 @@ from yolo_focal import __version__
 from yolo_focal.evaluation.model import ModelEvaluation
 from yolo_focal.evaluation.recalibration.recalibrate import LEAST_SCORE, Recalibration
 from yolo_focal.evaluation.report import Report, document
+from yolo_focal.text_table import aligned, three_decimals
 
 __all__ = ["recalibration_document", "recalibration_lines"]
 
@@ -88,19 +89,20 @@ def _table(result: Recalibration) -> list[str]:
         ap = f"{result.before.evaluation.stats['AP']:.6f}"
         rows.append((f"AP, cut-off {LEAST_SCORE:g} moved to {result.moved_conf:.2g}", ap, f"{result.moved_ap:.6f}"))
     rows.insert(0, ("", "before", "after"))
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    return [f"{row[0]:<{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]:>{widths[2]}}" for row in rows]
+    return aligned(rows)
 
 
 def _measures(model: ModelEvaluation) -> dict[str, str]:
     evaluation, predictions = model.evaluation, model.predictions
     best, default, counts = evaluation.best_f1, evaluation.at_default_conf, predictions.candidates_per_image
     return {
-        f"calibration error, score >= {evaluation.calibration.least_score:g}": _number(evaluation.calibration.error),
-        "calibration error, all detections": _number(evaluation.calibration_of_all.error),
-        "best F1 at IoU 0.5": _number(best.f1 if best else math.nan),
-        "  at conf": _number(best.threshold if best else math.nan),
-        "F1 at conf=0.25": _number(default.f1 if default else math.nan),
+        f"calibration error, score >= {evaluation.calibration.least_score:g}": three_decimals(
+            evaluation.calibration.error
+        ),
+        "calibration error, all detections": three_decimals(evaluation.calibration_of_all.error),
+        "best F1 at IoU 0.5": three_decimals(best.f1 if best else math.nan),
+        "  at conf": three_decimals(best.threshold if best else math.nan),
+        "F1 at conf=0.25": three_decimals(default.f1 if default else math.nan),
         f"candidates above {LEAST_SCORE:g}, an image": "no NMS" if counts is None else f"{np.mean(counts):,.0f}",
         "NMS, ms an image": "no NMS" if counts is None else f"{predictions.speed_ms['postprocess']:.1f}",
         f"AP, cut-off {LEAST_SCORE:g}": f"{evaluation.stats['AP']:.6f}",
@@ -144,7 +146,3 @@ def _by_name(result: Recalibration) -> dict[str, float] | None:
 def _document(model: ModelEvaluation) -> dict[str, Any]:
     content = document(Report("", {}, model.evaluation, model, ()))
     return {name: value for name, value in content.items() if name not in ("schema", "yolo_focal", "source", "notes")}
-
-
-def _number(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.3f}"

@@ -10,6 +10,7 @@ from yolo_focal.arguments.hyp import read_hyp
 from yolo_focal.arguments.training_keys import TRAINING_KEYS
 from yolo_focal.errors import ConfigError
 from yolo_focal.losses import LOSSES
+from yolo_focal.numbers import is_number
 from yolo_focal.resources import cfg_file, cfg_names
 from yolo_focal.ultra import host
 
@@ -65,11 +66,11 @@ def check_space(space: Space, given: Mapping[str, Any]) -> None:
 def start_values(space: Space, given: Mapping[str, Any]) -> dict[str, float]:
     """A number for every key of `space` whose ordinary value is none ('same', None): the middle of its range."""
     known = {**host.DEFAULT_CFG_DICT, **given}
-    return {key: (bounds[0] + bounds[1]) / 2 for key, bounds in space.items() if not _is_number(known[key])}
+    return {key: (bounds[0] + bounds[1]) / 2 for key, bounds in space.items() if not is_number(known[key])}
 
 
 def _range_problem(value: Any) -> str | None:
-    numbers = isinstance(value, list) and len(value) in (2, 3) and all(_is_number(number) for number in value)
+    numbers = isinstance(value, list) and len(value) in (2, 3) and all(is_number(number) for number in value)
     if not numbers:
         return f"must be a range of two numbers, [low, high], got {value!r}"
     if not value[0] < value[1]:
@@ -87,7 +88,7 @@ def _key_problems(key: str, bounds: tuple[float, ...], given: Mapping[str, Any])
     low, high = bounds[:2]
     if not _is_searchable(key, low, high):
         return [f"'{key}' in the space is not a number, so it has no range to search; give it as {key}=VALUE instead"]
-    if key in given and not (_is_number(given[key]) and low <= given[key] <= high):
+    if key in given and not (is_number(given[key]) and low <= given[key] <= high):
         return [f"{key}={given[key]} is outside the range [{low:g}, {high:g}] that the space searches it in"]
     problem = _value_problem(key, low, high, given)
     return [problem] if problem else _without_effect(key, given)
@@ -128,7 +129,3 @@ def _without_effect(key: str, given: Mapping[str, Any]) -> list[str]:
 
 def _samples(low: float, high: float) -> list[float]:
     return [low + (high - low) * step / (_SAMPLES - 1) for step in range(_SAMPLES)]
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -16,6 +16,7 @@ from yolo_focal.arguments.focal import focal_keys
 from yolo_focal.arguments.hyp import find_hyp, read_hyp
 from yolo_focal.errors import ConfigError, MissingExtraError
 from yolo_focal.files import write_text
+from yolo_focal.text_table import aligned
 from yolo_focal.ultra import host
 from yolo_focal.ultra.drivers.load_model import load_model
 from yolo_focal.ultra.drivers.search_space import Space, check_space, find_space, read_space, start_values
@@ -254,5 +255,4 @@ def trial_lines(result: TuningResult) -> list[str]:
         rows.append(
             [f"{position}{'*' if trial is best else ''}", fitness, *(f"{each:g}" for each in trial.values.values())]
         )
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+    return aligned(rows, left=0)

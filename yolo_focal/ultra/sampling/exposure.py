@@ -12,6 +12,7 @@ import numpy as np
 
 from yolo_focal.arguments.rare import AUTO, RareConfig
 from yolo_focal.errors import ConfigError
+from yolo_focal.text_table import aligned
 
 __all__ = ["CROPS", "Exposure", "LARGEST_EXPOSURE", "LEAST_GAIN", "below_median", "expected_exposure", "exposure_lines"]
 
@@ -161,17 +162,14 @@ def exposure_lines(exposure: Exposure, names: Sequence[str], config: RareConfig)
         names: of the classes.
         config: the settings it was computed from.
     """
-    width = max(len("class"), *(len(name) for name in names))
-    lines = [
-        f"{config}: what an epoch is expected to show",
-        f"  {'class':<{width}} {'boxes':>9} {'images':>8} {'sampled':>10} {'pasted':>9} {'shown':>10}    gain",
-    ]
+    rows = [["class", "boxes", "images", "sampled", "pasted", "shown", "gain"]]
     for c in np.argsort(-exposure.boxes, kind="stable"):
         if exposure.boxes[c]:
-            lines.append(
-                f"  {names[c]:<{width}} {exposure.boxes[c]:>9,} {exposure.images[c]:>8,} {exposure.sampled[c]:>10,.0f} "
-                f"{exposure.pasted[c]:>9,.0f} {exposure.after[c]:>10,.0f} {exposure.gain[c]:>6.2f}x"
-            )
+            labelled = exposure.boxes[c], exposure.images[c]
+            shown = exposure.sampled[c], exposure.pasted[c], exposure.after[c]
+            counts = [*(f"{count:,}" for count in labelled), *(f"{count:,.0f}" for count in shown)]
+            rows.append([names[c], *counts, f"{exposure.gain[c]:.2f}x"])
+    lines = [f"{config}: what an epoch is expected to show", *(f"  {line}" for line in aligned(rows))]
     if not exposure.boxes.all():
         absent = ", ".join(name for name, boxes in zip(names, exposure.boxes, strict=True) if not boxes)
         lines.append(f"  without training boxes, left out: {absent}")

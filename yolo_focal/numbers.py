@@ -1,0 +1,26 @@
+"""What counts as a number in files and arguments, and how one that is not defined is written to JSON."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["is_number", "null_for_nan"]
+
+
+def is_number(value: object) -> bool:
+    """Whether `value` is a number that a float can hold, and finite; True and False are none."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an int of more than 308 digits
+        return False
+
+
+def null_for_nan(value: Any) -> Any:
+    """`value` with every NaN in it, at any depth, replaced by None, which JSON writes as null."""
+    if isinstance(value, Mapping):
+        return {key: null_for_nan(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [null_for_nan(each) for each in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
