@@ -11,6 +11,7 @@ from yolo_focal.arguments.focal import FocalConfig
 from yolo_focal.data.label_statistics import SplitStatistics
 from yolo_focal.data.labels import LabelProblem
 from yolo_focal.diagnosis.advice import Examination, advise, network_sides, optimal_score
+from yolo_focal.diagnosis.rare_classes import rare_classes
 from yolo_focal.losses import LOSSES
 from yolo_focal.ultra.drivers.class_gradients import ClassTerm
 from yolo_focal.ultra.drivers.diagnosis import BatchLoss, Diagnosis
@@ -29,6 +30,7 @@ def split(instances, side=100.0, **changes) -> SplitStatistics:
         "images_dropped": 0,
         "instances": instances,
         "images_with": np.minimum(instances, 100),
+        "box_images": np.arange(total) % 100,
         "box_classes": np.repeat(np.arange(len(instances)), instances),
         "box_sizes": np.full((total, 2), side),
         "image_sizes": np.tile((640.0, 480.0), (total, 1)),
@@ -45,7 +47,9 @@ def term(positives, negatives, weights=(1.0, 1.0), target=1.0) -> ClassTerm:
     return ClassTerm(ones.astype(int), ones.astype(int), *pulls, *pulls, weights, weights, soft, target)
 
 
-def examination(train=None, val=None, bce=None, other=None, gain=1.0, branches=None, **changes) -> Examination:
+def examination(
+    train=None, val=None, bce=None, other=None, gain=1.0, branches=None, rare=None, cls_pw=0.0, **changes
+) -> Examination:
     """A healthy dataset and batch, but for what is given."""
     bce = term((5, 5), (1, 1)) if bce is None else bce
     other = bce if other is None else other
@@ -67,7 +71,8 @@ def examination(train=None, val=None, bce=None, other=None, gain=1.0, branches=N
         bce=BatchLoss("BCE", False, dict.fromkeys(branches, "BCE"), {}, dict.fromkeys(branches, bce), None),
         other=BatchLoss(str(config), True, branches, {}, dict.fromkeys(branches, other), gain),
     )
-    return Examination(replace(diagnosis, **changes), split((500, 400)) if train is None else train, val)
+    train = split((500, 400)) if train is None else train
+    return Examination(replace(diagnosis, **changes), train, val, rare_classes(train, 640, rare or {}), cls_pw)
 
 
 def topics(it) -> dict[str, str]:
@@ -169,3 +174,31 @@ def test_optimal_scores_are_those_the_table_of_losses_speaks_of():
     assert (optimal_score(focal, 0.3), optimal_score(focal, 0.7)) == (0.154, 0.846)
     assert optimal_score(FocalConfig(loss="qfl"), 0.3) == 0.3
     assert optimal_score(FocalConfig(loss="mal", gamma=2.0), 0.5) == 0.25
+
+
+def remedy_of(it, topic="classes") -> str:
+    """What the advice on a topic says is to be done."""
+    return next(each.remedy for each in advise(it) if each.topic == topic)
+
+
+def test_rare_classes_are_named_with_what_showing_them_more_often_gives():
+    """Sampling where the rare class has images of its own, pasting alone where it is in images of every kind."""
+    apart = split((1000, 50), box_images=np.r_[np.arange(1000) % 90, 90 + np.arange(50) % 10])
+    assert remedy_of(examination(apart)).startswith("cfg=rare (rare_sampling=auto rare_paste=0.5) shows class 1 ")
+    everywhere = split((1000, 50), box_images=np.r_[np.arange(1000) % 100, np.arange(50) % 100])
+    assert remedy_of(examination(everywhere)).startswith("rare_paste=0.5 shows class 1 3 times as often; rare_sampling")
+    given = examination(everywhere, rare={"rare_paste": 0.2})
+    assert remedy_of(given).startswith("keep rare_paste=0.2, which shows class 1 1.8 times as often")
+    tiny = split((1000, 50), side=3.0)  # at 640 px nothing is large enough to be pasted
+    assert "fl_class_weights" in remedy_of(examination(tiny))
+
+
+def test_class_weights_that_lower_the_class_loss_are_noted():
+    """1 on average over classes: 1000 boxes of weight 0.5 and 100 of weight 1.5 have a mean of 0.59 per object."""
+    weighted = term((5, 5), (1, 1), (0.5, 1.5))
+    settings = {"bce": weighted, "focal": None, "compared": FocalConfig(loss="bce", gain=1.0)}
+    train = split((1000, 100))
+    advice = advise(examination(train, cls_pw=0.5, **settings))
+    assert any("cls_pw=0.5 an object weighs 0.59 on average" in each.finding for each in advice)
+    even = examination(train, cls_pw=0.5, **{**settings, "bce": term((5, 5), (1, 1))})
+    assert not any("cls_pw" in each.topic for each in advise(even))

@@ -31,6 +31,7 @@ class SplitStatistics:
         images_dropped: images that cannot be used because of themselves or their labels.
         instances: (classes,) boxes per class.
         images_with: (classes,) images that have at least one box of the class.
+        box_images: (n,) number of the image of every box, in [0, images).
         box_classes: (n,) class of every box.
         box_sizes: (n, 2) width and height of every box in pixels of the original image.
         image_sizes: (n, 2) width and height in pixels of the image each box is in.
@@ -45,6 +46,7 @@ class SplitStatistics:
     images_dropped: int
     instances: np.ndarray
     images_with: np.ndarray
+    box_images: np.ndarray
     box_classes: np.ndarray
     box_sizes: np.ndarray
     image_sizes: np.ndarray
@@ -158,6 +160,7 @@ def _summary(
         images_dropped=images - len(used),
         instances=instances,
         images_with=images_with,
+        box_images=np.repeat(np.arange(len(used)), [len(labels.classes) for labels, _ in used]),
         box_classes=np.concatenate(classes),
         box_sizes=np.concatenate(boxes),
         image_sizes=np.concatenate(sizes),

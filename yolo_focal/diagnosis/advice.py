@@ -9,6 +9,7 @@ import torch
 
 from yolo_focal.arguments.focal import FocalConfig
 from yolo_focal.data.label_statistics import SplitStatistics
+from yolo_focal.diagnosis.rare_classes import RareClasses
 from yolo_focal.losses import LOSSES
 from yolo_focal.ultra.drivers.asked_and_used import PLAIN
 from yolo_focal.ultra.drivers.diagnosis import Diagnosis
@@ -25,6 +26,7 @@ MILD_IMBALANCE = 3.0
 BACKGROUND_MAJORITY = 0.5  # share of the gradient
 TINY_SIDE = 16.0  # input pixels: two cells of the finest level of most detectors (stride 8)
 MANY_TINY = 0.25  # share of the boxes
+MILD_CUT = 1.25  # factor by which class weights lower the class loss
 SCALE_OFF = 2.0  # factor between the gradients of two losses on positives
 UNLABELLED = 0.5  # share of images without objects
 
@@ -36,11 +38,15 @@ class Examination(NamedTuple):
         diagnosis: one batch through the criterion.
         train: statistics of the training split.
         val: of the validation split; None where there is none.
+        rare: what showing rare classes more often does here.
+        cls_pw: Ultralytics' class weight power; 0 is off.
     """
 
     diagnosis: Diagnosis
     train: SplitStatistics
     val: SplitStatistics | None
+    rare: RareClasses
+    cls_pw: float
 
 
 @dataclass(frozen=True)
@@ -71,9 +77,10 @@ def advise(examination: Examination) -> list[Advice]:
         _instances,
         _evaluated,
         _size,
-        _background,
         _classes,
+        _background,
         _inert_weights,
+        _light_objects,
         _scale,
         _targets,
         _end_to_end,
@@ -242,10 +249,22 @@ def _classes(it: Examination) -> Advice | None:
         finding,
         "gamma separates easy from hard examples and alpha positives from negatives; neither separates rare classes "
         "from frequent ones",
-        "cfg=rare (rare_sampling=auto rare_paste=0.5) shows rare classes more often; fl_class_weights=0.5 weighs them"
+        _shown_more_often(it.rare, it.train.names[rarest], rarest)
         if strong
         else "mild; more images of the rare classes come before weights",
     )
+
+
+def _shown_more_often(rare: RareClasses, name: str, index: int) -> str:
+    if rare.exposure is None:
+        return "collect more of them; fl_class_weights=0.5 weighs them"
+    words = f"{name} {rare.exposure.gain[index]:.2g} times as often"
+    if rare.given:
+        return f"keep {rare.config}, which shows {words}, and measure: yolo-focal compare"
+    if rare.exposure.sampling_acts:
+        return f"cfg=rare ({rare.config}) shows {words}"
+    paste = f"rare_paste={rare.config.paste:g}"
+    return f"{paste} shows {words}; rare_sampling cannot act, since rare classes occur in images of every kind"
 
 
 def _inert_weights(it: Examination) -> Advice | None:
@@ -257,6 +276,25 @@ def _inert_weights(it: Examination) -> Advice | None:
         "cls_pw is on, but an undecided object of every class weighs the same",
         f"the criterion of a {it.diagnosis.kind} never reads the class weights that Ultralytics computes and logs",
         "use focal=True, with which cls_pw acts here too, or fl_alpha with one number per class",
+    )
+
+
+def _light_objects(it: Examination) -> Advice | None:
+    """Ultralytics' class weights are 1 on average over classes, and so below 1 over objects."""
+    boxes = it.train.instances
+    if not it.cls_pw or it.diagnosis.class_weights_inert or it.diagnosis.focal is not None:
+        return None
+    weights = [term.weight_positives for term in it.diagnosis.running.class_terms()]
+    mean = float(np.mean([(boxes * each).sum() / boxes.sum() for each in weights]))
+    if mean > 1 / MILD_CUT:
+        return None
+    return Advice(
+        "cls_pw",
+        "note",
+        f"with cls_pw={it.cls_pw:g} an object weighs {mean:.2f} on average",
+        "its weights are 1 on average over classes and not over objects, so it also lowers the class loss beside the "
+        "box loss",
+        f"fl_class_weights={min(it.cls_pw, 1):g} weighs classes alike, an object 1 on average",
     )
 
 

@@ -9,6 +9,7 @@ from yolo_focal.data.label_statistics import SplitStatistics, split_statistics
 from yolo_focal.data.yolo import YoloDataset, read_data_yaml
 from yolo_focal.diagnosis.advice import Advice, Examination, advise
 from yolo_focal.diagnosis.plot import plot_examination
+from yolo_focal.diagnosis.rare_classes import rare_classes
 from yolo_focal.errors import DataError
 from yolo_focal.files import new_folder, numbered_folder, write_json, write_text
 from yolo_focal.ultra.datasets import datasets_folder, find_data_yaml
@@ -34,8 +35,9 @@ def examine(arguments: dict[str, Any]) -> tuple[str, Examination, list[Advice]]:
     dataset = read_data_yaml(find_data_yaml(arguments["data"]), datasets_folder())
     train, val = _statistics(dataset)
     settings = _training_arguments(arguments, dataset.yaml_file)
-    examination = Examination(diagnose(yolo, settings), train, val)
-    diagnosis = examination.diagnosis
+    diagnosis = diagnose(yolo, settings)
+    rare = rare_classes(train, diagnosis.imgsz, settings)
+    examination = Examination(diagnosis, train, val, rare, float(settings.get("cls_pw") or 0))
     title = (
         f"{Path(arguments['model']).name} on {dataset.yaml_file.name}: one batch of {diagnosis.images} images, "
         f"{diagnosis.objects} objects, {diagnosis.imgsz} px, seed {arguments['seed']}"

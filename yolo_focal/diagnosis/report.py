@@ -10,6 +10,7 @@ import numpy as np
 from yolo_focal import __version__
 from yolo_focal.data.label_statistics import SplitStatistics
 from yolo_focal.diagnosis.advice import TINY_SIDE, Advice, Examination, network_sides
+from yolo_focal.diagnosis.rare_classes import RareClasses
 from yolo_focal.losses import LOSSES
 from yolo_focal.numbers import null_for_nan
 from yolo_focal.text_table import aligned
@@ -44,6 +45,7 @@ def document(title: str, arguments: dict[str, Any], it: Examination, advice: Seq
         "soft_minimiser": _minimisers(diagnosis),
         "class_weights_inert": diagnosis.class_weights_inert,
         "losses": [_loss_record(loss, diagnosis.names) for loss in (diagnosis.bce, diagnosis.other)],
+        "rare_classes": _rare_record(it.rare, it.train.names),
         "dataset": {
             **{split.split: split.to_json() for split in (it.train, it.val) if split is not None},
             "train_sides_at_imgsz": _side_record(network_sides(it.train, diagnosis.imgsz)),
@@ -91,6 +93,22 @@ def _term_record(term: ClassTerm, names: Sequence[str]) -> dict[str, Any]:
     }
 
 
+def _rare_record(rare: RareClasses, names: Sequence[str]) -> dict[str, Any]:
+    exposure = rare.exposure
+    return {
+        "settings": str(rare.config),
+        "given": rare.given,
+        "refusal": rare.refusal or None,
+        "sampling_acts": exposure.sampling_acts if exposure else None,
+        "classes": [
+            {"name": name, "boxes": int(boxes), "shown": float(shown), "gain": float(gain)}
+            for name, boxes, shown, gain in zip(names, exposure.boxes, exposure.after, exposure.gain, strict=True)
+        ]
+        if exposure
+        else [],
+    }
+
+
 def _side_record(sides: np.ndarray) -> dict[str, float]:
     return {"median": float(np.median(sides)), f"below_{TINY_SIDE:g}_px": int((sides < TINY_SIDE).sum())}
 
@@ -108,6 +126,7 @@ def page(title: str, it: Examination, advice: Sequence[Advice]) -> str:
         ("What runs", _what_runs(it.diagnosis)),
         ("Gradient share in this batch, by class term", _shares(it.diagnosis)),
         ("Classes", _class_table(it)),
+        (f"Rare classes, {'as asked' if it.rare.given else 'a suggestion'}", _rare_lines(it)),
         ("Data", _data(it)),
         ("Advice", _advice(advice)),
     ]
@@ -167,37 +186,68 @@ def _percent(part: float, whole: float) -> str:
 
 
 def _class_table(it: Examination) -> list[str]:
-    diagnosis, train, val = it
-    term = diagnosis.running.class_terms()[0]
-    shares = [loss.gradient_by_class() for loss in (diagnosis.bce, diagnosis.other)]
+    diagnosis, train, val = it.diagnosis, it.train, it.val
+    losses = (diagnosis.bce, diagnosis.other)
+    shares = [loss.gradient_by_class() for loss in losses]
     heads = ["class", "train boxes", "images"] + (["val boxes"] if val is not None else [])
-    heads += ["in batch: BCE", diagnosis.other.label, "effective alpha", "weight pos.", "neg."]
-    rows = [heads]
+    rows = [[*heads, "in batch: BCE", diagnosis.other.label, "pos. / neg.: BCE", diagnosis.other.label]]
     order = np.argsort(-train.instances, kind="stable")
     shown = order if len(order) <= MOST_CLASSES else np.r_[order[: MOST_CLASSES // 2], order[-MOST_CLASSES // 2 :]]
     for index in shown:
-        counts = [train.instances[index], train.images_with[index]] + (
-            [val.instances[index]] if val is not None else []
-        )
+        counts = [train.instances[index], train.images_with[index]]
+        counts += [val.instances[index]] if val is not None else []
         rows.append(
             [
                 train.names[index][:24],
                 *(f"{count:,}" for count in counts),
                 *(f"{100 * share[index]:.1f} %" for share in shares),
-                f"{term.effective_alpha[index]:.3f}",
-                f"{term.weight_positives[index]:.3g}",
-                f"{term.weight_negatives[index]:.3g}",
+                *(_positives_over_negatives(loss, index) for loss in losses),
             ]
         )
     lines = aligned(rows)
     if len(shown) < len(order):
         lines.insert(1 + MOST_CLASSES // 2, f"... {len(order) - len(shown)} more classes are in doctor.json ...")
     explained = (
-        f"In batch: the class's share of the gradient, positives and negatives, under BCE and {diagnosis.other.label}. "
-        f"Weights are those of what runs, {diagnosis.running.label}: the loss of an undecided (p = 1/2) positive and "
-        "negative, gain included, plain BCE being 1; effective alpha: positive / (positive + negative)."
+        f"In batch: the class's share of the gradient, positives and negatives, under BCE and {diagnosis.other.label}; "
+        "pos. / neg.: its gradient on positives over that on negatives."
     )
-    return [*lines, *_wrapped(explained)]
+    return [*lines, *_wrapped(explained), *_weights(it, shown)]
+
+
+def _positives_over_negatives(loss: BatchLoss, index: int) -> str:
+    terms = loss.class_terms()
+    negatives = sum(float(term.gradient_negatives[index]) for term in terms)
+    positives = sum(float(term.gradient_positives[index]) for term in terms)
+    if not negatives:
+        return "-"
+    ratio = positives / negatives
+    return f"{ratio:,.0f}" if ratio >= 10 else f"{ratio:.2g}"
+
+
+def _weights(it: Examination, shown: np.ndarray) -> list[str]:
+    """What an undecided logit weighs in the loss that runs: a sentence, or a table where classes differ."""
+    running = it.diagnosis.running
+    term = running.class_terms()[0]
+    columns = (term.effective_alpha, term.weight_positives, term.weight_negatives)
+    meaning = (
+        f"the loss that runs, {running.label}, of an undecided (p = 1/2) positive and negative, gain included, plain "
+        "BCE being 1; effective alpha: positive / (positive + negative)"
+    )
+    if all(np.ptp(column) < 1e-9 for column in columns):
+        alpha, positives, negatives = (float(column[0]) for column in columns)
+        return _wrapped(
+            f"Weights of every class: effective alpha {alpha:.3f}, positive {positives:.3g}, negative {negatives:.3g}: "
+            f"{meaning}."
+        )
+    rows = [["class", "effective alpha", "weight pos.", "neg."]]
+    for index in shown:
+        alpha, positives, negatives = (float(column[index]) for column in columns)
+        rows.append([it.train.names[index][:24], f"{alpha:.3f}", f"{positives:.3g}", f"{negatives:.3g}"])
+    return ["", *aligned(rows), *_wrapped(f"Weights: {meaning}.")]
+
+
+def _rare_lines(it: Examination) -> list[str]:
+    return [part for line in it.rare.lines(it.train.names) for part in _wrapped(line, "  ") or [""]]
 
 
 def _data(it: Examination) -> list[str]:
