@@ -11,7 +11,7 @@ from yolo_focal.arguments.key import Key, number, problems_of
 from yolo_focal.errors import ConfigError
 from yolo_focal.numbers import is_number
 
-__all__ = ["AUTO", "RARE_KEYS", "RareConfig", "rare_problems", "read_rare_config"]
+__all__ = ["AUTO", "RARE_KEYS", "RARE_SWITCHES", "RareConfig", "rare_problems", "read_rare_config"]
 
 AUTO: Final = "auto"  # of rare_sampling: the median class's image frequency is the threshold
 
@@ -51,7 +51,7 @@ RARE_KEYS: dict[str, Key] = {
         ),
     )
 }
-_SWITCHES = ("rare_sampling", "rare_paste")
+RARE_SWITCHES = ("rare_sampling", "rare_paste")
 
 
 @dataclass(frozen=True)
@@ -88,12 +88,12 @@ class RareConfig:
 def rare_problems(arguments: Mapping[str, Any]) -> list[str]:
     """A sentence for every value in `arguments` that an argument of `RARE_KEYS` does not accept, or that cannot act."""
     problems = problems_of(RARE_KEYS, arguments)
-    if problems or any(arguments.get(name) for name in _SWITCHES):
+    if problems or any(arguments.get(name) for name in RARE_SWITCHES):
         return problems
     idle = [
         f"{name}={arguments[name]}"
         for name, key in RARE_KEYS.items()
-        if name not in _SWITCHES and name in arguments and arguments[name] != key.default
+        if name not in RARE_SWITCHES and name in arguments and arguments[name] != key.default
     ]
     if idle:
         return [f"{', '.join(idle)} cannot act: rare_sampling and rare_paste are off; switch one on or leave it out"]
@@ -109,7 +109,7 @@ def read_rare_config(arguments: Mapping[str, Any]) -> RareConfig | None:
     if problems := rare_problems(arguments):
         raise ConfigError(problems)
     values = {name: arguments.get(name, key.default) for name, key in RARE_KEYS.items()}
-    if not any(values[name] for name in _SWITCHES):
+    if not any(values[name] for name in RARE_SWITCHES):
         return None
     sampling = values["rare_sampling"]
     return RareConfig(

@@ -88,3 +88,14 @@ def test_the_first_trial_starts_from_a_number():
     space = {"fl_gamma": (0.0, 4.0), "fl_obj_gamma": (0.0, 3.0)}
     assert start_values(space, {}) == {"fl_obj_gamma": 1.5}
     assert start_values(space, {"fl_obj_gamma": 2.0}) == {}
+
+
+def test_what_rare_settings_need_to_act_may_be_searched_or_given(space_file):
+    """rare_stop acts beside a share to paste, in the space or as an argument; alone it is refused."""
+    alone = read_space(space_file("rare_stop: [0, 0.5]"))
+    with pytest.raises(ConfigError, match="rare_sampling and rare_paste are off"):
+        check_space(alone, {})
+    check_space(alone, {"rare_sampling": "auto"})
+    both = read_space(space_file("rare_stop: [0, 0.5]\nrare_paste: [0.1, 0.9]"))
+    check_space(both, {})
+    assert start_values(both, {}) == {"rare_paste": 0.5}  # its ordinary value, off, is not in the range

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from yolo_focal.arguments.focal import KEYS, closest_key, focal_keys, read_config
+from yolo_focal.arguments.focal import closest_key, focal_keys, read_config
 from yolo_focal.arguments.hyp import read_hyp
+from yolo_focal.arguments.rare import RARE_SWITCHES
 from yolo_focal.arguments.training_keys import TRAINING_KEYS
 from yolo_focal.errors import ConfigError
 from yolo_focal.losses import LOSSES
@@ -58,15 +59,19 @@ def check_space(space: Space, given: Mapping[str, Any]) -> None:
         ConfigError: an unknown argument, one that is no number, a range with values it does not accept, one that the
             chosen loss does not use, or one given a fixed value beside; all of them at once.
     """
-    problems = [problem for key, bounds in space.items() for problem in _key_problems(key, bounds, given)]
+    problems = [problem for key in space for problem in _key_problems(key, space, given)]
     if problems:
         raise ConfigError(problems)
 
 
 def start_values(space: Space, given: Mapping[str, Any]) -> dict[str, float]:
-    """A number for every key of `space` whose ordinary value is none ('same', None): the middle of its range."""
+    """The middle of the range for every key of `space` whose ordinary value is no number in it ('same', None, off)."""
     known = {**host.DEFAULT_CFG_DICT, **given}
-    return {key: (bounds[0] + bounds[1]) / 2 for key, bounds in space.items() if not is_number(known[key])}
+    return {
+        key: (low + high) / 2
+        for key, (low, high, *_) in space.items()
+        if not (is_number(known[key]) and low <= known[key] <= high)
+    }
 
 
 def _range_problem(value: Any) -> str | None:
@@ -80,17 +85,17 @@ def _range_problem(value: Any) -> str | None:
     return None
 
 
-def _key_problems(key: str, bounds: tuple[float, ...], given: Mapping[str, Any]) -> list[str]:
+def _key_problems(key: str, space: Space, given: Mapping[str, Any]) -> list[str]:
     known = host.DEFAULT_CFG_DICT
     if key not in known:
         close = closest_key(key, known)
         return [f"'{key}' in the space is not a training argument" + (f"; did you mean '{close}'?" if close else "")]
-    low, high = bounds[:2]
+    low, high = space[key][:2]
     if not _is_searchable(key, low, high):
         return [f"'{key}' in the space is not a number, so it has no range to search; give it as {key}=VALUE instead"]
     if key in given and not (is_number(given[key]) and low <= given[key] <= high):
         return [f"{key}={given[key]} is outside the range [{low:g}, {high:g}] that the space searches it in"]
-    problem = _value_problem(key, low, high, given)
+    problem = _value_problem(key, low, high, _acting(key, space, given))
     return [problem] if problem else _without_effect(key, given)
 
 
@@ -101,21 +106,24 @@ def _is_searchable(key: str, low: float, high: float) -> bool:
     return key in cfg.CFG_FLOAT_KEYS | cfg.CFG_FRACTION_KEYS | cfg.CFG_INT_KEYS
 
 
-def _value_problem(key: str, low: float, high: float, given: Mapping[str, Any]) -> str | None:
+def _value_problem(key: str, low: float, high: float, beside: Mapping[str, Any]) -> str | None:
     """What is wrong with the range, as the argument's own check tells it about the first value it refuses."""
     whole = key in host.cfg.CFG_INT_KEYS
     if whole and math.ceil(low) > math.floor(high):
         return f"{key} is a whole number, and there is none in the range [{low:g}, {high:g}]"
     for value in _samples(low, high):
         try:
-            host.get_cfg(overrides={**_acting(key, given), key: round(value) if whole else value})
+            host.get_cfg(overrides={**beside, key: round(value) if whole else value})
         except (TypeError, ValueError) as error:
             return f"the range [{low:g}, {high:g}] of {key} is refused: {' '.join(str(error).split())}"
     return None
 
 
-def _acting(key: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: given[name] for name in KEYS if name in given} | ({"focal": True} if key in focal_keys([key]) else {})
+def _acting(key: str, space: Space, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings beside which a value of `key` is judged: those given, and what switches on what it belongs to."""
+    searched = {name: sum(space[name][:2]) / 2 for name in RARE_SWITCHES if name in space}
+    own = {name: given[name] for name in TRAINING_KEYS if name in given}
+    return {**searched, **own, **({"focal": True} if key in focal_keys([key]) else {})}
 
 
 def _without_effect(key: str, given: Mapping[str, Any]) -> list[str]:
