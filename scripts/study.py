@@ -1,0 +1,289 @@
+"""Carry out the study of docs/evidence.md, a comparison for each file of cfg/study, and make its tables and plots.
+
+python scripts/study.py plan                                    # what is missing, and the hours that it will take
+python scripts/study.py run only=shapes scale=0.1               # a smoke test: a tenth of the epochs and seeds
+python scripts/study.py run datasets=~/datasets                 # all of it; what is there is never repeated
+python scripts/study.py tables                                  # raw results, tables and plots for docs/evidence.md
+"""
+
+import csv
+import dataclasses
+import json
+import math
+import re
+import statistics
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+import yolo_focal
+from yolo_focal.arguments.key import Key, in_range, number, one_of, path, text, text_list
+from yolo_focal.commands.exit_codes import run_script
+from yolo_focal.comparison.configurations import BASELINE
+from yolo_focal.errors import ConfigError, DataError
+from yolo_focal.files import replace_file, write_json, write_text
+from yolo_focal.plot_style import BLUE, GREEN, GREY, ORANGE, plain_axes
+from yolo_focal.resources import cfg_file, cfg_names
+from yolo_focal.text_table import aligned
+
+ROOT = Path(__file__).resolve().parents[1]
+ACTIONS = ("plan", "run", "tables")
+ARGUMENTS = (
+    Key("do", "plan", "plan, run or tables; may stand alone, as the first word", one_of(ACTIONS), text),
+    Key("only", [], "studies: names of cfg/study, or YAML files of your own; all by default", read=text_list),
+    Key("scale", 1.0, "of epochs and seeds; 1 is the study", number(lambda scale: 0 < scale <= 10, "in (0, 10]")),
+    Key("out", Path("runs/study"), "folder of the comparisons", read=path),
+    Key("datasets", Path(), "folder of the datasets that are not built in", read=path),
+    Key("device", "cpu", "as for yolo: cpu, 0, ...", read=text),
+    Key("engine", "local", "local: one trial at a time; ray: a Ray cluster", one_of(("local", "ray")), text),
+    Key("parallel", 2, "engine=ray: trials at a time", in_range(int, 1)),
+    Key("docs", ROOT / "docs", "folder of evidence.md, for tables", read=path),
+)
+_COLOURS = {"better": GREEN, "worse": ORANGE, "cannot tell": GREY}
+
+
+@dataclass(frozen=True)
+class Study:
+    """One file of cfg/study.
+
+    Attributes:
+        name: of the file.
+        title: of its part of the page.
+        data: `shapes`, or a path below the folder of the datasets.
+        model: that every trial starts from.
+        seeds: number of trainings of each configuration.
+        training: arguments that all share.
+        questions: configurations by question; every question is answered beside BCE.
+        metrics: that the tables show; the first one's verdict stands beside them.
+    """
+
+    name: str
+    title: str
+    data: str
+    model: str
+    seeds: int
+    training: Mapping[str, Any]
+    questions: Mapping[str, Sequence[str]]
+    metrics: Sequence[str] = ("AP", "AP rare")
+
+    @property
+    def configurations(self) -> list[str]:
+        """All of them, BCE first, each once."""
+        return list(dict.fromkeys([BASELINE, *(each for several in self.questions.values() for each in several)]))
+
+    def scaled(self, scale: float) -> "Study":
+        """The same study with another number of epochs and seeds, at least one of each."""
+        training = {**self.training, "epochs": max(round(self.training["epochs"] * scale), 1)}
+        seeds = max(math.ceil(self.seeds * min(scale, 1)), 1)
+        return dataclasses.replace(self, seeds=seeds, training=training)
+
+
+def read_studies(only: Sequence[str], scale: float) -> list[Study]:
+    """The studies called `only`, or all.
+
+    Raises:
+        ConfigError: one that does not exist.
+    """
+    files = [_study_file(name) for name in only or cfg_names("study")]
+    return [Study(name=file.stem, **yaml.safe_load(file.read_text(encoding="utf-8"))).scaled(scale) for file in files]
+
+
+def _study_file(name: str) -> Path:
+    file = Path(name) if Path(name).is_file() else cfg_file("study", name)
+    if file is None:
+        raise ConfigError(f"only={name} does not exist; give a YAML file or one of {', '.join(cfg_names('study'))}")
+    return file
+
+
+@dataclass(frozen=True)
+class State:
+    """How far a study is: the number of its trials, those finished, and the median seconds of a training."""
+
+    trials: int
+    finished: int
+    seconds: float
+
+    @property
+    def hours(self) -> float:
+        """What is missing, one trial after the other; NaN where no training was timed."""
+        missing = self.trials - self.finished
+        return missing * self.seconds / 3600 if missing else 0.0
+
+
+def state_of(study: Study, out: Path) -> State:
+    """From the journal of its comparison and the clock of its trainings."""
+    wanted = {(name, seed) for name in study.configurations for seed in range(study.seeds)}
+    finished = {(row["configuration"], row["seed"]) for row in finished_trials(out / study.name)}
+    seconds = [time for log in (out / study.name).glob("trials/*/run/results.csv") if (time := _seconds(log))]
+    return State(len(wanted), len(wanted & finished), statistics.median(seconds) if seconds else math.nan)
+
+
+def finished_trials(folder: Path) -> list[dict[str, Any]]:
+    """The rows of the trials that a comparison has finished; [] where there is none."""
+    journal = folder / "trials.jsonl"
+    lines = journal.read_text(encoding="utf-8").split("\n")[:-1] if journal.is_file() else []
+    return [row for row in map(json.loads, lines) if row["status"] == "finished"]
+
+
+def _seconds(log: Path) -> float:
+    with log.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file, skipinitialspace=True))
+    return float(rows[-1]["time"]) if rows else 0.0
+
+
+def show_plan(studies: Sequence[Study], arguments: Mapping[str, Any]) -> None:
+    """A line for each study: what is missing, and how long it takes."""
+    rows = [["study", "configurations", "seeds", "trials", "finished", "s a training", "hours left"]]
+    states = [state_of(study, arguments["out"]) for study in studies]
+    for study, state in zip(studies, states, strict=True):
+        counts = [str(value) for value in (len(study.configurations), study.seeds, state.trials, state.finished)]
+        timed = not math.isnan(state.seconds)
+        rows.append(
+            [study.name, *counts, f"{state.seconds:.0f}" if timed else "?", f"{state.hours:.1f}" if timed else "?"]
+        )
+    print("\n".join(aligned(rows)))
+    hours = sum(state.hours for state in states if not math.isnan(state.hours))
+    untimed = sum(math.isnan(state.seconds) for state in states)
+    also = f", without the {untimed} studies that no training has timed" if untimed else ""
+    print(f"Left: {hours:.1f} hours, one training after the other{also}.")
+
+
+def run_studies(studies: Sequence[Study], arguments: Mapping[str, Any]) -> int:
+    """Carry out what is missing; 1 where a trial failed."""
+    failed = 0
+    for study in studies:
+        data = study.data if study.data == "shapes" else arguments["datasets"].expanduser() / study.data
+        result = yolo_focal.compare(
+            data,
+            study.model,
+            losses=study.configurations,
+            seeds=study.seeds,
+            engine=arguments["engine"],
+            parallel=arguments["parallel"],
+            device=arguments["device"],
+            extend=True,
+            out=arguments["out"] / study.name,
+            **study.training,
+        )
+        print(result.summary())
+        failed += len(result.failed)
+    return 1 if failed else 0
+
+
+def keep_raw_results(study: Study, out: Path, folder: Path) -> None:
+    """Copy what the tables are made of: summary.json, and a short row for every finished trial.
+
+    Raises:
+        DataError: the comparison has not come to an end.
+    """
+    source = out / study.name
+    if not (source / "summary.json").is_file():
+        raise DataError(f"{source} has no summary.json: the comparison has not come to an end; scripts/study.py run")
+    summary = json.loads((source / "summary.json").read_text(encoding="utf-8"))
+    keys = ("configuration", "seed", "stats", "class_ap", "best_f1_threshold")
+    rows = [{key: row[key] for key in keys} for row in finished_trials(source)]
+    summary["comparison"]["data"] = study.data  # not where it lay on the machine that trained
+    write_json(folder / study.name / "summary.json", summary)
+    write_text(folder / study.name / "trials.jsonl", "".join(f"{json.dumps(row)}\n" for row in rows))
+
+
+def table(study: Study, question: str, folder: Path) -> str:
+    """The Markdown table of one question, from the raw results in `folder`: a row for each configuration."""
+    summary = json.loads((folder / study.name / "summary.json").read_text(encoding="utf-8"))
+    metrics = [name for name in study.metrics if name in summary["baseline"]]
+    head = ["configuration", *(part for name in metrics for part in (name, "difference, 95 %")), "verdict", "seeds"]
+    seeds = max((len(each["seeds"]) for each in summary["configurations"].values()), default=0)
+    means = [part for name in metrics for part in (f"{summary['baseline'][name]:.3f}", "")]
+    rows = [head, ["---"] * len(head), ["bce", *means, "", str(seeds)]]
+    for name in study.questions[question]:
+        if name == BASELINE or name not in summary["configurations"]:
+            continue
+        found = summary["configurations"][name]
+        results = [found["results"][metric] for metric in metrics]
+        cells = [part for each in results for part in (f"{each['mean']:.3f}", _difference(each))]
+        rows.append([f"`{name}`", *cells, results[0]["in_words"], str(len(found["seeds"]))])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _difference(result: Mapping[str, Any]) -> str:
+    if result["low"] is None:
+        return f"{result['difference']:+.3f}"
+    return f"{result['difference']:+.3f} ({result['low']:+.3f} to {result['high']:+.3f})"
+
+
+def forest_plot(study: Study, question: str, folder: Path, file: Path) -> None:
+    """The differences in AP of one question, with their intervals, best at the top; green and orange are verdicts."""
+    from matplotlib.figure import Figure
+
+    summary = json.loads((folder / study.name / "summary.json").read_text(encoding="utf-8"))
+    results = {
+        name: summary["configurations"][name]["results"]
+        for name in study.questions[question]
+        if name in summary["configurations"]
+    }
+    order = sorted(results, key=lambda name: results[name]["AP"]["difference"])
+    figure = Figure(figsize=(7.5, 1.2 + 0.34 * len(order)), layout="constrained")
+    axes = plain_axes(figure)
+    for place, name in enumerate(order):
+        for metric, offset, mark, opacity in (("AP", 0.0, "o", 1.0), ("AP rare", -0.26, "d", 0.45)):
+            each = results[name].get(metric)
+            if each is None or each["low"] is None:
+                continue
+            colour = _COLOURS[each["verdict"]] if metric == "AP" else BLUE
+            axes.plot([each["low"], each["high"]], [place + offset] * 2, color=colour, alpha=opacity)
+            axes.plot(each["difference"], place + offset, mark, color=colour, alpha=opacity)
+    axes.axvline(0, color="black", linewidth=0.8)
+    axes.set_yticks(range(len(order)), order)
+    axes.set_xlabel("AP - AP of BCE, 95 % interval (small diamonds: the rare third of the classes)")
+    axes.set_title(f"{study.title}: {question}", loc="left", fontsize=10)
+    with replace_file(file) as temporary:
+        figure.savefig(temporary, dpi=110)
+
+
+def place_tables(page: str, studies: Sequence[Study], folder: Path) -> str:
+    """`page` with the table of every `<!-- table study/question -->` as the raw results give it."""
+    by_name = {study.name: study for study in studies}
+
+    def made(match: re.Match[str]) -> str:
+        study, question = match["study"], match["question"]
+        if study not in by_name:
+            return match[0]
+        return f"<!-- table {study}/{question} -->\n{table(by_name[study], question, folder)}\n<!-- end -->"
+
+    pattern = r"<!-- table (?P<study>[\w-]+)/(?P<question>[\w-]+) -->\n.*?<!-- end -->"
+    return re.sub(pattern, made, page, flags=re.DOTALL)
+
+
+def make_tables(studies: Sequence[Study], arguments: Mapping[str, Any]) -> None:
+    """Raw results of the studies that have ended, their plots, and the tables in evidence.md."""
+    folder, page = arguments["docs"] / "evidence", arguments["docs"] / "evidence.md"
+    for study in studies:
+        if (arguments["out"] / study.name / "summary.json").is_file():
+            keep_raw_results(study, arguments["out"], folder)
+    kept = [study for study in studies if (folder / study.name / "summary.json").is_file()]
+    if not kept:
+        raise DataError(f"neither {arguments['out']} nor {folder} has results; scripts/study.py run makes them")
+    for study in kept:
+        for question in study.questions:
+            forest_plot(study, question, folder, folder / f"{study.name}-{question}.png")
+    write_text(page, place_tables(page.read_text(encoding="utf-8"), kept, folder))
+    print(f"{page}: {', '.join(study.name for study in kept)}")
+
+
+def main(arguments: dict[str, Any]) -> int:
+    """Do what was asked."""
+    studies = read_studies(arguments["only"], arguments["scale"])
+    if arguments["do"] == "run":
+        return run_studies(studies, arguments)
+    (show_plan if arguments["do"] == "plan" else make_tables)(studies, arguments)
+    return 0
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1 and sys.argv[1] in ACTIONS:
+        sys.argv[1] = f"do={sys.argv[1]}"
+    sys.exit(run_script(__file__, __doc__, ARGUMENTS, main))

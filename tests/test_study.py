@@ -1,0 +1,114 @@
+"""The study: its files are valid, its page holds what the raw results say, and it runs."""
+
+import json
+import runpy
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from yolo_focal.comparison.configurations import BASELINE, parse_configurations
+from yolo_focal.resources import cfg_names
+
+ROOT = Path(__file__).parents[1]
+EVIDENCE = ROOT / "docs/evidence"
+STUDY = runpy.run_path(str(ROOT / "scripts/study.py"))
+TINY = {
+    "title": "Tiny",
+    "data": "shapes",
+    "model": "yolo11n.yaml",
+    "seeds": 1,
+    "training": {"epochs": 1, "imgsz": 32, "batch": 32, "val": False, "workers": 0, "fraction": 0.2},
+    "questions": {"scale": ["focal"]},
+}
+
+
+@pytest.fixture
+def study(monkeypatch, capsys):
+    """Runs the program in this process and returns its exit code and what it printed."""
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["study.py", *words])
+        with pytest.raises(SystemExit) as caught:
+            runpy.run_path(str(ROOT / "scripts/study.py"), run_name="__main__")
+        printed = capsys.readouterr()
+        return caught.value.code, printed.out, printed.err
+
+    return run
+
+
+@pytest.mark.parametrize("name", cfg_names("study"))
+@pytest.mark.usefixtures("enabled")
+def test_the_files_of_the_study_are_valid(name):
+    """Every configuration is one that compare knows, and none is there twice."""
+    (each,) = STUDY["read_studies"]([name], 1.0)
+    parsed = parse_configurations(",".join(each.configurations))
+    assert [configuration.name for configuration in parsed] == each.configurations
+    assert each.configurations[0] == BASELINE and each.seeds >= 3
+
+
+def test_the_page_holds_what_the_raw_results_say():
+    """Every table of the page is the one that is made anew."""
+    page = (ROOT / "docs/evidence.md").read_text(encoding="utf-8")
+    kept = [each for each in STUDY["read_studies"]([], 1.0) if (EVIDENCE / each.name / "summary.json").is_file()]
+    assert kept and "<!-- table shapes/rare -->" in page
+    assert STUDY["place_tables"](page, kept, EVIDENCE) == page
+    assert STUDY["place_tables"](page.replace("0.399", "0.499"), kept, EVIDENCE) == page
+
+
+def test_the_means_of_a_summary_are_those_of_its_trials():
+    """AP of every configuration is the mean over the rows of trials.jsonl."""
+    for folder in filter(Path.is_dir, EVIDENCE.iterdir()):
+        summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+        rows = [json.loads(line) for line in (folder / "trials.jsonl").read_text(encoding="utf-8").splitlines()]
+        for name, found in summary["configurations"].items():
+            values = [row["stats"]["AP"] for row in rows if row["configuration"] == name]
+            assert len(values) == len(found["seeds"])
+            assert sum(values) / len(values) == pytest.approx(found["results"]["AP"]["mean"], abs=1e-12)
+
+
+def test_the_plan_counts_what_is_missing(study, tmp_path):
+    """From the journal; a third of the seeds is one of three."""
+    shutil.copytree(EVIDENCE / "masks", tmp_path / "masks")
+    rows = (tmp_path / "masks/trials.jsonl").read_text(encoding="utf-8").splitlines()
+    finished = [json.dumps(json.loads(row) | {"status": "finished"}) for row in rows]
+    (tmp_path / "masks/trials.jsonl").write_text("".join(f"{row}\n" for row in finished[:7]), encoding="utf-8")
+    code, printed, _ = study("plan", "only=masks", f"out={tmp_path}")
+    assert code == 0 and printed.splitlines()[1].split()[:5] == ["masks", "5", "3", "15", "7"]
+    _, printed, _ = study("plan", "only=masks", f"out={tmp_path}", "scale=0.3")
+    assert printed.splitlines()[1].split()[:5] == ["masks", "5", "1", "5", "5"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["only=nothing"], "only=nothing does not exist; give a YAML file or one of "),
+        (["do=else"], "do must be one of plan, run, tables"),
+        (["scale=0"], "scale must be in (0, 10], got '0'"),
+        (["tables", "out=nowhere", "docs=nowhere"], "neither nowhere nor nowhere/evidence has results"),
+    ],
+)
+def test_bad_input_is_one_line(study, words, message):
+    """Exit code 2."""
+    code, _, error = study(*words)
+    assert code == 2 and message in error and error.count("\n") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("enabled")
+def test_a_study_of_its_own_runs_and_is_never_repeated(study, tmp_path):
+    """Two trainings, a plan without anything missing, and a page with the table."""
+    file = tmp_path / "tiny.yaml"
+    file.write_text(yaml.safe_dump(TINY), encoding="utf-8")
+    arguments = [f"only={file}", f"out={tmp_path / 'out'}"]
+    assert study("run", *arguments)[0] == 0
+    before = (tmp_path / "out/tiny/trials.jsonl").read_bytes()
+    assert study("run", *arguments)[0] == 0
+    assert (tmp_path / "out/tiny/trials.jsonl").read_bytes() == before
+    assert study("plan", *arguments)[1].splitlines()[1].split()[:5] == ["tiny", "2", "1", "2", "2"]
+    (tmp_path / "evidence.md").write_text("<!-- table tiny/scale -->\n<!-- end -->\n", encoding="utf-8")
+    assert study("tables", *arguments, f"docs={tmp_path}")[0] == 0
+    assert "| `focal` | 0." in (tmp_path / "evidence.md").read_text(encoding="utf-8")
+    assert (tmp_path / "evidence/tiny-scale.png").is_file()
