@@ -10,9 +10,12 @@ a core, which makes any of these times meaningless. On a machine that other prog
 
 import argparse
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -54,6 +57,15 @@ def ours(name: str, backend: str) -> Step:
     return step
 
 
+def ours_with_auto_gain(x: Tensor, t: Tensor) -> Tensor:
+    """Focal loss times the gain that gives its gradient the size of BCE's, as fl_gain=auto has it; eager."""
+    set_backend("eager")
+    loss: Any = LOSSES["focal"].make(gamma=GAMMA, alpha=ALPHA, reduction="sum")
+    measured = loss.measured(x, t)
+    result: Tensor = measured.loss * measured.gain
+    return result
+
+
 def implementations(device: str, rows: list[str]) -> dict[str, Step]:
     """Everything that is timed, by name; the first is what the others are compared with."""
     steps: dict[str, Step] = {"stock BCE": stock_bce, "focal, YOLOv5's formula": textbook_focal}
@@ -65,7 +77,8 @@ def implementations(device: str, rows: list[str]) -> dict[str, Step]:
         pass
     fused = {"triton": "Triton", "compile": "compiled"} if device == "cuda" else {"compile": "compiled"}
     steps |= {f"focal, ours, {label}": ours("focal", backend) for backend, label in fused.items()}
-    return steps | {f"{name}, ours, eager": ours(name, "eager") for name in rows}
+    steps |= {f"{name}, ours, eager": ours(name, "eager") for name in rows}
+    return steps | ({"focal, ours, eager, gain auto": ours_with_auto_gain} if "focal" in rows else {})
 
 
 def operands(shape: tuple[int, ...], positives: float, device: str, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
@@ -113,7 +126,7 @@ def resident(field: str) -> int:
 
 
 def main() -> None:
-    """Print one table for each shape."""
+    """Read the options; print one table for each shape."""
     elementwise = [name for name, row in LOSSES.items() if row.elementwise]
     shapes = {",".join(map(str, shape)): shape for shape in SHAPES}
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -123,12 +136,26 @@ def main() -> None:
     parser.add_argument("--clock", default="wall", choices=CLOCKS, help="wall time, or processor time of this process")
     parser.add_argument("--rows", nargs="+", default=elementwise, choices=elementwise, help="losses to time, by name")
     parser.add_argument("--shape", action="append", choices=shapes, help="logits to time them on, default all")
+    parser.add_argument("--busy", default=0, type=int, help="processes that keep a core busy meanwhile")
     options = parser.parse_args()
+    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(options.busy)]
+    try:
+        print_tables(options, shapes)
+    finally:
+        for other in others:
+            other.kill()
+
+
+def print_tables(options: argparse.Namespace, shapes: dict[str, tuple[int, ...]]) -> None:
+    """Time everything and print."""
     # What a training does early on: once glibc has freed a block of this size it no longer returns smaller ones to the
     # system, and the times of small shapes are not those of page faults.
     torch.empty(30 << 20, dtype=torch.uint8)
     threads = f"{torch.get_num_threads()} threads"
-    print(f"torch {torch.__version__}, {options.device}, {threads}, {options.rounds} rounds, {options.clock} time")
+    print(
+        f"torch {torch.__version__}, {options.device}, {threads}, {options.rounds} rounds, {options.clock} time"
+        + (f", {options.busy} cores busy" if options.busy else "")
+    )
     for shape, positives in [(shapes[key], SHAPES[shapes[key]]) for key in options.shape or shapes]:
         x, t = operands(shape, positives, options.device, getattr(torch, options.dtype))
         steps = implementations(options.device, options.rows)

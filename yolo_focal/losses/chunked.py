@@ -1,9 +1,11 @@
 """Runs a formula eagerly, chunk by chunk in cache: as if all targets were 0, then again where they are not."""
 
+import copy
+import functools
 import math
 import threading
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -19,18 +21,23 @@ from yolo_focal.losses.pieces import (
     logistic_pieces,
     scaled,
 )
+from yolo_focal.losses.workers import in_threads
 
 __all__ = ["Outcome", "Rows", "as_rows", "run_chunked"]
 
 # The temporaries of so many stay in a processor's last cache. A GPU wants few launches instead.
 CHUNK_ELEMENTS_CPU = 1 << 19
 CHUNK_ELEMENTS_GPU = 1 << 24
+# From so many elements on a CPU chunks are worked on at once: below, waking threads costs more than it gives.
+THREADED_ELEMENTS = 1 << 22
 # Rows narrower than this are joined by sixteens: operations that broadcast along short rows are slow.
 NARROW = 64
 # Whether targets are not 0 is asked of so many together first: as many truth values as an int64 has bytes.
 PROBE = 8
 # The share of such targets from which on treating them apart no longer pays.
 DENSE = 1 / 8
+
+Part = TypeVar("Part")
 
 _thread = threading.local()
 
@@ -89,6 +96,19 @@ class Result:
         self.gradients = torch.empty_like(logits, dtype=self.dtype, memory_format=layout) if gradient else None
         self.sums = [torch.zeros((), dtype=self.dtype, device=logits.device)]
         self.slopes = [torch.zeros(2, dtype=self.dtype, device=logits.device)] if slopes else None
+
+    def partial(self) -> "Result":
+        """The same loss and gradient of each element, and sums of its own: for one thread."""
+        twin = copy.copy(self)
+        twin.sums = []
+        twin.slopes = None if self.slopes is None else []
+        return twin
+
+    def add(self, partial: "Result") -> None:
+        """Take the sums of a partial result."""
+        self.sums += partial.sums
+        if self.slopes is not None and partial.slopes is not None:
+            self.slopes += partial.slopes
 
     def store(self, where: Any, shape: Sequence[int], pair: ValueAndGradient) -> None:
         """Take the loss and the gradient of the elements `where` of the operands viewed as `shape`."""
@@ -182,42 +202,69 @@ def _places_with_targets(formula: Formula, targets: Tensor) -> Tensor | None:
 
 
 def _parts(rows: Rows) -> list[slice]:
-    """The chunks of rows that are worked on together."""
+    """The chunks of rows that are worked on together; equally many for each thread."""
     elements = CHUNK_ELEMENTS_CPU if rows.logits.is_cpu else CHUNK_ELEMENTS_GPU
+    threads = torch.get_num_threads() if _threaded(rows) else 1
     count, width = rows.logits.shape
-    step = max(1, elements // width)
+    chunks = threads * math.ceil(count * width / (threads * elements))
+    step = math.ceil(count / chunks)
     return [slice(start, min(start + step, count)) for start in range(0, count, step)]
 
 
+def _threaded(rows: Rows) -> bool:
+    return rows.logits.is_cpu and rows.logits.numel() >= THREADED_ELEMENTS
+
+
+def _each(run: Callable[[Part], Result], rows: Rows, parts: Sequence[Part]) -> Iterable[Result]:
+    """What `run` gives for every part, in their order."""
+    return in_threads(run, parts) if _threaded(rows) else map(run, parts)
+
+
 def _run_dense(formula: Formula, rows: Rows, result: Result) -> None:
-    for part in _parts(rows):
+    def run(part: slice) -> Result:
+        partial = result.partial()
         x, t = rows.logits[part].to(result.dtype), rows.targets[part].to(result.dtype)
-        _run_pair(formula, x, t, rows.terms_of(part, result.dtype), result, part, rows.logits.shape)
+        _run_pair(formula, x, t, rows.terms_of(part, result.dtype), partial, part, rows.logits.shape)
+        return partial
+
+    parts = _parts(rows)
+    for partial in _each(run, rows, parts):
+        result.add(partial)
 
 
 def _run_sparse(formula: Formula, rows: Rows, places: Tensor, result: Result) -> None:
     """The formula for target 0 on all elements, then the exact one at the `places` where the target is another."""
-    assert formula.background is not None
-    shape, width, parts = rows.logits.shape, rows.logits.shape[1], _parts(rows)
+    width, parts = rows.logits.shape[1], _parts(rows)
     ends = torch.tensor([part.stop * width for part in parts[:-1]])
-    for part, inside in zip(parts, places.tensor_split(torch.searchsorted(places, ends)), strict=True):
-        x, terms = rows.logits[part], rows.terms_of(part, result.dtype)
-        weight = terms.pop("weight")
-        scratch = _scratch(x, result.dtype)
-        if result.gradients is not None:
-            scratch[-1] = result.gradients.view(shape)[part]  # where the background writes its derivative
-        pieces = background_pieces(x, scratch, inside - part.start * width)
-        # Of target 0 neither derivative is ever below 0. The cross-entropy's is p, over which the loss's is written.
-        sums = [] if result.slopes is None else [_total(pieces.p, weight)]
-        pair = formula.background(pieces, **terms)
-        if result.slopes is not None:
-            result.slopes.append(torch.stack([*sums, _total(pair.gradient, weight)]))
-        result.store_value(part, shape, scaled(pair, weight).value)
+    inside = places.tensor_split(torch.searchsorted(places, ends))
+    chunks = list(zip(parts, inside, strict=True))
+    for partial in _each(functools.partial(_run_background, formula, rows, result), rows, chunks):
+        result.add(partial)
     logits, targets = rows.logits.reshape(-1), rows.targets.reshape(-1)
     for some in torch.split(places, CHUNK_ELEMENTS_CPU):
         # Several times as fast as indexing with brackets.
         x, t = (operand.index_select(0, some).to(result.dtype) for operand in (logits, targets))
         _run_pair(formula, x, t, rows.terms_at(some, result.dtype), result, some, (-1,))
+
+
+def _run_background(formula: Formula, rows: Rows, result: Result, chunk: tuple[slice, Tensor]) -> Result:
+    """The formula for target 0 on one part of the rows, in which `places` are to be left out."""
+    assert formula.background is not None
+    part, places = chunk
+    partial, shape = result.partial(), rows.logits.shape
+    x, terms = rows.logits[part], rows.terms_of(part, result.dtype)
+    weight = terms.pop("weight")
+    scratch = _scratch(x, result.dtype)
+    if result.gradients is not None:
+        scratch[-1] = result.gradients.view(shape)[part]  # where the background writes its derivative
+    pieces = background_pieces(x, scratch, places - part.start * shape[1])
+    # Of target 0 neither derivative is ever below 0. The cross-entropy's is p, over which the loss's is written.
+    sums = [] if partial.slopes is None else [_total(pieces.p, weight)]
+    pair = formula.background(pieces, **terms)
+    if partial.slopes is not None:
+        partial.slopes.append(torch.stack([*sums, _total(pair.gradient, weight)]))
+    partial.store_value(part, shape, scaled(pair, weight).value)
+    return partial
 
 
 def _run_pair(
