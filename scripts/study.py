@@ -33,7 +33,7 @@ from yolo_focal.text_table import aligned
 ROOT = Path(__file__).resolve().parents[1]
 ACTIONS = ("plan", "run", "tables")
 ARGUMENTS = (
-    Key("do", "plan", "plan, run or tables; may stand alone, as the first word", one_of(ACTIONS), text),
+    Key("do", "plan", "plan, run or tables; may stand alone, as the first word", one_of(ACTIONS), text, leading=True),
     Key("only", [], "studies: names of cfg/study, or YAML files of your own; all by default", read=text_list),
     Key("scale", 1.0, "of epochs and seeds; 1 is the study", number(lambda scale: 0 < scale <= 10, "in (0, 10]")),
     Key("out", Path("runs/study"), "folder of the comparisons", read=path),
@@ -284,6 +284,4 @@ def main(arguments: dict[str, Any]) -> int:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1 and sys.argv[1] in ACTIONS:
-        sys.argv[1] = f"do={sys.argv[1]}"
     sys.exit(run_script(__file__, __doc__, ARGUMENTS, main))

@@ -86,6 +86,7 @@ def test_the_plan_counts_what_is_missing(study, tmp_path):
     [
         (["only=nothing"], "only=nothing does not exist; give a YAML file or one of "),
         (["do=else"], "do must be one of plan, run, tables"),
+        (["else"], "do must be one of plan, run, tables"),
         (["scale=0"], "scale must be in (0, 10], got '0'"),
         (["tables", "out=nowhere", "docs=nowhere"], "neither nowhere nor nowhere/evidence has results"),
     ],

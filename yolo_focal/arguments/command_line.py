@@ -20,6 +20,9 @@ def parse_arguments(
     """
     given: dict[str, Any] = {}
     problems: list[str] = []
+    leading = next((key for key in keys if key.leading), None)
+    if leading is not None and words and "=" not in words[0]:
+        given[leading.name], words = words[0], words[1:]
     for word in words:
         name, separator, value = (part.strip() for part in word.lstrip("-").partition("="))
         if separator and value:

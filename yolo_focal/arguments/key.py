@@ -56,6 +56,7 @@ class Key:
         problem: says what was expected where a value is not acceptable, else None.
         read: makes the value out of what was typed, or given in Python.
         required: whether it has to be given.
+        leading: whether its value may stand alone, as the first word.
         former: its name in earlier versions, which is still understood; empty where it had no other.
     """
 
@@ -65,6 +66,7 @@ class Key:
     problem: Problem = _anything
     read: Callable[[Any], Any] = literal
     required: bool = False
+    leading: bool = False
     former: str = ""
 
     def value_of(self, given: Any) -> Any:
