@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
-from yolo_focal.arguments.classic_hyp import CLASSIC_KEYS, IMPLIED, is_classic, translate
+from yolo_focal.arguments.classic_hyp import CLASSIC_KEYS, IMPLIED, is_classic, refuse_classic, translate
 from yolo_focal.errors import ConfigError
 
 SCRATCH_LOW = yaml.safe_load(
@@ -22,6 +24,45 @@ def test_a_classic_file_is_recognised():
     """By keys that only YOLOv5 had together."""
     assert is_classic(SCRATCH_LOW)
     assert is_classic({**SCRATCH_LOW, "label_smoothing": 0.1})
+
+
+ONLY_YOLOV5 = ("obj", "obj_pw", "iou_t", "anchor_t")
+
+
+@given(st.sets(st.sampled_from(sorted(SCRATCH_LOW))), st.sampled_from([*ONLY_YOLOV5, "box"]))
+def test_a_part_of_a_classic_file_is_recognised(names, sign):
+    """Any key that only YOLOv5 had is enough, or its small box gain: what is left out has its default there, too."""
+    part = {name: SCRATCH_LOW[name] for name in {*names, sign}}
+    assert is_classic(part)
+    arguments = translate(part, "hyp.yaml").arguments
+    assert "cls_pw" not in arguments and arguments.get("cls_pos_weight") == part.get("cls_pw")
+    assert "fl_gamma" not in arguments  # 0 is off
+
+
+@given(st.sets(st.sampled_from(sorted(SCRATCH_LOW.keys() - {*ONLY_YOLOV5, "box"}))))
+def test_what_both_kinds_of_file_have_is_not_classic(names):
+    """Nothing shows which of the two it is, and Ultralytics' meaning is the one of today."""
+    assert not is_classic({name: SCRATCH_LOW[name] for name in names} | {"box": 7.5})
+
+
+@pytest.mark.parametrize("key", ["cls_pw", "iou_t", "label_smoothing"])
+def test_a_mixture_whose_meaning_cannot_be_told_is_refused(key):
+    """Keys of both, one of which means something else in each."""
+    with pytest.raises(ConfigError, match=f"'{key}' beside .* is YOLOv5's, and 'fl_alpha' is not: it cannot be told"):
+        is_classic({"obj_pw": 1.0, "fl_alpha": 0.25, key: 0.5})
+    with pytest.raises(
+        ConfigError, match="it cannot be told|'optimizer' in hyp.yaml is not a hyperparameter of YOLOv5"
+    ):
+        mixture = {"obj_pw": 1.0, "optimizer": "SGD", key: 0.5}
+        if is_classic(mixture):
+            translate(mixture, "hyp.yaml")
+
+
+def test_commands_that_cannot_translate_it_refuse_it():
+    """Compare and tune, whose settings are for models of any kind."""
+    with pytest.raises(ConfigError, match=r"losses=hyp\.yaml is a YOLOv5 file, whose keys mean other things here"):
+        refuse_classic(SCRATCH_LOW, "losses=hyp.yaml")
+    refuse_classic({"fl_gamma": 1.5}, "losses=hyp.yaml")
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from yolo_focal.errors import ConfigError
+from yolo_focal.numbers import is_number
 
-__all__ = ["CLASSIC_KEYS", "ClassicKey", "IMPLIED", "Translation", "is_classic", "translate"]
+__all__ = ["CLASSIC_KEYS", "ClassicKey", "IMPLIED", "Translation", "is_classic", "refuse_classic", "translate"]
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,8 @@ IMPLIED: dict[str, Any] = {
     "iou": 0.6,  # of NMS in validation; Ultralytics' default is 0.7
 }
 
-_SIGNS = frozenset({"fl_gamma", "anchor_t", "obj"})
+_SIGNS = frozenset({"obj", "obj_pw", "iou_t", "anchor_t", "label_smoothing"})
+_LARGEST_BOX = 0.5  # YOLOv5's box gain is 0.05, Ultralytics' 7.5
 _SIGNS_OF_OTHERS = frozenset({"focal", "fl_loss", "fl_alpha", "fl_scope", "cls_pos_weight", "task", "mode", "epochs"})
 
 
@@ -79,8 +81,44 @@ class Translation:
 
 
 def is_classic(content: Mapping[str, Any]) -> bool:
-    """Whether `content` is a hyperparameter file of the original YOLOv5, and not one of Ultralytics or this package."""
-    return content.keys() >= _SIGNS and not content.keys() & _SIGNS_OF_OTHERS
+    """Whether `content` is a hyperparameter file of the original YOLOv5, and not one of Ultralytics or this package.
+
+    It is, whole or in part, if some key or a small box gain shows it and no key is one that YOLOv5 did not have.
+
+    Raises:
+        ConfigError: it has keys of both whose meanings differ.
+    """
+    signs = [f"'{name}'" for name in sorted(content.keys() & _SIGNS)]
+    box: Any = content.get("box")
+    if is_number(box) and box < _LARGEST_BOX:
+        signs.append(f"box: {box}")
+    foreign = sorted(content.keys() - CLASSIC_KEYS.keys())
+    if not signs or not foreign:
+        return bool(signs)
+    if len(signs) > 1 and not content.keys() & _SIGNS_OF_OTHERS:
+        return True  # translating it names the keys that are no one's
+    unsure = sorted(content.keys() & {"cls_pw", "iou_t", "label_smoothing"})
+    if unsure:
+        raise ConfigError(
+            f"'{unsure[0]}' beside {', '.join(signs)} is YOLOv5's, and '{foreign[0]}' is not: it cannot be told which "
+            "of the two kinds of file this is; YOLOv5's cls_pw is cls_pos_weight here, label_smoothing cls_smoothing, "
+            "and iou_t is to be left out"
+        )
+    return False
+
+
+def refuse_classic(content: Mapping[str, Any], source: str) -> None:
+    """Raise ConfigError for a classic file where none can be translated.
+
+    Args:
+        content: of the file.
+        source: how it was given, as in `losses=hyp.yaml`.
+    """
+    if is_classic(content):
+        raise ConfigError(
+            f"{source} is a YOLOv5 file, whose keys mean other things here; 'yolo-focal train cfg=' translates it, and "
+            "args.yaml of that training has its settings in today's words"
+        )
 
 
 def translate(content: Mapping[str, Any], file: str) -> Translation:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from yolo_focal.arguments.classic_hyp import refuse_classic
 from yolo_focal.arguments.focal import KEYS, FocalConfig, focal_keys, read_config
 from yolo_focal.arguments.hyp import read_hyp
 from yolo_focal.arguments.rare import read_rare_config
@@ -148,7 +149,9 @@ def _base_arguments(base: str, item: str, settings: Mapping[str, Any]) -> dict[s
     if base in per_class:
         return {"focal": True, "fl_loss": base}
     if Path(base).is_file():
-        return read_hyp(Path(base))
+        content = read_hyp(Path(base))
+        refuse_classic(content, f"losses={base}")
+        return content
     names = sorted({*per_class, *cfg_names("hyp"), CLASS_WEIGHTED})
     close = difflib.get_close_matches(base, names, n=1)
     hint = f"did you mean '{close[0]}'? " if close else ""

@@ -3,7 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 import yolo_focal
+from yolo_focal.arguments.classic_hyp import is_classic
 from yolo_focal.arguments.hyp import find_hyp, read_hyp
 from yolo_focal.data.label_statistics import SplitStatistics, split_statistics
 from yolo_focal.data.yolo import YoloDataset, read_data_yaml
@@ -12,6 +15,7 @@ from yolo_focal.diagnosis.plot import plot_examination
 from yolo_focal.diagnosis.rare_classes import rare_classes
 from yolo_focal.errors import DataError
 from yolo_focal.files import new_folder, numbered_folder, write_json, write_text
+from yolo_focal.ultra.anchor.checks import translate_for
 from yolo_focal.ultra.datasets import datasets_folder, find_data_yaml
 from yolo_focal.ultra.drivers.diagnosis import diagnose, load_for_diagnosis
 
@@ -34,7 +38,7 @@ def examine(arguments: dict[str, Any]) -> tuple[str, Examination, list[Advice]]:
     yolo = load_for_diagnosis(arguments["model"])
     dataset = read_data_yaml(find_data_yaml(arguments["data"]), datasets_folder())
     train, val = _statistics(dataset)
-    settings = _training_arguments(arguments, dataset.yaml_file)
+    settings = _training_arguments(arguments, dataset.yaml_file, yolo.model)
     diagnosis = diagnose(yolo, settings)
     rare = rare_classes(train, diagnosis.imgsz, settings)
     examination = Examination(diagnosis, train, val, rare, float(settings.get("cls_pw") or 0))
@@ -73,10 +77,15 @@ def _statistics(dataset: YoloDataset) -> tuple[SplitStatistics, SplitStatistics 
     return train, split_statistics(dataset, "val") if "val" in dataset.sources else None
 
 
-def _training_arguments(arguments: dict[str, Any], data_yaml: Path) -> dict[str, Any]:
+def _training_arguments(arguments: dict[str, Any], data_yaml: Path, model: nn.Module) -> dict[str, Any]:
     """The arguments of the training to examine: all that were given, a hyperparameter file read."""
     given = {name: value for name, value in arguments.items() if name not in ("model", "out")}
     if given["device"] is None:
         del given["device"]
-    from_file = read_hyp(find_hyp(given.pop("cfg"))) if given.get("cfg") else {}
+    from_file: dict[str, Any] = {}
+    if given.get("cfg"):
+        path = find_hyp(given.pop("cfg"))
+        from_file = read_hyp(path)
+        if is_classic(from_file):
+            from_file = translate_for(model, from_file, path)
     return {**from_file, **given, "data": str(data_yaml.absolute())}

@@ -2,14 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from typing import ClassVar, Final, Literal
+from typing import Any, ClassVar, Final, Literal
 
-import torch
 from torch import Tensor, nn
 
 from yolo_focal.errors import ConfigError
 from yolo_focal.losses.pieces import Formula, Terms
-from yolo_focal.losses.run import REDUCTIONS, Measured, evaluate, measure
+from yolo_focal.losses.run import REDUCTIONS, Measured, as_factor, check_constants, evaluate, measure
 
 __all__ = ["AUTO", "Alpha", "Gain", "SigmoidLoss", "as_alpha", "as_exponent", "as_fraction", "as_gain", "describe"]
 
@@ -20,7 +19,7 @@ AUTO: Final = "auto"
 
 def as_exponent(name: str, value: float) -> float:
     """`value` as a float; ConfigError unless it is finite and >= 0."""
-    number = float(value)
+    number = _number(name, value, "a finite number >= 0")
     if not (math.isfinite(number) and number >= 0):
         raise ConfigError(f"{name} must be a finite number >= 0, got {value}")
     return number
@@ -28,25 +27,35 @@ def as_exponent(name: str, value: float) -> float:
 
 def as_fraction(name: str, value: float) -> float:
     """`value` as a float; ConfigError unless it is in [0, 1]."""
-    number = float(value)
+    number = _number(name, value, "in [0, 1]")
     if not 0 <= number <= 1:
         raise ConfigError(f"{name} must be in [0, 1], got {value}")
     return number
+
+
+def _number(name: str, value: Any, expected: str) -> float:
+    check_constants(**{name: value})
+    try:
+        return float(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ConfigError(f"{name} must be {expected}, got {value!r}") from error
 
 
 def as_alpha(alpha: Alpha) -> float | Tensor | None:
     """`alpha` as a float or a tensor in [0, 1], or None where it is None or a negative number; else ConfigError."""
     if alpha is None:
         return None
-    if isinstance(alpha, Tensor | Sequence):
-        classes = torch.as_tensor(alpha)
+    if isinstance(alpha, Tensor | list | tuple) or hasattr(alpha, "__array__"):
+        classes = as_factor("alpha", alpha)
+        assert classes is not None
         wrong = classes[~((classes >= 0) & (classes <= 1))]
         if wrong.numel():
             raise ConfigError(f"alpha for each class must be in [0, 1], got {wrong[0].item():g}")
         return classes
-    if not alpha <= 1:
+    number = _number("alpha", alpha, "in [0, 1], one number or one for each class, or None to switch it off")
+    if not number <= 1:
         raise ConfigError(f"alpha must be in [0, 1], or negative or None to switch it off, got {alpha}")
-    return None if alpha < 0 else float(alpha)
+    return None if number < 0 else number
 
 
 def as_gain(gain: Gain) -> Gain:
@@ -115,8 +124,8 @@ class SigmoidLoss(nn.Module):
             raise ConfigError(f"reduction must be one of {', '.join(REDUCTIONS)}, got {self.reduction!r}")
         self.gamma = as_exponent("gamma", gamma)
         self._hold("alpha", as_alpha(alpha))
-        self._hold("weight", wrapped.weight if weight is None else weight)
-        self._hold("pos_weight", wrapped.pos_weight if pos_weight is None else pos_weight)
+        self._hold("weight", as_factor("weight", wrapped.weight if weight is None else weight))
+        self._hold("pos_weight", as_factor("pos_weight", wrapped.pos_weight if pos_weight is None else pos_weight))
 
     def _hold(self, name: str, value: float | Tensor | None) -> None:
         # A buffer follows .to(device); not persistent, because a criterion's numbers have no place in a checkpoint.

@@ -14,7 +14,18 @@ from yolo_focal.losses.chunked import Outcome, run_chunked
 from yolo_focal.losses.compiled import run_compiled
 from yolo_focal.losses.pieces import Formula, Terms
 
-__all__ = ["BACKENDS", "Measured", "REDUCTIONS", "backend", "evaluate", "fuse", "measure", "set_backend"]
+__all__ = [
+    "BACKENDS",
+    "Measured",
+    "REDUCTIONS",
+    "as_factor",
+    "backend",
+    "check_constants",
+    "evaluate",
+    "fuse",
+    "measure",
+    "set_backend",
+]
 
 REDUCTIONS = ("none", "mean", "sum")
 BACKENDS = ("auto", "compile", "eager", "triton")
@@ -131,6 +142,8 @@ def _run(
             f"targets must have the shape of the logits, {tuple(logits.shape)}, got {tuple(targets.shape)}"
         )
     terms = {**(terms or {}), "weight": weight}
+    check_constants(**terms)
+    terms |= {name: as_factor(name, terms[name]) for name in ("weight", "pos_weight") if name in terms}
     scale = 1 / max(logits.numel(), 1) if reduction == "mean" else 1.0
     run, backward = _choose(formula, logits, terms)
     return fuse(
@@ -146,6 +159,24 @@ def check_operands(logits: Tensor, targets: Tensor, reduction: str) -> None:
         raise ConfigError(f"logits must be floating point, got {logits.dtype}; call .float() on them")
     if targets.requires_grad:
         raise ConfigError("targets require a gradient, which this loss does not give; call .detach() on them")
+
+
+def check_constants(**terms: Any) -> None:
+    """Raise ConfigError for a hyperparameter that is to be learnt: no loss gives it a gradient."""
+    for name, term in terms.items():
+        if isinstance(term, Tensor) and term.requires_grad:
+            raise ConfigError(f"{name} requires a gradient, which this loss does not give; call .detach() on it")
+
+
+def as_factor(name: str, value: Any) -> Tensor | None:
+    """`value` as a tensor, or None where it is None; ConfigError unless it is numbers that need no gradient."""
+    if value is None:
+        return None
+    check_constants(**{name: value})
+    try:
+        return torch.as_tensor(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ConfigError(f"{name} must be a tensor or numbers, one or one for each class, got {value!r}") from error
 
 
 def _choose(formula: Formula, logits: Tensor, terms: Terms) -> tuple[Run, Backward | None]:

@@ -9,7 +9,7 @@ from yolo_focal.errors import ConfigError
 from yolo_focal.losses.chunked import Outcome
 from yolo_focal.losses.module import Alpha, Gain, as_alpha, as_exponent, as_fraction, as_gain, describe
 from yolo_focal.losses.pieces import saturate
-from yolo_focal.losses.run import REDUCTIONS, Measured, check_operands, fuse
+from yolo_focal.losses.run import REDUCTIONS, Measured, as_factor, check_operands, fuse
 
 __all__ = ["SoftmaxFocalLoss", "softmax_focal_loss"]
 
@@ -107,7 +107,7 @@ def _run(
             f"class index {outside[0].item()} is outside [0, {classes}) and is not ignore_index {ignore_index}"
         )
     factor = _per_class("alpha", as_alpha(alpha), inputs, classes)
-    weights = _per_class("weight", weight, inputs, classes)
+    weights = _per_class("weight", as_factor("weight", weight), inputs, classes)
     normaliser = 1.0
     if reduction == "mean":
         total = weights[targets[kept]].sum().item()
@@ -183,7 +183,8 @@ class SoftmaxFocalLoss(nn.Module):
         self.label_smoothing = as_fraction("label_smoothing", label_smoothing)
         self.reduction = reduction
         self.alpha = as_alpha(alpha)
-        self.register_buffer("weight", None if weight is None else weight.detach().clone(), persistent=False)
+        factor = as_factor("weight", weight)
+        self.register_buffer("weight", None if factor is None else factor.clone(), persistent=False)
 
     def forward(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """The loss of logits (N, C, ...) against class indices (N, ...)."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from yolo_focal.arguments.classic_hyp import refuse_classic
 from yolo_focal.arguments.focal import focal_keys
 from yolo_focal.arguments.hyp import find_hyp, read_hyp
 from yolo_focal.errors import ConfigError, MissingExtraError
@@ -221,7 +222,10 @@ def tuned(arguments: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[Tunin
     """
     fixed = dict(given)
     if fixed.get("cfg"):
-        fixed = {**read_hyp(find_hyp(fixed.pop("cfg"))), **fixed}
+        path = find_hyp(fixed.pop("cfg"))
+        from_file = read_hyp(path)
+        refuse_classic(from_file, f"cfg={path}")
+        fixed = {**from_file, **fixed}
     fixed["data"] = arguments["data"]
     space = read_space(find_space(arguments["space"]))
     check_space(space, fixed)
