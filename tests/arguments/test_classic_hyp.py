@@ -51,7 +51,7 @@ def test_a_mixture_whose_meaning_cannot_be_told_is_refused(key):
     with pytest.raises(ConfigError, match=f"'{key}' beside .* is YOLOv5's, and 'fl_alpha' is not: it cannot be told"):
         is_classic({"obj_pw": 1.0, "fl_alpha": 0.25, key: 0.5})
     with pytest.raises(
-        ConfigError, match="it cannot be told|'optimizer' in hyp.yaml is not a hyperparameter of YOLOv5"
+        ConfigError, match=r"it cannot be told|'optimizer' in hyp\.yaml is not a hyperparameter of YOLOv5"
     ):
         mixture = {"obj_pw": 1.0, "optimizer": "SGD", key: 0.5}
         if is_classic(mixture):
