@@ -5,6 +5,7 @@ Values are checked as the command line checks them. Nothing is written but where
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,12 @@ def _values(command: str, given: Mapping[str, Any], training: Mapping[str, Any] 
     return check_values(command, COMMANDS[command].keys, {**given, **(training or {})}, extra)
 
 
+def _safe_loading(trust: bool) -> AbstractContextManager[None]:
+    from yolo_focal.ultra.hooks.checkpoints import safe_loading
+
+    return safe_loading(trust)
+
+
 def evaluate(
     model: StrPath | None = None,
     data: StrPath | None = None,
@@ -70,6 +77,7 @@ def evaluate(
     device: str | None = None,
     nms: bool | None = None,
     engine: str = "own",
+    trust: bool = False,
     out: StrPath | None = None,
 ) -> EvaluateResult:
     """COCO's numbers for a model or a results file, by class and by class frequency.
@@ -92,6 +100,7 @@ def evaluate(
         device: as Ultralytics writes it.
         nms: False for the NMS-free head of an end-to-end model.
         engine: of COCO's twelve numbers: `own`, or `pycocotools`, the reference implementation.
+        trust: load checkpoints by unpickling them, which may run code of whoever wrote them.
         out: new folder for evaluation.json, per_class.csv and the plots.
 
     Raises:
@@ -100,7 +109,8 @@ def evaluate(
     values = _values("evaluate", locals())
     from yolo_focal.evaluation.evaluate import evaluated, evaluated_into
 
-    return EvaluateResult(evaluated(values) if out is None else evaluated_into(values, Path(out)))
+    with _safe_loading(values.pop("trust")):
+        return EvaluateResult(evaluated(values) if out is None else evaluated_into(values, Path(out)))
 
 
 def doctor(
@@ -111,6 +121,7 @@ def doctor(
     batch: int = 16,
     seed: int = 0,
     device: str | None = None,
+    trust: bool = False,
     out: StrPath | None = None,
     **training: Any,
 ) -> DoctorResult:
@@ -123,6 +134,7 @@ def doctor(
         batch: images in the batch.
         seed: of the weights, the batch and its augmentation.
         device: as Ultralytics writes it.
+        trust: load checkpoints by unpickling them, which may run code of whoever wrote them.
         out: folder of doctor.txt, doctor.json and doctor.png; numbered if it exists.
         training: training arguments; the training they make is examined.
 
@@ -132,7 +144,8 @@ def doctor(
     values = _values("doctor", {k: v for k, v in locals().items() if k != "training"}, training)
     from yolo_focal.diagnosis.examine import examine, write_examination
 
-    title, examination, advice = examine(values)
+    with _safe_loading(values.pop("trust")):
+        title, examination, advice = examine(values)
     result = DoctorResult(title, values, examination, tuple(advice))
     if out is None:
         return result
@@ -154,6 +167,7 @@ def compare(
     engine: str = "local",
     parallel: int = 2,
     extend: bool = False,
+    trust: bool = False,
     out: StrPath = "runs/compare",
     **training: Any,
 ) -> CompareResult:
@@ -173,6 +187,7 @@ def compare(
         engine: `local`, one trial at a time, or `ray`.
         parallel: with `ray` and no cluster, trials at a time.
         extend: add seeds or losses to the comparison in `out`.
+        trust: load checkpoints by unpickling them, which may run code of whoever wrote them.
         out: folder of the comparison; the same one again continues it.
         training: training arguments that all configurations share.
 
@@ -184,7 +199,8 @@ def compare(
     values = _values("compare", given, training)
     from yolo_focal.comparison.compare import compared
 
-    return CompareResult(*compared(values))
+    with _safe_loading(values.pop("trust")):
+        return CompareResult(*compared(values))
 
 
 def calibrate(
@@ -199,6 +215,7 @@ def calibrate(
     max_det: int = 300,
     batch: int = 16,
     device: str | None = None,
+    trust: bool = False,
     out: StrPath | None = None,
 ) -> CalibrateResult:
     """Refit the scores of a checkpoint on a split and write a stock checkpoint with the map folded into its weights.
@@ -214,6 +231,7 @@ def calibrate(
         max_det: most detections an image.
         batch: images at a time.
         device: as Ultralytics writes it.
+        trust: load checkpoints by unpickling them, which may run code of whoever wrote them.
         out: checkpoint to write, .json and .png beside it; by default NAME-calibrated.pt beside `model`.
 
     Raises:
@@ -222,7 +240,8 @@ def calibrate(
     values = _values("calibrate", locals())
     from yolo_focal.evaluation.recalibration.calibrate import calibrated
 
-    written, used, results = calibrated(values)
+    with _safe_loading(values.pop("trust")):
+        written, used, results = calibrated(values)
     return CalibrateResult(written, used, tuple(results))
 
 
@@ -314,6 +333,7 @@ def tune(
     space: StrPath = "focal",
     iterations: int = 30,
     use_ray: bool = False,
+    trust: bool = False,
     out: StrPath | None = None,
     **training: Any,
 ) -> TuneResult:
@@ -325,6 +345,7 @@ def tune(
         space: a YAML file of lines `key: [low, high]`, or a name in cfg/search.
         iterations: number of trials.
         use_ray: Ray Tune, with as many trials at a time as the machine has room for.
+        trust: load checkpoints by unpickling them, which may run code of whoever wrote them.
         out: hyperparameter file for the best values; by default best.yaml in the tuner's folder.
         training: training arguments for all trials.
 
@@ -338,4 +359,5 @@ def tune(
     from yolo_focal.ultra.drivers.tuning import tuned
 
     own = {key.name for key in COMMANDS["tune"].keys}
-    return TuneResult(*tuned(values, {name: value for name, value in values.items() if name not in own}))
+    with _safe_loading(values.pop("trust")):
+        return TuneResult(*tuned(values, {name: value for name, value in values.items() if name not in own}))

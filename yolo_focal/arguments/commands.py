@@ -6,12 +6,15 @@ from typing import Any
 
 from yolo_focal.arguments.key import Key, in_range, one_of, path, switch, text, text_list, truth
 
-__all__ = ["COCO_SPLITS", "COMMANDS", "Command", "LABEL_MODES", "LINK_MODES", "PROFILES"]
+__all__ = ["COCO_SPLITS", "COMMANDS", "Command", "LABEL_MODES", "LINK_MODES", "PROFILES", "TRUST"]
 
 LINK_MODES = ("copy", "hardlink", "symlink")
 LABEL_MODES = ("selected", "all")
 PROFILES = ("exponential", "zipf")
 COCO_SPLITS = ("train2017", "val2017")
+TRUST = Key(
+    "trust", False, "load checkpoints by unpickling them, which may run code of whoever wrote them", switch, truth
+)
 _SPLITS = ("train", "val", "test")
 
 
@@ -67,6 +70,7 @@ COMMANDS: Mapping[str, Command] = {
             Key("batch", 16, "images in the batch", in_range(int, 1)),
             Key("seed", 0, "seed of the weights, the batch and its augmentation", in_range(int, 0)),
             Key("device", None, "as for yolo: cpu, 0, ...; a GPU where there is one", read=text),
+            TRUST,
             Key(
                 "out",
                 "runs/doctor",
@@ -121,6 +125,7 @@ COMMANDS: Mapping[str, Command] = {
                 one_of(("own", "pycocotools")),
                 text,
             ),
+            TRUST,
             Key("out", "evaluation", "new folder for evaluation.json, per_class.csv and the plots", read=text),
         ),
     ),
@@ -146,6 +151,7 @@ COMMANDS: Mapping[str, Command] = {
             Key("engine", "local", "local: one trial at a time; ray: a Ray cluster", one_of(("local", "ray")), text),
             Key("parallel", 2, "engine=ray without a cluster: trials at a time", in_range(int, 1)),
             Key("extend", False, "add seeds or losses to the comparison in out=", switch, truth),
+            TRUST,
             Key("out", "runs/compare", "folder of the comparison; the same one again continues it", read=text),
         ),
         training=True,
@@ -171,6 +177,7 @@ COMMANDS: Mapping[str, Command] = {
             Key("max_det", 300, "most detections an image", in_range(int, 1)),
             Key("batch", 16, "images at a time", in_range(int, 1)),
             Key("device", None, "device, as Ultralytics writes it: cpu, 0, mps", read=text),
+            TRUST,
             Key("out", None, "checkpoint to write, .json and .png beside it; NAME-calibrated.pt by default", read=path),
         ),
     ),
@@ -187,6 +194,7 @@ COMMANDS: Mapping[str, Command] = {
             ),
             Key("iterations", 30, "number of trials", in_range(int, 1)),
             Key("use_ray", False, "Ray Tune, with as many trials at a time as the machine has room for", switch, truth),
+            TRUST,
             Key(
                 "out",
                 None,

@@ -6,12 +6,15 @@ from typing import Any
 
 import yolo_focal
 from yolo_focal.arguments.classic_hyp import is_classic
+from yolo_focal.arguments.command_line import parse_arguments
+from yolo_focal.arguments.commands import TRUST
 from yolo_focal.arguments.hyp import find_hyp, read_hyp
 from yolo_focal.errors import ConfigError, DataError
 from yolo_focal.ultra import host
 from yolo_focal.ultra.anchor.checks import translate_for
 from yolo_focal.ultra.datasets import check_data_exists, resolve_data
 from yolo_focal.ultra.hooks.arguments import check_call, misspelt
+from yolo_focal.ultra.hooks.checkpoints import safe_loading
 
 __all__ = ["checked_words", "run_yolo"]
 
@@ -25,15 +28,24 @@ def run_yolo(words: Sequence[str]) -> int:
     Raises:
         YoloFocalError: an argument is unknown or wrong, or a file is missing; nothing was started.
     """
+    trust, words = _trust(words)
     sys.argv[:] = ["yolo", *words]  # Ultralytics keeps this very list and behaves as a command line when it starts so
     yolo_focal.enable()
     if words[0].lstrip("-") not in _SPECIAL:
         sys.argv[1:] = checked_words(words)
     try:
-        host.entrypoint()
+        with safe_loading(trust):
+            host.entrypoint()
     except OSError as error:  # missing, unwritable, disk full
         raise DataError(" ".join(str(error).split())) from error
     return 0
+
+
+def _trust(words: Sequence[str]) -> tuple[bool, list[str]]:
+    """Whether checkpoints may be unpickled, and the other words; Ultralytics has no such argument."""
+    given = [word for word in words if word.lstrip("-").startswith("trust=")]
+    values = parse_arguments("yolo-focal", (TRUST,), given)
+    return bool(values["trust"]), [word for word in words if word not in given]
 
 
 def checked_words(words: Sequence[str]) -> list[str]:

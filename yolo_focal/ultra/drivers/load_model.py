@@ -4,8 +4,10 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import yolo_focal
 from yolo_focal.errors import CheckpointError
 from yolo_focal.ultra import host
+from yolo_focal.ultra.hooks.seam import MARK
 
 __all__ = ["load_model", "unloadable"]
 
@@ -24,10 +26,17 @@ def load_model(name: str | Path) -> Any:
             f"yolo-focal convert weights={name}"
         )
     kind = host.RTDETR if "rtdetr" in Path(name).stem.lower() else host.YOLO
+    enabled = hasattr(host.tasks.torch_safe_load, MARK)
+    yolo_focal.enable()  # which knows the classes of the anchor detector, and whether to load safely
     try:
         return kind(str(name))
+    except CheckpointError:
+        raise
     except (OSError, ValueError, ImportError, TypeError, AttributeError, NotImplementedError) as error:
         raise unloadable(name, error) from error
+    finally:
+        if not enabled:
+            yolo_focal.disable()
 
 
 def _is_original_yolov5(path: Path) -> bool:

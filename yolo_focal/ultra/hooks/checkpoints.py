@@ -2,19 +2,27 @@
 
 Upstream writes last.pt and best.pt in place. Here they are written beside their place and renamed, so that at every
 moment the last complete one is there to resume from.
+
+A checkpoint is a pickle, which may run any code when it is loaded. The commands load it with Ultralytics' safe loader,
+which builds known classes only; `trust=True` loads it as Ultralytics does.
 """
 
 import contextlib
 import functools
 import inspect
+import os
 import pickle
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from yolo_focal.errors import CheckpointError
 from yolo_focal.ultra.hooks.seam import Seam
 
-__all__ = ["SEAMS"]
+__all__ = ["SEAMS", "safe_loading"]
+
+# Read by Ultralytics once, when it is imported; by the seam below at every load. Child processes inherit it.
+_SAFE = "ULTRALYTICS_SAFE_LOAD"
 
 
 def _wrap_save_model(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -42,18 +50,55 @@ def _wrap_save_model(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return save_model
 
 
+@contextlib.contextmanager
+def safe_loading(trust: bool = False) -> Iterator[None]:
+    """Checkpoints loaded meanwhile, here and in processes started meanwhile, execute nothing.
+
+    Args:
+        trust: load them as Ultralytics does, by unpickling.
+    """
+    before = os.environ.get(_SAFE)
+    os.environ[_SAFE] = "false" if trust else "true"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_SAFE]
+        else:
+            os.environ[_SAFE] = before
+
+
+def _safely() -> bool | None:
+    """What the environment says, or None where it says nothing."""
+    said = os.environ.get(_SAFE, "").lower()
+    return None if not said else said in ("1", "true", "yes", "on")
+
+
 def _wrap_safe_load(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def torch_safe_load(weight: Any, *args: Any, **kwargs: Any) -> Any:
+        if not args and kwargs.get("safe_only") is None:
+            kwargs["safe_only"] = _safely()
         try:
             return original(weight, *args, **kwargs)
         except (TypeError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
             reason = " ".join(str(error).split())
+            if "outside the supported" in reason and kwargs.get("safe_only"):
+                raise CheckpointError(
+                    f"{weight} holds classes that are not Ultralytics' own{_named(error)}: loading them could run any "
+                    "code, so nothing was loaded; give trust=True if you know where the file comes from"
+                ) from error
             raise CheckpointError(
                 f"{weight} cannot be read, damaged or no checkpoint at all; use another one of the run ({reason[:200]})"
             ) from error
 
     return torch_safe_load
+
+
+def _named(error: Exception) -> str:
+    """The first class that the safe loader refused, where torch tells it."""
+    found = re.search(r"GLOBAL (\S+)", str(error.__cause__))
+    return f" ({found[1]})" if found else ""
 
 
 SEAMS = (
@@ -70,7 +115,8 @@ SEAMS = (
     Seam(
         owner="tasks",
         name="torch_safe_load",
-        fact="takes the file of a checkpoint, and load_checkpoint calls it",
+        fact="takes the file of a checkpoint and whether to load it safely, and load_checkpoint calls it",
         wrap=_wrap_safe_load,
+        holds=lambda function: "safe_only" in inspect.signature(function).parameters,
     ),
 )

@@ -1,0 +1,95 @@
+"""A checkpoint of a stranger executes nothing, whichever command is given it; who trusts it can say so."""
+
+import os
+import pickle
+
+import pytest
+import torch
+
+import yolo_focal
+from tests.helpers import run_command_line
+from yolo_focal import cli
+from yolo_focal.errors import CheckpointError
+from yolo_focal.ultra.drivers.load_model import load_model
+from yolo_focal.ultra.hooks.checkpoints import safe_loading
+
+COMMANDS = [
+    "evaluate",
+    "doctor",
+    "calibrate",
+    "compare losses=bce,focal",
+    "tune iterations=1",
+    "train epochs=1",
+    "val",
+    "predict source=.",
+    "export",
+]
+
+
+class Hostile:
+    """Leaves a file when it is unpickled."""
+
+    def __init__(self, trace):
+        self.trace = str(trace)
+
+    def __reduce__(self):
+        return os.mkdir, (self.trace,)
+
+
+@pytest.fixture
+def hostile(tmp_path):
+    """A checkpoint with code in it, and the folder that the code would make."""
+    trace = tmp_path / "executed"
+    torch.save({"model": Hostile(trace), "epoch": -1}, tmp_path / "hostile.pt")
+    return tmp_path / "hostile.pt", trace
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.split()[0])
+def test_no_command_executes_a_checkpoint(command, hostile, tmp_path, monkeypatch, capsys):
+    """Exit code 2, one line that names the class and the way out, nothing executed."""
+    monkeypatch.chdir(tmp_path)
+    checkpoint, trace = hostile
+    assert cli.main([*command.split(), f"model={checkpoint}", "data=shapes"]) == 2
+    error = capsys.readouterr().err.strip().split("\n")[-1]  # bars come before it where the dataset is drawn first
+    assert "holds classes that are not Ultralytics' own (" in error and "trust=True" in error
+    assert not trace.exists()
+    yolo_focal.disable()
+
+
+def test_trust_loads_it_as_ultralytics_does(hostile):
+    """And then the code runs: the test above can fail."""
+    checkpoint, trace = hostile
+    with safe_loading(trust=True), pytest.raises(CheckpointError):
+        load_model(checkpoint)
+    assert trace.exists()
+
+
+def test_the_word_reaches_the_commands_of_ultralytics(hostile, tmp_path):
+    """`yolo-focal val trust=True`, in a process of its own."""
+    checkpoint, trace = hostile
+    run_command_line("val", f"model={checkpoint}", "data=shapes", "trust=True", cwd=tmp_path)
+    assert trace.exists()
+
+
+@pytest.mark.usefixtures("enabled")
+def test_python_users_of_ultralytics_keep_its_default(hostile, monkeypatch):
+    """`enable()` alone changes nothing about loading."""
+    from ultralytics import YOLO
+
+    monkeypatch.delenv("ULTRALYTICS_SAFE_LOAD", raising=False)
+    checkpoint, trace = hostile
+    with pytest.raises((AttributeError, TypeError, KeyError, pickle.UnpicklingError)):
+        YOLO(str(checkpoint))
+    assert trace.exists()
+
+
+def test_the_environment_is_left_as_it_was(monkeypatch):
+    """Also where it had a value."""
+    monkeypatch.delenv("ULTRALYTICS_SAFE_LOAD", raising=False)
+    with safe_loading():
+        assert os.environ["ULTRALYTICS_SAFE_LOAD"] == "true"
+    assert "ULTRALYTICS_SAFE_LOAD" not in os.environ
+    monkeypatch.setenv("ULTRALYTICS_SAFE_LOAD", "1")
+    with safe_loading(trust=True):
+        assert os.environ["ULTRALYTICS_SAFE_LOAD"] == "false"
+    assert os.environ["ULTRALYTICS_SAFE_LOAD"] == "1"
