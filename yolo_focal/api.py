@@ -12,6 +12,7 @@ from typing import Any
 
 from yolo_focal.arguments.command_line import check_values
 from yolo_focal.arguments.commands import COMMANDS
+from yolo_focal.files import check_writable
 from yolo_focal.results import (
     CalibrateResult,
     CompareResult,
@@ -264,6 +265,7 @@ def convert(weights: StrPath, *, out: StrPath | None = None, data: StrPath | Non
     source: Path = values["weights"]
     written = checkpoint_path(source, values["out"], "anchor")
     original = read_original(source)
+    check_writable(written)
     import yolo_focal
     from yolo_focal.ultra.anchor.checkpoint import build_model, check_classes, save_model
 

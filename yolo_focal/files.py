@@ -1,6 +1,7 @@
 """Files that are either whole or absent: written under a temporary name beside their place, then renamed."""
 
 import contextlib
+import hashlib
 import itertools
 import json
 import os
@@ -12,24 +13,57 @@ from typing import Any
 
 from yolo_focal.errors import DataError
 
-__all__ = ["new_folder", "numbered_folder", "replace_file", "write_json", "write_text"]
+__all__ = ["check_writable", "fingerprint", "new_folder", "numbered_folder", "replace_file", "write_json", "write_text"]
 
 
 @contextlib.contextmanager
 def replace_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path in `path`'s folder and rename it to `path` when the block ends without an error."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    """Yield a temporary path in `path`'s folder and rename it to `path` when the block ends without an error.
+
+    Raises:
+        DataError: `path` is a folder, or its folder cannot be written.
+    """
+    temporary = _temporary_file(path)
     try:
         yield temporary
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)  # mkstemp makes private files; these are ordinary ones
+        _flush_to_disk(temporary)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_writable(path: Path) -> None:
+    """Raise DataError where a file could not be written to `path`: to be called before the work that it is for."""
+    _temporary_file(path).unlink()
+
+
+def _temporary_file(path: Path) -> Path:
+    try:
+        if path.is_dir():
+            raise DataError(f"{path} is a folder; name a file")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+    except OSError as error:
+        raise DataError(f"cannot write {path} ({error.strerror}); name a file that you may write") from error
+    os.close(handle)
+    return Path(name)
+
+
+def _flush_to_disk(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def fingerprint(path: Path) -> dict[str, Any]:
+    """Length and hash of a file: `bytes` and `sha256`."""
+    content = path.read_bytes()
+    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
 def write_text(path: Path, content: str) -> None:
@@ -54,23 +88,41 @@ def numbered_folder(path: Path) -> Path:
 
 @contextlib.contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside `path` and rename it to `path` when the block ends without an error.
+    """Yield a temporary folder, whose content is in the folder `path` when the block ends without an error.
+
+    An empty folder at `path` stays the one it is, a mount point or the target of a link among them.
 
     Raises:
-        DataError: `path` exists and is not an empty folder, or its parent cannot be written.
+        DataError: `path` exists and is not an empty folder, or cannot be written; or at the end, naming the folder in
+            which everything is.
     """
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise DataError(f"the output folder {path} is not empty; name a new one or remove it")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-    except OSError as error:
-        raise DataError(f"cannot write to {path.parent} ({error.strerror}); name a folder you may write to") from error
+    temporary = _temporary_folder(path)
     try:
         yield temporary
-        temporary.chmod(0o755)
-        if path.exists():
-            path.rmdir()
-        temporary.rename(path)
-    finally:
+    except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    try:
+        if temporary.parent == path:
+            for each in sorted(temporary.iterdir()):
+                each.rename(path / each.name)
+            temporary.rmdir()
+        else:
+            temporary.chmod(0o755)
+            temporary.rename(path)
+    except OSError as error:
+        raise DataError(f"{path} cannot be written ({error.strerror}); everything is in {temporary}") from error
+
+
+def _temporary_folder(path: Path) -> Path:
+    try:
+        exists = path.exists()
+        if path.is_symlink() and not exists:
+            raise DataError(f"the output folder {path} is a link that leads nowhere; name a new one or remove it")
+        if exists and (not path.is_dir() or any(path.iterdir())):
+            raise DataError(f"the output folder {path} is not empty; name a new one or remove it")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        place = path if exists else path.parent
+        return Path(tempfile.mkdtemp(prefix=f".{path.name[:50]}-", dir=place))
+    except OSError as error:
+        raise DataError(f"cannot write to {path} ({error.strerror}); name a folder you may write to") from error

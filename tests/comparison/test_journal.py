@@ -4,6 +4,8 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.comparison.simulation import World, simulate_matches
 from yolo_focal.comparison.journal import Journal
@@ -12,7 +14,8 @@ from yolo_focal.evaluation.matches_file import load_matches, save_matches
 
 
 def row(configuration="focal", seed=0, status="finished", **more):
-    return {"configuration": configuration, "seed": seed, "status": status, **more}
+    result = {"stats": {"AP": 0.5}} if status == "finished" else {}
+    return {"configuration": configuration, "seed": seed, "status": status, **result, **more}
 
 
 def test_what_is_appended_is_read_back(tmp_path):
@@ -48,13 +51,85 @@ def test_an_unfinished_line_is_no_trial_and_is_cut_off(tmp_path, kept):
     assert list(journal.finished()) == [("focal", 0), ("focal", 1)]
 
 
-@pytest.mark.parametrize("line", ["{}", "[]", "3", "not json", '{"configuration": "focal", "seed": 0}'])
-def test_a_damaged_line_is_named(tmp_path, line):
-    """Nothing is guessed: the line number and a remedy."""
+DAMAGED = {
+    "empty": b"{}",
+    "list": b"[]",
+    "number": b"3",
+    "text": b"not json",
+    "no status": b'{"configuration": "focal", "seed": 0}',
+    "finished without result": b'{"configuration": "focal", "seed": 0, "status": "finished"}',
+    "result without AP": b'{"configuration": "focal", "seed": 0, "status": "finished", "stats": {"AP50": 1}}',
+    "failed without reason": b'{"configuration": "focal", "seed": 0, "status": "failed"}',
+    "not UTF-8": b'{"configuration": "f\xffcal", "seed": 0, "status": "failed", "error": ""}',
+    "deep": b"[" * 100_000 + b"]" * 100_000,
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_damaged_line_is_no_trial(tmp_path, name):
+    """The others count; which line it is can be said."""
     path = tmp_path / "trials.jsonl"
-    path.write_text(json.dumps(row()) + "\n" + line + "\n")
-    with pytest.raises(DataError, match=r"line 2: not a trial.*restore the file or name a new out= folder"):
-        Journal(path).finished()
+    path.write_bytes(
+        b"\n".join([json.dumps(row(seed=1)).encode(), DAMAGED[name], json.dumps(row(seed=2)).encode(), b""])
+    )
+    journal = Journal(path)
+    assert list(journal.finished()) == [("focal", 1), ("focal", 2)] and not journal.failed()
+    assert journal.damaged == {2}
+
+
+def stored(tmp_path):
+    """A file of per-image results, and the arrays in it."""
+    matches = simulate_matches(World(images=9), {"bce": (0.0,) * 4}, 1, np.random.default_rng(0))["bce"][0]
+    save_matches(tmp_path / "matches.npz", matches)
+    with np.load(tmp_path / "matches.npz") as arrays:
+        return tmp_path / "matches.npz", dict(arrays)
+
+
+@given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_flipped_bit_is_an_error_or_harmless(tmp_path, place, bit):
+    """Whatever byte it is in: the file has checksums."""
+    path, arrays = stored(tmp_path)
+    content = bytearray(path.read_bytes())
+    content[int(place * len(content))] ^= 1 << bit
+    path.write_bytes(content)
+    try:
+        loaded = load_matches(path)
+    except DataError as error:
+        assert "cannot read the per-image results" in str(error)
+    else:  # in a date or an attribute of the archive
+        np.testing.assert_array_equal(loaded.scores, arrays["scores"])
+
+
+@given(kept=st.floats(0, 1, exclude_max=True))
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_truncated_file_is_an_error(tmp_path, kept):
+    """One kind, whatever the length."""
+    path, _ = stored(tmp_path)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(kept * len(content))])
+    with pytest.raises(DataError, match="cannot read the per-image results"):
+        load_matches(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("scores", lambda array: array[:-1], "lengths of its arrays differ"),
+        ("image", lambda array: array + 9, "image has values outside"),
+        ("category", lambda array: array - 5, "category has values outside"),
+        ("object_category", lambda array: array[:-1], "lengths of its arrays differ"),
+        ("scores", lambda array: array * np.nan, "scores are not all finite"),
+        ("matched", lambda array: array[:-1], "flags have different shapes"),
+        ("shape", lambda array: array[:1], "cannot read"),
+    ],
+)
+def test_arrays_that_disagree_are_refused(tmp_path, name, change, message):
+    """A file that reads well and means nothing."""
+    path, arrays = stored(tmp_path)
+    np.savez(path, **(arrays | {name: change(arrays[name])}))
+    with pytest.raises(DataError, match=message):
+        load_matches(path)
 
 
 def test_matches_come_back_bit_for_bit(tmp_path):

@@ -24,6 +24,8 @@ def checkpoint_path(source: Path, out: Path | None, suffix: str) -> Path:
             f"out={path} has a name that Ultralytics replaces by its own '{path.stem}u.pt'; "
             f"call it {path.stem}-{suffix}.pt"
         )
+    if path.is_dir():
+        raise ConfigError(f"out={path} is a folder; name a file in it")
     if path.resolve() == source.resolve():
         raise ConfigError(f"out={path} is the original file; name another one")
     return path

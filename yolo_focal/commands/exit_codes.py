@@ -1,10 +1,16 @@
 """What every program of this package has in common: help, one line for bad input, and the exit codes.
 
 Exit codes: 0 success, 1 something failed on the way, 2 bad input (one line on stderr, nothing written).
+What nobody expected is one line too, with the path of a file that has the traceback; YOLO_FOCAL_DEBUG=1 shows it.
 """
 
+import errno
+import importlib.metadata
 import os
+import platform
 import sys
+import tempfile
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +19,10 @@ from yolo_focal.arguments.command_line import help_table, parse_arguments
 from yolo_focal.arguments.key import Key
 from yolo_focal.errors import YoloFocalError
 
-__all__ = ["asks_for_help", "exit_code_of", "run_script"]
+__all__ = ["DEBUG_VARIABLE", "asks_for_help", "exit_code_of", "run_script"]
+
+DEBUG_VARIABLE = "YOLO_FOCAL_DEBUG"
+_OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG, errno.EIO)
 
 
 def exit_code_of(program: str, call: Callable[[], int]) -> int:
@@ -29,6 +38,44 @@ def exit_code_of(program: str, call: Callable[[], int]) -> int:
     except BrokenPipeError:  # the reader of a pipe has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains when it flushes
         return 0
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
+            where = f": {error.filename}" if error.filename else ""
+            print(f"{program}: {error.strerror}{where}; what was finished before is kept", file=sys.stderr)
+            return 1
+        if os.environ.get(DEBUG_VARIABLE, "0") not in ("", "0"):
+            raise
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        print(f"{program}: {reason[:300]} (unexpected; {_report(program)})", file=sys.stderr)
+        return 1
+
+
+def _report(program: str) -> str:
+    """Write what a report of the present exception needs, and say where it is."""
+    packages = ("yolo_focal", "ultralytics", "torch", "numpy", "opencv-python")
+    lines = [
+        f"{program}: an error that it does not know. Please report it with this file; it holds paths of this machine.",
+        f"command: {sys.argv}",
+        f"python {platform.python_version()}, {platform.platform()}",
+        *(f"{name} {_version(name)}" for name in packages),
+        "",
+        traceback.format_exc(),
+    ]
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", errors="replace", prefix="yolo_focal_crash_", suffix=".txt", delete=False
+        ) as file:
+            file.write("\n".join(lines))
+    except OSError:
+        return f"{DEBUG_VARIABLE}=1 shows where"
+    return f"please report it with {file.name}"
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
 
 
 def asks_for_help(word: str) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from yolo_focal.errors import DataError
+from yolo_focal.numbers import is_number
 
 __all__ = ["Journal"]
 
@@ -19,10 +19,14 @@ class Journal:
 
     Args:
         path: the file; absent until the first trial.
+
+    Attributes:
+        damaged: numbers of the lines that are no trials; those trials count as missing.
     """
 
     def __init__(self, path: Path):
         self.path = path
+        self.damaged: set[int] = set()
 
     def finished(self) -> dict[tuple[str, int], dict[str, Any]]:
         """The finished trials by configuration and seed, in the order they came."""
@@ -54,16 +58,28 @@ class Journal:
     def _last_rows(self) -> dict[tuple[str, int], dict[str, Any]]:
         if not self.path.exists():
             return {}
-        lines = self.path.read_text(encoding="utf-8").split("\n")[:-1]  # what follows the last newline is unfinished
+        lines = self.path.read_bytes().split(b"\n")[:-1]  # what follows the last newline is unfinished
         rows = {}
         for number, line in enumerate(lines, start=1):
-            try:
-                row = json.loads(line)
+            row = _trial_in(line)
+            if row is None:
+                self.damaged.add(number)
+            else:
                 rows[row["configuration"], row["seed"]] = row
-                row["status"]
-            except (ValueError, KeyError, TypeError) as error:
-                raise DataError(
-                    f"{self.path}, line {number}: not a trial ({' '.join(str(error).split())}); restore the file or "
-                    "name a new out= folder"
-                ) from error
         return rows
+
+
+def _trial_in(line: bytes) -> dict[str, Any] | None:
+    """The trial that a line of the file is, or None where it is damaged."""
+    try:
+        row: dict[str, Any] = json.loads(line.decode())
+        known = isinstance(row["configuration"], str) and isinstance(row["seed"], int)
+        if row["status"] == "finished":
+            known = known and all(map(is_number, row["stats"].values())) and "AP" in row["stats"]
+        elif row["status"] == "failed":
+            known = known and isinstance(row["error"], str)
+        else:
+            known = False
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+    return row if known else None

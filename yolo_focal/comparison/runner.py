@@ -3,14 +3,14 @@
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from yolo_focal.comparison.engines import Rows
 from yolo_focal.comparison.journal import Journal
 from yolo_focal.comparison.plan import Plan, claim_folder
-from yolo_focal.comparison.trial import Trial
+from yolo_focal.comparison.trial import Trial, damage
 from yolo_focal.errors import DataError
 
 __all__ = ["JOURNAL", "run_missing_trials"]
@@ -36,7 +36,7 @@ def run_missing_trials(plan: Plan, engine: Callable[[list[Trial]], Rows], extend
         journal = Journal(plan.out / JOURNAL)
         journal.cut_unfinished_line()
         trials = plan.trials()
-        finished = journal.finished()
+        finished = _intact(trials, journal)
         missing = [trial for trial in trials if (trial.configuration, trial.seed) not in finished]
         if missing:
             progress = _Progress(len(trials), len(finished))
@@ -46,9 +46,26 @@ def run_missing_trials(plan: Plan, engine: Callable[[list[Trial]], Rows], extend
     return journal
 
 
+def _intact(trials: Sequence[Trial], journal: Journal) -> set[tuple[str, int]]:
+    """Configuration and seed of the trials that are finished and whose results can be read; says which cannot."""
+    rows = journal.finished()
+    for number in sorted(journal.damaged):
+        print(f"{journal.path.name}, line {number}: not a trial, damaged; what it was counts as missing", flush=True)
+    intact = set()
+    for trial in trials:
+        key = trial.configuration, trial.seed
+        if key in rows and (problem := damage(trial, rows[key])) is not None:
+            print(f"{trial.label}: {problem}; it is evaluated again", flush=True)
+        elif key in rows:
+            intact.add(key)
+    return intact
+
+
 @contextlib.contextmanager
 def _only_process(lock: Path) -> Iterator[None]:
     """Hold the folder for this process; the system lets go of it however the process ends."""
+    if lock.is_dir():
+        raise DataError(f"{lock} is a folder, and has to be a file; remove it")
     with lock.open("w") as file:
         try:
             _lock(file.fileno())

@@ -3,6 +3,7 @@
 import json
 import shutil
 import traceback
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,17 +15,18 @@ import yolo_focal
 from yolo_focal.arguments.focal import AUTO, KEYS, read_config
 from yolo_focal.arguments.rare import read_rare_config
 from yolo_focal.comparison.configurations import CLASS_WEIGHTED
-from yolo_focal.errors import ConfigError
+from yolo_focal.errors import ConfigError, DataError
 from yolo_focal.evaluation.evaluation import Evaluation
-from yolo_focal.evaluation.matches_file import save_matches
+from yolo_focal.evaluation.matches_file import load_matches, save_matches
 from yolo_focal.evaluation.model import evaluate_model
-from yolo_focal.files import write_json, write_text
+from yolo_focal.files import fingerprint, write_json, write_text
 from yolo_focal.ultra.drivers.asked_and_used import expected_criterion
 from yolo_focal.ultra.drivers.quiet_training import train_quietly, warnings_only
 
-__all__ = ["MATCHES", "RUN", "TRAINED", "Trial", "check_used", "failed_row", "run_trial", "seconds_of"]
+__all__ = ["MATCHES", "RUN", "TRAINED", "Trial", "check_used", "damage", "failed_row", "run_trial", "seconds_of"]
 
 RUN, TRAINED, MATCHES = "run", "trained.json", "matches.npz"
+_KEPT = ("weights/last.pt", "args.yaml")  # of a training
 LONGEST_ERROR = 1000  # characters in the journal; error.txt has all of it
 _OF_THE_FOLDER = ("project", "name", "exist_ok", "save_dir")  # differ from trial to trial by design
 
@@ -72,8 +74,29 @@ def run_trial(trial: Trial) -> dict[str, Any]:
 
 def seconds_of(trial: Trial) -> float | None:
     """How long a trial trained; None where its training did not come to the end."""
-    path = trial.folder / TRAINED
-    return float(json.loads(path.read_text(encoding="utf-8"))["seconds"]) if path.exists() else None
+    try:
+        return float(json.loads((trial.folder / TRAINED).read_text(encoding="utf-8"))["seconds"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def damage(trial: Trial, row: Mapping[str, Any]) -> str | None:
+    """What is wrong with the files of a trial whose `row` in the journal says that it is finished; None if nothing."""
+    path = trial.folder / MATCHES
+    if MATCHES not in row.get("files", {}):  # of an earlier version
+        try:
+            load_matches(path)
+        except DataError as error:
+            return str(error)
+        return None
+    return _changed(path, row["files"][MATCHES])
+
+
+def _changed(path: Path, before: Mapping[str, Any]) -> str | None:
+    try:
+        return None if fingerprint(path) == dict(before) else f"{path.name} is not what was written"
+    except OSError as error:
+        return f"{path.name} cannot be read ({error.strerror})"
 
 
 def failed_row(trial: Trial, error: Exception) -> dict[str, Any]:
@@ -100,23 +123,71 @@ def _finished(trial: Trial) -> dict[str, Any]:
             device=trial.arguments.get("device"),
         ).evaluation
     save_matches(trial.folder / MATCHES, evaluation.matches)
-    return _row(trial, "finished") | {"criterion": criterion, "arguments": used, **_numbers(evaluation)}
+    files = {MATCHES: fingerprint(trial.folder / MATCHES)}
+    found = {"criterion": criterion, "arguments": used, **_numbers(evaluation), "files": files}
+    return _row(trial, "finished") | found
 
 
 def _trained(trial: Trial) -> dict[str, str]:
-    """Train, unless that is done; the criterion that ran."""
-    record = trial.folder / TRAINED
-    if not record.exists():
+    """Train, unless that is done and all of it is there; the criterion that ran."""
+    try:
+        record = _record(trial)
+    except FileNotFoundError:
+        record = None
+    except DataError as error:
+        print(f"{trial.label}: {error}; it is trained again", flush=True)
+        record = None
+    if record is None:
+        (trial.folder / TRAINED).unlink(missing_ok=True)
         shutil.rmtree(trial.folder / RUN, ignore_errors=True)
         model = train_quietly(trial.model, trial.folder / RUN, trial.label, trial.arguments)
-        write_json(record, {"seconds": model.seconds, "criterion": model.criterion})
-    criterion: dict[str, str] = json.loads(record.read_text(encoding="utf-8"))["criterion"]
+        files = {name: fingerprint(trial.folder / RUN / name) for name in _KEPT}
+        record = {"seconds": model.seconds, "criterion": model.criterion, "files": files}
+        write_json(trial.folder / TRAINED, record)
+    criterion: dict[str, str] = record["criterion"]
     return criterion
 
 
+def _record(trial: Trial) -> dict[str, Any]:
+    """What was noted when the training ended.
+
+    Raises:
+        FileNotFoundError: it did not.
+        DataError: the note, or a file of the training that is still needed, is damaged.
+    """
+    path = trial.folder / TRAINED
+    try:
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        float(record["seconds"])
+        dict(record["criterion"])
+        files = dict(record.get("files", {}))
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise DataError(f"{TRAINED} is damaged") from error
+    for name in _KEPT:
+        kept = trial.folder / RUN / name
+        problem = _changed(kept, files[name]) if name in files else _implausible(kept)
+        if problem is not None:
+            raise DataError(problem)
+    return record
+
+
+def _implausible(path: Path) -> str | None:
+    """What is wrong at first sight with a file of which no fingerprint was kept."""
+    try:
+        whole = zipfile.is_zipfile(path) if path.suffix == ".pt" else isinstance(_yaml(path), dict)
+    except (OSError, ValueError, yaml.YAMLError):
+        whole = False
+    return None if whole else f"{path.name} is damaged"
+
+
+def _yaml(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
 def _used_arguments(path: Path) -> dict[str, Any]:
-    used = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return {name: value for name, value in used.items() if name not in _OF_THE_FOLDER}
+    return {name: value for name, value in _yaml(path).items() if name not in _OF_THE_FOLDER}
 
 
 def check_used(asked: Mapping[str, Any], used: Mapping[str, Any], criterion: Mapping[str, str]) -> None:

@@ -1,5 +1,7 @@
 """The per-image results of a trial as a file, so that nothing is evaluated twice."""
 
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +38,30 @@ def load_matches(path: Path) -> ImageMatches:
             images, classes = (int(number) for number in arrays["shape"])
             count = len(rows["scores"])
             flags = {name: np.unpackbits(arrays[name], axis=1, count=count).astype(bool) for name in _FLAGS}
-    except (OSError, ValueError, KeyError, EOFError) as error:
-        reason = " ".join(str(error).split())
-        raise DataError(
-            f"cannot read the per-image results {path} ({reason}); remove its line from trials.jsonl"
-        ) from error
+        _check(images, classes, rows, flags)
+    except (OSError, ValueError, KeyError, EOFError, IndexError, TypeError, OverflowError, MemoryError) as error:
+        raise _unreadable(path, error) from error
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:  # flipped bits
+        raise _unreadable(path, error) from error
     return ImageMatches(images=images, classes=classes, **rows, **flags)
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return DataError(f"cannot read the per-image results {path} ({reason})")
+
+
+def _check(images: int, classes: int, rows: dict[str, Any], flags: dict[str, Any]) -> None:
+    """Raise ValueError where the arrays do not fit together, or name an image or a class that there is not."""
+    for several in (("image", "category", "rank", "scores"), ("object_image", "object_category")):
+        lengths = {name: rows[name].shape for name in several}
+        if len(set(lengths.values())) > 1 or any(len(shape) != 1 for shape in lengths.values()):
+            raise ValueError(f"the lengths of its arrays differ: {lengths}")
+    if len({array.shape for array in flags.values()}) > 1:
+        raise ValueError("its flags have different shapes")
+    limits = {"image": images, "object_image": images, "category": classes, "object_category": classes}
+    for name, limit in limits.items():
+        if rows[name].size and not (rows[name].min() >= 0 and rows[name].max() < limit):
+            raise ValueError(f"{name} has values outside of [0, {limit})")
+    if not np.isfinite(rows["scores"]).all():
+        raise ValueError("its scores are not all finite")

@@ -16,7 +16,7 @@ from yolo_focal.arguments.classic_hyp import refuse_classic
 from yolo_focal.arguments.focal import focal_keys
 from yolo_focal.arguments.hyp import find_hyp, read_hyp
 from yolo_focal.errors import ConfigError, MissingExtraError
-from yolo_focal.files import write_text
+from yolo_focal.files import check_writable, write_text
 from yolo_focal.text_table import aligned
 from yolo_focal.ultra import host
 from yolo_focal.ultra.drivers.load_model import load_model
@@ -229,6 +229,8 @@ def tuned(arguments: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[Tunin
     fixed["data"] = arguments["data"]
     space = read_space(find_space(arguments["space"]))
     check_space(space, fixed)
+    if arguments["out"] is not None:
+        check_writable(arguments["out"])
     model = load_for_tuning(arguments["model"], space, fixed)
     result = tune(model, space, arguments["iterations"], fixed, use_ray=arguments["use_ray"])
     if result.best is None:
