@@ -16,6 +16,7 @@ PACKAGE = Path(yolo_focal.__file__).parent
 FLOORS = {
     "errors": 0,
     "files": 0,
+    "foreign_text": 0,
     "numbers": 0,
     "plot_style": 0,
     "text_table": 0,

@@ -3,16 +3,19 @@
 import math
 from collections.abc import Sequence
 
+from yolo_focal.foreign_text import printable
+
 __all__ = ["aligned", "three_decimals"]
 
 
 def aligned(rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
-    """Rows of equally many cells as lines of aligned columns.
+    """Rows of equally many cells as lines of aligned columns; what a cell may not show is escaped.
 
     Args:
         rows: the first may be a header; at least one.
         left: number of columns, from the first, that are aligned to the left; the others to the right.
     """
+    rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(

@@ -18,6 +18,7 @@ from typing import Any
 from yolo_focal.arguments.command_line import help_table, parse_arguments
 from yolo_focal.arguments.key import Key
 from yolo_focal.errors import YoloFocalError
+from yolo_focal.foreign_text import printable
 
 __all__ = ["DEBUG_VARIABLE", "asks_for_help", "exit_code_of", "run_script"]
 
@@ -30,7 +31,7 @@ def exit_code_of(program: str, call: Callable[[], int]) -> int:
     try:
         return call()
     except YoloFocalError as error:
-        print(f"{program}: {error}", file=sys.stderr)
+        print(f"{program}: {printable(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"{program}: interrupted", file=sys.stderr)

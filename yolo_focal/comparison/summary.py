@@ -19,6 +19,7 @@ from yolo_focal.comparison.trial import MATCHES
 from yolo_focal.data.progress_bar import progress_bar
 from yolo_focal.evaluation.matches_file import load_matches
 from yolo_focal.evaluation.matching import ImageMatches
+from yolo_focal.foreign_text import for_spreadsheet
 from yolo_focal.numbers import null_for_nan
 from yolo_focal.ultra import host
 
@@ -222,5 +223,6 @@ def results_csv(summary: Summary) -> str:
     stream = io.StringIO()
     writer = csv.DictWriter(stream, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    for row in rows:
+        writer.writerow(row | {key: for_spreadsheet(str(row[key])) for key in ("configuration", "metric")})
     return stream.getvalue()

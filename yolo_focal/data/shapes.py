@@ -4,6 +4,7 @@ Ten kinds of shapes on cluttered ground. In the training split the instances per
 that rare classes lag behind after a short training; validation is only 10:1, so that their AP can be measured.
 """
 
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,11 +72,14 @@ def ensure_shapes(datasets_dir: Path, *, progress: bool = True) -> Path:
     if data_yaml.is_file():
         return data_yaml
     try:
-        return draw_shapes(folder, progress=progress)
-    except (DataError, OSError):
-        if data_yaml.is_file():  # another process drew the same bytes in the meantime
-            return data_yaml
-        raise
+        datasets_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=datasets_dir) as place:
+            draw_shapes(Path(place) / folder.name, progress=progress)
+            (Path(place) / folder.name).rename(folder)
+    except OSError as error:
+        if not data_yaml.is_file():  # else another process drew the same bytes in the meantime
+            raise DataError(f"the built-in set cannot be written to {folder} ({error.strerror})") from error
+    return data_yaml
 
 
 def _purpose(seed: int, train: Split, val: Split) -> list[str]:

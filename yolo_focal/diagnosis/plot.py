@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from yolo_focal.diagnosis.advice import TINY_SIDE, Examination, network_sides
+from yolo_focal.foreign_text import for_plot
 from yolo_focal.plot_style import BLUE, GREEN, GREY, ORANGE, PALE, styled
 from yolo_focal.ultra.drivers.diagnosis import Diagnosis
 
@@ -126,6 +127,6 @@ def _pull_by_class(axes: Axes, it: Examination, shown: np.ndarray) -> None:
 
 
 def _class_ticks(axes: Axes, it: Examination, shown: np.ndarray) -> None:
-    axes.set_yticks(np.arange(len(shown)), [it.train.names[index][:24] for index in shown])
+    axes.set_yticks(np.arange(len(shown)), [for_plot(it.train.names[index][:24]) for index in shown])
     axes.set_ylim(len(shown) - 0.5, -0.5)
     axes.grid(axis="y", visible=False)

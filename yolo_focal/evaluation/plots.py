@@ -10,6 +10,7 @@ from matplotlib.patches import Patch
 from yolo_focal.evaluation.calibration import Calibration
 from yolo_focal.evaluation.evaluation import ClassResult, Evaluation
 from yolo_focal.evaluation.thresholds import threshold_curve
+from yolo_focal.foreign_text import for_plot
 from yolo_focal.plot_style import AMBER, BLUE, GREEN, GREY, ORANGE, plain_axes, styled
 
 __all__ = [
@@ -131,8 +132,8 @@ def _least_frequent(classes: Sequence[ClassResult]) -> list[ClassResult]:
 
 def _label(result: ClassResult) -> str:
     if result.training_instances is None:
-        return f"{result.category.name} ({result.objects:,} here)"
-    return f"{result.category.name} ({result.training_instances:,} in training)"
+        return f"{for_plot(result.category.name)} ({result.objects:,} here)"
+    return f"{for_plot(result.category.name)} ({result.training_instances:,} in training)"
 
 
 def _save(figure: Figure, path: Path) -> None:

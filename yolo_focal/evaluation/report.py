@@ -15,6 +15,7 @@ from yolo_focal.evaluation.calibration import Calibration
 from yolo_focal.evaluation.evaluation import BucketResult, ClassResult, Evaluation
 from yolo_focal.evaluation.model import ModelEvaluation
 from yolo_focal.evaluation.thresholds import OperatingPoint
+from yolo_focal.foreign_text import for_spreadsheet, printable
 from yolo_focal.numbers import null_for_nan
 from yolo_focal.text_table import aligned, three_decimals
 from yolo_focal.ultra.drivers.predictions import Predictions
@@ -79,6 +80,7 @@ def per_class_csv(evaluation: Evaluation) -> str:
     for result in evaluation.classes:
         record = null_for_nan(_class_record(result))
         best = record["best_f1"] or {}
+        record["name"] = for_spreadsheet(record["name"])
         writer.writerow([*(record[name] for name in columns), *(best.get(name) for name in point)])
     return content.getvalue()
 
@@ -253,5 +255,5 @@ def _stat(value: float) -> str:
 
 
 def _listed(names: Iterable[str]) -> str:
-    shown = list(names)
+    shown = [printable(name) for name in names]
     return ", ".join(shown[:12]) + (f" and {len(shown) - 12} more" if len(shown) > 12 else "")

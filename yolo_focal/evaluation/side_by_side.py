@@ -6,6 +6,7 @@ from pathlib import Path
 
 from yolo_focal.evaluation.evaluation import Evaluation
 from yolo_focal.files import replace_file
+from yolo_focal.foreign_text import for_plot
 from yolo_focal.text_table import aligned, three_decimals
 
 __all__ = ["Row", "markdown_table", "plain_table", "plot_classes", "side_by_side"]
@@ -84,7 +85,8 @@ def plot_classes(path: Path, evaluations: Mapping[str, Evaluation], title: str) 
         places = [place + (number + 0.5) * width - 0.4 for place in range(len(order))]
         heights = [evaluation.classes[i].ap for i in order]
         axes.bar(places, heights, width * 0.92, label=f"{name}: AP {evaluation.stats['AP']:.3f}")
-    labels = [f"{reference.classes[i].category.name}\n{reference.classes[i].training_instances or '?'}" for i in order]
+    shown = [reference.classes[i] for i in order]
+    labels = [f"{for_plot(each.category.name)}\n{each.training_instances or '?'}" for each in shown]
     axes.set_xticks(range(len(order)), labels, fontsize=8)
     axes.set_xlabel("class, and its instances in the training split")
     axes.set_ylabel("AP (IoU 0.50:0.95)")

@@ -1,0 +1,59 @@
+"""Names of a stranger's classes do not reach a terminal, a spreadsheet or a picture as commands."""
+
+import csv
+import io
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.evaluation.test_report import report_of
+from yolo_focal.evaluation.report import per_class_csv, summary_lines
+from yolo_focal.foreign_text import for_plot, for_spreadsheet, printable
+from yolo_focal.text_table import aligned
+
+HOSTILE = "\x1b[31mred\x1b[0m\n=SUM(A1)\u202e"
+
+
+@given(st.text())
+def test_printable_text_commands_nothing_and_is_unambiguous(text):
+    """One line without control characters; what is printable stays as it is."""
+    shown = printable(text)
+    assert shown.isprintable() and "\n" not in shown
+    if text.isprintable():
+        assert shown == text
+
+
+@given(st.text(min_size=1))
+def test_no_cell_is_a_formula(text):
+    """As a spreadsheet judges: by the first character."""
+    assert for_spreadsheet(text)[0] not in "=+-@\t\r"
+
+
+def test_pictures_take_dollars_for_dollars():
+    """An unpaired one would be an error of Matplotlib's."""
+    from matplotlib.figure import Figure
+
+    figure = Figure()
+    figure.add_subplot().set_title(for_plot("5$ and $x_{"))
+    figure.savefig(io.BytesIO(), format="png")
+
+
+def test_tables_are_lines():
+    """A cell cannot break its row, or colour the rest of the screen."""
+    lines = aligned([["class", "AP"], [HOSTILE, "0.5"]])
+    assert len(lines) == 2 and all(line.isprintable() for line in lines)
+
+
+@pytest.mark.parametrize("name", [HOSTILE, "=HYPERLINK(1)", "-1+1", "@x"])
+def test_an_evaluation_shows_names_harmlessly(name):
+    """In its table and its CSV."""
+    report = report_of(classes=2)
+    evaluation = report.evaluation
+    first = evaluation.classes[0]
+    renamed = replace(first, category=replace(first.category, name=name))
+    report = replace(report, evaluation=replace(evaluation, classes=(renamed, *evaluation.classes[1:])))
+    assert all(line.isprintable() for line in summary_lines(report))
+    rows = list(csv.DictReader(io.StringIO(per_class_csv(report.evaluation))))
+    assert rows[0]["name"] == for_spreadsheet(name)
