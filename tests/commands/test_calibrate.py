@@ -1,5 +1,6 @@
 """The command calibrate: scores become probabilities, AP stays, wrong input is refused before anything is written."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -16,6 +17,7 @@ import yolo_focal
 from tests.ultra.helpers import build
 from yolo_focal.cli import main
 from yolo_focal.evaluation.model import evaluate_model
+from yolo_focal.evaluation.recalibration.recalibrate import harm, recalibrate
 from yolo_focal.ultra.drivers.predictions import collect_predictions
 from yolo_focal.ultra.drivers.score_folding import fold_scores, load_branch, score_branches
 
@@ -176,6 +178,30 @@ def test_bad_input_is_one_line_and_nothing_is_written(calibrated, tmp_path, monk
     assert message in error
     assert error.count("yolo-focal:") == 1
     assert (sorted(calibrated.rglob("*")), sorted(tmp_path.rglob("*"))) == files
+
+
+def test_what_a_map_makes_worse_is_found(calibrated, tmp_path):
+    """The way back from calibrated scores does harm; the way there does not."""
+    settings = {"split": "val", "evaluate_split": "test", "imgsz": SIZE, "iou": 0.3, "device": "cpu"}
+    found = recalibrate(calibrated / "model.pt", str(calibrated / "data.yaml"), tmp_path / "new.pt", **settings)
+    for result in found:
+        assert harm(result) == []
+        back = dataclasses.replace(result, before=result.after, after=result.before)
+        assert any(each.startswith("calibration error over all detections 0.") for each in harm(back))
+
+
+@pytest.mark.slow
+def test_a_map_that_does_harm_is_refused(shared, tmp_path, capsys):
+    """An anchor detector that has hardly begun to learn: exit code 2 with the numbers, and no file."""
+    shutil.copytree(shared / "data" / "bccd", tmp_path / "bccd", copy_function=shutil.copyfile)
+    data = f"data={tmp_path / 'bccd' / 'bccd.yaml'}"
+    training = ["epochs=5", "imgsz=160", "batch=16", "workers=0", "device=cpu", "val=False", "plots=False", "name=a"]
+    assert main(["train", "model=yolov5n-anchor.yaml", data, f"project={tmp_path}", *training]) == 0
+    last = tmp_path / "a" / "weights" / "last.pt"
+    assert main(["calibrate", f"model={last}", data, f"out={tmp_path / 'new.pt'}", "device=cpu"]) == 2
+    error = capsys.readouterr().err
+    assert "recalibrated scores are worse than the original's on test (" in error and "nothing was written" in error
+    assert not list(tmp_path.glob("new*")) and not list(tmp_path.glob(".new*"))
 
 
 def test_the_anchor_detector(shared, tmp_path):

@@ -129,3 +129,13 @@ def test_scores_that_say_nothing_are_refused():
     """Where true positives score lower no increasing map helps, and a decreasing one would turn AP around."""
     with pytest.raises(DataError, match="true positives score no higher than false ones"):
         fit_score_map(np.array([[-1.0], [1.0]]), np.array([True, False]), np.zeros(2, dtype=np.int64), 1)
+
+
+def test_no_factor_is_erased():
+    """Where the data would have a scale of nearly 0, or of 100, the bounds hold."""
+    generator = np.random.default_rng(0)
+    true = generator.random(2000) < 0.3
+    useless, exact = generator.normal(size=2000), np.where(true, 1.0, -1.0) + generator.normal(0, 0.01, 2000)
+    found = fit_score_map(np.stack([useless, exact], 1), true, np.zeros(2000, int), 1)
+    assert all(0.1 <= scale <= 10 for scale in found.scale)
+    assert found.scale[0] == pytest.approx(0.1, abs=0.05)

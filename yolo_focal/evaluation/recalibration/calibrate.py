@@ -6,8 +6,9 @@ from typing import Any
 
 import yolo_focal
 from yolo_focal.arguments.checkpoint_path import checkpoint_path
+from yolo_focal.errors import DataError
 from yolo_focal.evaluation.plots import plot_reliability_side_by_side
-from yolo_focal.evaluation.recalibration.recalibrate import Recalibration, other_split, recalibrate, trained_size
+from yolo_focal.evaluation.recalibration.recalibrate import Recalibration, harm, other_split, recalibrate, trained_size
 from yolo_focal.evaluation.recalibration.report import recalibration_document
 from yolo_focal.files import replace_file, write_json
 
@@ -35,6 +36,7 @@ def calibrated(arguments: dict[str, Any]) -> tuple[Path, dict[str, Any], Sequenc
     settings = {name: value for name, value in used.items() if name not in ("model", "data", "out")}
     with replace_file(out) as checkpoint, replace_file(out.with_suffix(".png")) as picture:
         results = recalibrate(model, arguments["data"], checkpoint, **settings)
+        _refuse_harm(results, used["evaluate_split"])
         rows = [
             {
                 when if len(results) == 1 else f"{result.branch}, {when}": each.evaluation.calibration
@@ -46,3 +48,16 @@ def calibrated(arguments: dict[str, Any]) -> tuple[Path, dict[str, Any], Sequenc
         used |= {"model": str(model), "out": str(out)}
         write_json(out.with_suffix(".json"), recalibration_document(results, used))
     return out, used, results
+
+
+def _refuse_harm(results: Sequence[Recalibration], evaluate_split: str) -> None:
+    problems = [
+        f"{f'branch {result.branch}: ' if len(results) > 1 else ''}{', '.join(worse)}"
+        for result in results
+        if (worse := harm(result))
+    ]
+    if problems:
+        raise DataError(
+            f"recalibrated scores are worse than the original's on {evaluate_split} ({'; '.join(problems)}), so "
+            "nothing was written; train the model longer, or fit on a split= with more labelled images"
+        )

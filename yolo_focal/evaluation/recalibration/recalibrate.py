@@ -23,7 +23,7 @@ from yolo_focal.ultra.drivers.score_folding import (
     write_folded,
 )
 
-__all__ = ["LEAST_SCORE", "Recalibration", "other_split", "recalibrate", "trained_size"]
+__all__ = ["LEAST_SCORE", "Recalibration", "harm", "other_split", "recalibrate", "trained_size"]
 
 LEAST_SCORE = 0.001  # the cut-off of Ultralytics' validators, and of AP
 
@@ -56,6 +56,34 @@ class Recalibration:
     def before_and_after(self) -> tuple[tuple[str, ModelEvaluation], tuple[str, ModelEvaluation]]:
         """Both evaluations with their names."""
         return ("before", self.before), ("after", self.after)
+
+
+# What may get worse on the evaluated split without a map being refused: the scatter of a small split.
+_MOST_ERROR = 0.005  # of the calibration error over all detections
+_MOST_F1 = 0.01  # of the best F1
+_MOST_CANDIDATES = 1.25  # times as many before NMS
+_MOST_AP = 0.05  # of AP, relative; with anchors a map is not exactly monotone
+
+
+def harm(result: Recalibration) -> list[str]:
+    """What a map makes worse on the split that it is judged on, as `name before -> after`; [] for one to be used."""
+    before, after = result.before.evaluation, result.after.evaluation
+    worse = []
+    errors = before.calibration_of_all.error, after.calibration_of_all.error
+    if errors[1] > errors[0] + _MOST_ERROR:
+        worse.append(f"calibration error over all detections {errors[0]:.3f} -> {errors[1]:.3f}")
+    f1 = [each.best_f1.f1 if each.best_f1 else 0.0 for each in (before, after)]
+    if f1[1] < f1[0] - _MOST_F1:
+        worse.append(f"best F1 {f1[0]:.3f} -> {f1[1]:.3f}")
+    counts = [each.predictions.candidates_per_image for each in (result.before, result.after)]
+    if counts[0] is not None and counts[1] is not None:
+        means = [float(np.mean(each)) for each in (counts[0], counts[1])]
+        if means[1] > max(_MOST_CANDIDATES * means[0], means[0] + 1):
+            worse.append(f"candidates before NMS {means[0]:,.0f} -> {means[1]:,.0f} an image")
+    ap = before.stats["AP"], after.stats["AP"]
+    if ap[1] < (1 - _MOST_AP) * ap[0]:
+        worse.append(f"AP {ap[0]:.5f} -> {ap[1]:.5f}")
+    return worse
 
 
 @dataclass(frozen=True, eq=False)

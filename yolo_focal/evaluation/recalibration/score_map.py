@@ -4,6 +4,7 @@ A detector's score is a sigmoid, or, with anchors, a product of two: objectness 
 logit can be done by the convolution that makes it, so the map costs nothing once it is folded in.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ __all__ = ["ScoreMap", "fit_score_map", "logits_of_scores"]
 STEPS = 100  # of Newton's method, which needs about ten
 FLAT = 1e-10  # gradient of the mean loss at which it has arrived
 LEAST_DAMPING, MOST_DAMPING = 1e-9, 1e9
+LARGEST_SCALE = 10.0  # a map is no flatter than the inverse and no steeper: else a factor of the score would be erased
 SMALLEST_GAP = float(np.finfo(np.float32).epsneg) / 2  # 32-bit scores: 1 stands for all that is nearer to 1 than this
 LEAST_SCORE = float(np.finfo(np.float32).tiny)
 
@@ -32,7 +34,7 @@ class ScoreMap:
     increasing: it changes no order, and with it no AP.
 
     Attributes:
-        scale: of each factor, > 0.
+        scale: of each factor, from 1 / 10 to 10.
         shift: of each factor.
         class_shifts: one per class, on top; None for a map that is the same for all classes.
     """
@@ -100,6 +102,7 @@ def fit_score_map(
 
     def loss(parameters: Tensor) -> Tensor:
         log_scale, shift, class_shifts = torch.split(parameters, sizes)
+        log_scale = _bounded(log_scale)
         mapped = x * log_scale.exp() + shift
         if per_class:
             mapped = torch.cat((mapped[:, :-1], mapped[:, -1:] + class_shifts[rows, None]), 1)
@@ -108,10 +111,16 @@ def fit_score_map(
 
     log_scale, shift, class_shifts = torch.split(_minimum(loss, sum(sizes)), sizes)
     return ScoreMap(
-        scale=tuple(log_scale.exp().tolist()),
+        scale=tuple(_bounded(log_scale).exp().tolist()),
         shift=tuple(shift.tolist()),
         class_shifts=tuple(class_shifts.tolist()) if per_class else None,
     )
+
+
+def _bounded(log_scale: Tensor) -> Tensor:
+    """Between the logarithms of the least and the largest scale, smoothly; 0 stays 0."""
+    bound = math.log(LARGEST_SCALE)
+    return bound * torch.tanh(log_scale / bound)
 
 
 def _check(logits: Floats, true: Bools) -> None:
