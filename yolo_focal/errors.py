@@ -4,6 +4,7 @@
     |-- ConfigError                    a training argument, a command's argument or a hyperparameter file
     |-- DataError                      a dataset, an annotation file, a results file, an output folder
     |-- CheckpointError                a weights file
+    |   `-- UntrustedCheckpointError   one that could run code when it is loaded
     |-- UnsupportedModelError          a head or trainer in which the setting cannot act
     |-- UnsupportedUltralyticsError    an installed Ultralytics without the places the plugin has to reach
     `-- MissingExtraError              an optional dependency; the message has the install command
@@ -20,6 +21,7 @@ __all__ = [
     "MissingExtraError",
     "UnsupportedModelError",
     "UnsupportedUltralyticsError",
+    "UntrustedCheckpointError",
     "YoloFocalError",
 ]
 
@@ -46,6 +48,10 @@ class DataError(YoloFocalError, ValueError):
 
 class CheckpointError(YoloFocalError, ValueError):
     """A weights file that is not what it has to be; nothing in it was executed."""
+
+
+class UntrustedCheckpointError(CheckpointError):
+    """A checkpoint could run code when it is loaded."""
 
 
 class UnsupportedModelError(YoloFocalError, TypeError):

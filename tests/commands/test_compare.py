@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers import write_squares
+from yolo_focal.arguments.commands import seed_list
 from yolo_focal.cli import main
 
 TINY = [
@@ -189,7 +190,7 @@ def test_two_processes_cannot_share_a_folder(squares, tmp_path, capsys):
         (["seeds=-2"], ["seeds must be how many seeds"]),
         (["seeds=1,1"], ["different ones"]),
         (["seeds=two"], ["got 'two'"]),
-        (["split=test"], ["the split 'test'", "has no labels", "choose another split="]),
+        (["split=test"], ["images of 'test' have no labels", "expected text files"]),
         (["engine=slurm"], ["engine must be one of local, ray"]),
         (["imgsz=100"], ["imgsz must be a multiple of 32", "got 100"]),
         (["device=0,1"], ["device must be a single one", "engine=ray"]),
@@ -254,3 +255,11 @@ def test_ray_gives_the_same_trials_and_survives_a_lost_worker(undisturbed, squar
     assert process.returncode == 0, printed
     assert rows_of(out) == rows_of(undisturbed[0])
     assert len((out / "trials.jsonl").read_text().splitlines()) == 4
+
+
+@pytest.mark.parametrize(
+    ("given", "seeds"), [("1", [0]), ("3", [0, 1, 2]), ([0], [0]), ("7,8", [7, 8]), ([0, 1], [0, 1])]
+)
+def test_seeds_are_a_number_or_themselves(given, seeds):
+    """What was read once is read the same again."""
+    assert seed_list(given) == seeds and seed_list(seed_list(given)) == seeds

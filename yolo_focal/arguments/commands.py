@@ -40,9 +40,9 @@ def seed_list(given: Any) -> list[int]:
         numbers = [int(item) for item in str(given).strip("[]()").split(",") if item.strip()]
     except ValueError:
         raise ValueError(expected) from None
-    if not numbers or min(numbers) < 0 or len(set(numbers)) < len(numbers) or numbers == [0]:
-        raise ValueError(expected)
     one = len(numbers) == 1 and not isinstance(given, list | tuple)
+    if not numbers or min(numbers) < one or len(set(numbers)) < len(numbers):
+        raise ValueError(expected)
     return list(range(numbers[0])) if one else numbers
 
 

@@ -30,5 +30,10 @@ def run(arguments: dict[str, Any]) -> int:
         print(f"{split}: {record['images']} images; {counts}")
         for line in problem_lines(record["problems"]):
             print(line)
+    for note in report["notes"]:
+        print(f"note: {note}")
+    if report["left_out"]:
+        print(f"left out: {len(report['left_out'])}")
+        print("\n".join(problem_lines(report["left_out"])))
     print(f"{out / 'data.yaml'}: train with  yolo-focal train model=yolo11n.yaml data={out / 'data.yaml'}")
     return 0

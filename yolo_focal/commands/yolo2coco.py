@@ -17,9 +17,12 @@ def run(arguments: dict[str, Any]) -> int:
         DataError: see `yolo_focal.data.yolo_to_coco.write_coco_files`.
     """
     dataset = read_data_yaml(find_data_yaml(arguments["data"]), datasets_folder())
-    for split, record in write_coco_files(dataset, arguments["out"]).items():
+    report = write_coco_files(dataset, arguments["out"])
+    for split, record in report.items():
         file = arguments["out"] / f"instances_{split}.json"
-        print(f"{file}: {record['images']} images, {record['annotations']} annotations")
+        print(f"{file}: {record['images']} images, {record['annotations']} annotations" if record["images"] else split)
         for line in problem_lines(record["problems"]):
             print(line)
+    if not any(record["annotations"] for record in report.values()):
+        print("note: no image has a label; label files are expected in labels/ beside images/")
     return 0

@@ -11,7 +11,8 @@ import numpy as np
 import yolo_focal
 from yolo_focal.comparison.configurations import Configuration
 from yolo_focal.comparison.trial import Trial
-from yolo_focal.data.yolo import label_file, read_data_yaml
+from yolo_focal.data.usable import refuse_unusable
+from yolo_focal.data.yolo import read_data_yaml
 from yolo_focal.errors import ConfigError, DataError
 from yolo_focal.evaluation.buckets import frequency_buckets
 from yolo_focal.evaluation.training_counts import training_counts_from_yolo
@@ -163,13 +164,9 @@ def _load(model: str) -> Any:
 
 def _read_split(data: Path, name: str) -> Split:
     dataset = read_data_yaml(data, datasets_folder())
-    dataset.image_files("train")
+    for each in dict.fromkeys(("train", name)):
+        refuse_unusable(dataset, each)
     files = dataset.image_files(name)
-    if not any(len(dataset.labels(file).classes) for file in files):
-        raise DataError(
-            f"the split '{name}' of {data} has no labels: nothing can be measured on its {len(files)} images; label "
-            f"them (the first would be {label_file(files[0])}) or choose another split="
-        )
     counts = training_counts_from_yolo(dataset, progress=False)
     instances = tuple(counts.instances) if counts is not None else ()
     return Split(name, len(files), dataset.names, instances, frequency_buckets("thirds", np.array(instances)))

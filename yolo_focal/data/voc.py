@@ -1,8 +1,11 @@
 """Pascal VOC annotation files, one XML per image. They are not trusted: no entities, no unbounded size."""
 
-import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 from pathlib import Path
+from xml.etree.ElementTree import Element, ParseError
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import fromstring
 
 from yolo_focal.errors import DataError
 
@@ -40,10 +43,10 @@ def read_voc(path: Path) -> VocRecord:
         if path.stat().st_size > MOST_XML_BYTES:
             raise DataError(f"{path} is larger than {MOST_XML_BYTES // 2**20} MiB; a VOC file describes one image")
         content = path.read_bytes()
-        if b"<!DOCTYPE" in content or b"<!ENTITY" in content or content.startswith((b"\xff\xfe", b"\xfe\xff")):
-            raise DataError(f"{path} declares a document type or is UTF-16; VOC files need neither, so it is not read")
-        root = ElementTree.fromstring(content)
-    except (OSError, ElementTree.ParseError, ValueError, RecursionError) as error:
+        root: Element = fromstring(content, forbid_dtd=True)
+    except DefusedXmlException as error:
+        raise DataError(f"{path} declares a document type; a VOC file needs none, so it is not read") from error
+    except (OSError, ParseError, ValueError, LookupError, RecursionError) as error:
         if isinstance(error, DataError):
             raise
         raise DataError(f"cannot read the VOC file {path} ({error}); export it again") from error
@@ -53,7 +56,7 @@ def read_voc(path: Path) -> VocRecord:
     return VocRecord((root.findtext("filename") or "").strip(), objects, _size(path, root))
 
 
-def _size(path: Path, root: ElementTree.Element) -> tuple[int, int] | None:
+def _size(path: Path, root: Element) -> tuple[int, int] | None:
     words = [(root.findtext(f"size/{key}") or "0").strip() for key in ("width", "height")]
     try:
         width, height = (float(word) for word in words)
@@ -66,7 +69,7 @@ def _size(path: Path, root: ElementTree.Element) -> tuple[int, int] | None:
     raise DataError(f"{path}: size must have width and height in whole pixels, got {words}; correct or remove it")
 
 
-def _object(path: Path, position: int, node: ElementTree.Element) -> VocObject:
+def _object(path: Path, position: int, node: Element) -> VocObject:
     name = (node.findtext("name") or "").strip()
     if not name:
         raise DataError(f"{path}: object {position} has no <name>")

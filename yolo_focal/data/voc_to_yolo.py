@@ -63,8 +63,9 @@ def voc_to_yolo(voc: Path, out: Path, options: VocOptions, *, progress: bool = T
     """
     items = _items(voc, progress)
     classes = _classes(voc, items, options.names)
-    splits = _splits(voc, list(items), options)
-    report: dict[str, Any] = {"names": list(classes), "splits": {}}
+    splits, notes = _splits(voc, list(items), options)
+    report: dict[str, Any] = {"names": list(classes), "splits": {}, "notes": notes}
+    report["left_out"] = _left_out(voc, items, splits)
     with new_folder(out) as root:
         for split, stems in splits.items():
             chosen = [items[stem] for stem in stems]
@@ -83,15 +84,10 @@ def voc_to_yolo(voc: Path, out: Path, options: VocOptions, *, progress: bool = T
 def _items(voc: Path, progress: bool) -> dict[str, _Item]:
     """Every annotation file, read, with its image, by stem."""
     folder = voc / "Annotations" if (voc / "Annotations").is_dir() else voc
-    files = sorted(folder.glob("*.xml"))
+    files = sorted(file for file in folder.iterdir() if file.suffix.lower() == ".xml") if folder.is_dir() else []
     if not files:
         raise DataError(f"no *.xml in {voc / 'Annotations'} or {voc}; give the folder of a Pascal VOC dataset")
-    images = {
-        image.stem: image
-        for place in reversed(IMAGE_FOLDERS)
-        for image in sorted((voc / place).glob("*.*"))
-        if image.suffix.lower() in IMAGE_SUFFIXES
-    }
+    images = {image.stem: image for place in reversed(IMAGE_FOLDERS) for image in _images(voc / place)}
     items = {}
     for file in progress_bar(files, "reading VOC", total=len(files), show=progress):
         record = read_voc(file)
@@ -105,6 +101,22 @@ def _items(voc: Path, progress: bool) -> dict[str, _Item]:
     return items
 
 
+def _images(folder: Path) -> list[Path]:
+    found = folder.iterdir() if folder.is_dir() else ()
+    return sorted(file for file in found if file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith("."))
+
+
+def _left_out(voc: Path, items: dict[str, _Item], splits: dict[str, list[str]]) -> list[str]:
+    """What the dataset has and the converted one has not."""
+    used = {item.image for item in items.values()}
+    without = [image for place in IMAGE_FOLDERS for image in _images(voc / place) if image not in used]
+    lines = [f"{image}: no annotation file, so it cannot be told whether it is empty; left out" for image in without]
+    listed = {stem for stems in splits.values() for stem in stems}
+    return lines + [
+        f"{items[stem].annotation}: in no list of ImageSets/Main; left out" for stem in items if stem not in listed
+    ]
+
+
 def _classes(voc: Path, items: dict[str, _Item], names: tuple[str, ...]) -> tuple[str, ...]:
     found = sorted({item.name for entry in items.values() for item in entry.record.objects})
     unknown = [name for name in found if name not in names]
@@ -115,24 +127,48 @@ def _classes(voc: Path, items: dict[str, _Item], names: tuple[str, ...]) -> tupl
     return names or tuple(found)
 
 
-def _splits(voc: Path, stems: list[str], options: VocOptions) -> dict[str, list[str]]:
-    """Stems of each split, by the dataset's own lists where it has them."""
-    splits: dict[str, list[str]] = {}
-    for split in SPLITS:
-        listing = voc / "ImageSets" / "Main" / f"{split}.txt"
-        if listing.is_file():
-            listed = [line.split()[0] for line in listing.read_text(encoding="utf-8").splitlines() if line.strip()]
-            missing = [stem for stem in listed if stem not in set(stems)]
-            if missing:
-                raise DataError(f"{listing} names {missing[0]} ({len(missing)} in all) without an annotation file")
-            splits[split] = listed
+def _splits(voc: Path, stems: list[str], options: VocOptions) -> tuple[dict[str, list[str]], list[str]]:
+    """Stems of each split, by the dataset's own lists where it has them; and what is to be said about these."""
+    folder = voc / "ImageSets" / "Main"
+    splits = {split: listed for split in SPLITS if (listed := _listed(folder / f"{split}.txt", stems)) is not None}
+    empty = [split for split, listed in splits.items() if not listed]
+    if "train" in empty:
+        raise DataError(f"{folder / 'train.txt'} is empty: nothing to train on; list images in it or remove the file")
+    notes = [f"{folder / f'{split}.txt'} is empty: no such split is written" for split in empty]
+    splits = {split: listed for split, listed in splits.items() if listed}
     if "train" in splits:
-        return splits
-    if splits:
-        raise DataError(f"{voc / 'ImageSets' / 'Main'} has {', '.join(splits)} but no train.txt; add it")
-    numbers, val = partition(range(len(stems)), options.val_share, options.seed)
-    splits = {"train": [stems[number] for number in numbers], "val": [stems[number] for number in val]}
-    return {split: chosen for split, chosen in splits.items() if chosen}
+        return splits, notes
+    both = _listed(folder / "trainval.txt", stems)
+    if both:
+        notes.append(f"{folder / 'trainval.txt'} is the training split, less val_share for validation")
+    elif splits:
+        raise DataError(f"{folder} has {', '.join(splits)} but no train.txt; add it")
+    pool = [stem for stem in both or stems if all(stem not in listed for listed in splits.values())]
+    numbers, val = partition(range(len(pool)), 0.0 if "val" in splits else options.val_share, options.seed)
+    parts = {"train": [pool[number] for number in numbers], "val": [pool[number] for number in val]}
+    return {**{split: chosen for split, chosen in parts.items() if chosen}, **splits}, notes
+
+
+def _listed(listing: Path, stems: list[str]) -> list[str] | None:
+    """The stems in a list file, each once; None where there is no such file.
+
+    A line is a stem, which may have spaces in it, or, in the lists of one class, a stem and -1, 0 or 1.
+    """
+    if not listing.is_file():
+        return None
+    try:
+        lines = [line.strip() for line in listing.read_text(encoding="utf-8-sig").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"cannot read the list {listing} ({error}); it must be UTF-8 text, a name a line") from error
+    known = set(stems)
+    listed = []
+    for line in filter(None, lines):
+        stem, _, mark = line.rpartition(" ")
+        listed.append(stem.strip() if line not in known and mark in ("-1", "0", "1") else line)
+    missing = [stem for stem in listed if stem not in known]
+    if missing:
+        raise DataError(f"{listing} names {missing[0]} ({len(missing)} in all) without an annotation file")
+    return list(dict.fromkeys(listed))
 
 
 def _write_split(

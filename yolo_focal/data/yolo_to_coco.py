@@ -66,7 +66,7 @@ def write_coco_files(dataset: YoloDataset, out: Path, *, progress: bool = True) 
     Raises:
         DataError: an image or label file cannot be read, two images of a split share a name, or `out` is occupied.
     """
-    splits = {split: dataset.image_files(split) for split in dataset.sources}
+    splits, absent = _present(dataset)
     for split, images in splits.items():
         _refuse_equal_names(dataset, split, images)
     ids = image_ids(dict.fromkeys(image for images in splits.values() for image in images))
@@ -82,7 +82,20 @@ def write_coco_files(dataset: YoloDataset, out: Path, *, progress: bool = True) 
                 "annotations": len(content["annotations"]),
                 "problems": [str(problem) for problem in problems],
             }
-    return report
+    return report | {split: {"images": 0, "annotations": 0, "problems": [why]} for split, why in absent.items()}
+
+
+def _present(dataset: YoloDataset) -> tuple[dict[str, list[Path]], dict[str, str]]:
+    """The images of every split that is there, and why the others are not; exports name splits that they lack."""
+    splits, absent = {}, {}
+    for split in dataset.sources:
+        try:
+            splits[split] = dataset.image_files(split)
+        except DataError as error:
+            absent[split] = f"left out: {error}"
+    if not splits:
+        raise DataError(next(iter(absent.values())).removeprefix("left out: "))
+    return splits, absent
 
 
 def _refuse_equal_names(dataset: YoloDataset, split: str, images: list[Path]) -> None:

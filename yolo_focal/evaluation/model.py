@@ -20,7 +20,7 @@ from yolo_focal.evaluation.coco_source import ground_truth_from_coco, write_yolo
 from yolo_focal.evaluation.evaluation import Evaluation, evaluate_detections
 from yolo_focal.evaluation.training_counts import TrainingCounts, training_counts_from_yolo
 from yolo_focal.evaluation.yolo_source import ground_truth_from_yolo
-from yolo_focal.ultra.datasets import datasets_folder, find_data_yaml
+from yolo_focal.ultra.datasets import datasets_folder, explained_dataset_errors, find_data_yaml
 from yolo_focal.ultra.drivers.predictions import Predictions, collect_predictions
 
 __all__ = ["ModelEvaluation", "detections_from_predictions", "evaluate_model", "evaluate_model_on_coco"]
@@ -85,7 +85,8 @@ def evaluate_model(
     dataset = read_data_yaml(find_data_yaml(data), datasets_folder())
     if Path(data).exists():  # what Ultralytics ships under a name it also downloads; a file's download: is never run
         dataset.image_files(split)
-    predictions = collect_predictions(model, dataset.yaml_file, split=split, **settings)
+    with explained_dataset_errors(dataset.yaml_file, (split,)):
+        predictions = collect_predictions(model, dataset.yaml_file, split=split, **settings)
     if annotations is not None:
         ground_truth = ground_truth_from_coco(annotations)
     else:

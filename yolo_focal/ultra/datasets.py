@@ -1,15 +1,28 @@
 """From what a user writes after `data=` to the dataset it means: a file, a folder, `shapes`, or a bare name."""
 
+import contextlib
 import difflib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from yolo_focal.data.shapes import ensure_shapes
-from yolo_focal.errors import DataError
+from yolo_focal.data.usable import refuse_unusable
+from yolo_focal.data.yolo import read_data_yaml
+from yolo_focal.errors import DataError, YoloFocalError
 from yolo_focal.resources import cfg_file, cfg_names
 from yolo_focal.ultra import host
 
-__all__ = ["check_data_exists", "class_count", "data_file", "datasets_folder", "find_data_yaml", "resolve_data"]
+__all__ = [
+    "check_data_exists",
+    "class_count",
+    "data_file",
+    "datasets_folder",
+    "explained_dataset_errors",
+    "find_data_yaml",
+    "refuse_unusable_data",
+    "resolve_data",
+]
 
 
 def datasets_folder() -> Path:
@@ -58,6 +71,39 @@ def resolve_data(data: Any) -> Any:
     if isinstance(data, str) and not Path(data).exists() and (found := cfg_file("data", data)) is not None:
         return str(found)
     return data
+
+
+@contextlib.contextmanager
+def explained_dataset_errors(data: Any, splits: Sequence[str] = ("train", "val")) -> Iterator[None]:
+    """Errors of Ultralytics about a dataset, with the first thing that is wrong with it as the reader should know.
+
+    Args:
+        data: as given by the user.
+        splits: those that are read.
+
+    Raises:
+        DataError: in place of Ultralytics' error, where the dataset explains it.
+    """
+    try:
+        yield
+    except (RuntimeError, OSError, SyntaxError, ValueError, AssertionError) as error:
+        if isinstance(error, YoloFocalError):
+            raise
+        refuse_unusable_data(data, splits)
+        raise
+
+
+def refuse_unusable_data(data: Any, splits: Sequence[str] = ("train", "val")) -> None:
+    """Raise DataError where a split of a dataset for detection is missing or wholly unusable."""
+    file = data_file(data) if isinstance(data, str | Path) else None
+    if file is None or file.is_dir():
+        return  # a folder of classes, or what Ultralytics knows better
+    dataset = read_data_yaml(file, datasets_folder())
+    for split in splits:
+        if split in dataset.sources:
+            refuse_unusable(dataset, split, labelled=split == "train")
+        elif split != "val" or "test" not in dataset.sources:
+            raise DataError(f"{file} has no '{split}:', without which Ultralytics does not train; add it")
 
 
 def check_data_exists(data: Any) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import yolo_focal
-from yolo_focal.errors import CheckpointError
+from yolo_focal.errors import CheckpointError, UntrustedCheckpointError
 from yolo_focal.ultra import host
 from yolo_focal.ultra.hooks.seam import MARK
 
@@ -30,7 +30,7 @@ def load_model(name: str | Path) -> Any:
     yolo_focal.enable()  # which knows the classes of the anchor detector, and whether to load safely
     try:
         return kind(str(name))
-    except CheckpointError:
+    except UntrustedCheckpointError:
         raise
     except (OSError, ValueError, ImportError, TypeError, AttributeError, NotImplementedError) as error:
         raise unloadable(name, error) from error

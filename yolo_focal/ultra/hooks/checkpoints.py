@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from yolo_focal.errors import CheckpointError
+from yolo_focal.errors import CheckpointError, UntrustedCheckpointError
 from yolo_focal.ultra.hooks.seam import Seam
 
 __all__ = ["SEAMS", "safe_loading"]
@@ -84,7 +84,7 @@ def _wrap_safe_load(original: Callable[..., Any]) -> Callable[..., Any]:
         except (TypeError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
             reason = " ".join(str(error).split())
             if "outside the supported" in reason and kwargs.get("safe_only"):
-                raise CheckpointError(
+                raise UntrustedCheckpointError(
                     f"{weight} holds classes that are not Ultralytics' own{_named(error)}: loading them could run any "
                     "code, so nothing was loaded; give trust=True if you know where the file comes from"
                 ) from error
