@@ -262,4 +262,4 @@ def test_ray_gives_the_same_trials_and_survives_a_lost_worker(undisturbed, squar
 )
 def test_seeds_are_a_number_or_themselves(given, seeds):
     """What was read once is read the same again."""
-    assert seed_list(given) == seeds and seed_list(seed_list(given)) == seeds
+    assert seed_list(given) == seeds == seed_list(seeds)
