@@ -6,9 +6,7 @@ The model starts from random weights. Boxes are matched to anchors and encoded b
 two lines that call the loss are what changes in a torchvision training loop.
 """
 
-import json
 import sys
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ from torchvision.ops import box_iou
 
 from yolo_focal.arguments.key import Key, in_range, one_of, path, text
 from yolo_focal.commands.exit_codes import run_script
+from yolo_focal.data.coco import read_coco
 from yolo_focal.losses import MultiBoxLoss
 from yolo_focal.losses.multibox import CLASS_LOSSES
 
@@ -33,20 +32,18 @@ ARGUMENTS = (
 )
 
 
-def read_coco(images: Path, annotations: Path) -> tuple[list[tuple[Path, Tensor, Tensor]], int]:
+def read_samples(images: Path, annotations: Path) -> tuple[list[tuple[Path, Tensor, Tensor]], int]:
     """Every image with its boxes (n, 4) as corners in a square of `SIDE` pixels and its labels (n,), from 1 on."""
-    content = json.loads(annotations.read_text(encoding="utf-8"))
-    label_of = {category["id"]: index for index, category in enumerate(content["categories"], start=1)}
-    boxes, labels = defaultdict(list), defaultdict(list)
-    for annotation in content["annotations"]:
-        x, y, width, height = annotation["bbox"]
-        boxes[annotation["image_id"]].append([x, y, x + width, y + height])
-        labels[annotation["image_id"]].append(label_of[annotation["category_id"]])
+    content = read_coco(annotations)
+    label_of = {category: index for index, category in enumerate(content.categories, start=1)}
     samples = []
-    for image in content["images"]:
+    for number, image in content.images.items():
         scale = torch.tensor([SIDE / image["width"], SIDE / image["height"]]).repeat(2)
-        corners = torch.tensor(boxes[image["id"]], dtype=torch.float32).reshape(-1, 4) * scale
-        samples.append((images / image["file_name"], corners, torch.tensor(labels[image["id"]], dtype=torch.int64)))
+        objects = content.annotations.get(number, [])
+        boxes = [[x, y, x + width, y + height] for x, y, width, height in (each["bbox"] for each in objects)]
+        labels = torch.tensor([label_of[each["category_id"]] for each in objects], dtype=torch.int64)
+        corners = torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4) * scale
+        samples.append((images / image["file_name"], corners, labels))
     return samples, len(label_of)
 
 
@@ -102,7 +99,7 @@ def torchvision_image_list(images: Tensor) -> Any:
 
 def main(arguments: dict[str, Any]) -> int:
     """Train, and say how far the loss fell."""
-    samples, classes = read_coco(arguments["images"], arguments["annotations"])
+    samples, classes = read_samples(arguments["images"], arguments["annotations"])
     torch.manual_seed(0)
     model = ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=classes + 1)
     loss = MultiBoxLoss(class_loss=arguments["class_loss"])

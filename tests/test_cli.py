@@ -51,6 +51,11 @@ REFUSED = [
     (["epochs="], "'epochs=' has no value; write epochs=VALUE"),
     (["imgsz=[32,"], "has an unmatched '[' or ']' bracket"),
     (["model=no-such.pt"], "no-such.pt"),
+    (["hyp=hyp.yaml"], "'hyp' is YOLOv5's; here it is cfg=FILE"),
+    (["--image-weights"], "'image-weights' is YOLOv5's; here it is rare_sampling=auto"),
+    (["image_weights=True"], "'image_weights' is YOLOv5's; here it is rare_sampling=auto"),
+    (["model=yolov5n.pt"], "for an original YOLOv5 checkpoint, yolo-focal convert weights=FILE"),
+    (["fl_gamma=" + "9" * 400], "fl_gamma must be a number >= 0"),
     (["trian"], "'trian' is not a training argument; did you mean 'train'?"),
 ]
 
@@ -170,3 +175,25 @@ def test_a_reader_that_has_seen_enough_is_no_error():
         check=False,
     )
     assert done.stdout.startswith("yolo-focal ") and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [["fl_gamma=2"], ["focal=True", "data=shapes"], ["rare_paste=0.5"]])
+def test_training_arguments_alone_start_nothing(run, tmp_path, words):
+    """Ultralytics would train its default model with them."""
+    code, _, error = run(*words)
+    assert code == 2 and "stands alone; write yolo-focal train model=yolo11n.pt data=DATA.yaml" in error
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("words", [["train", "help"], ["train", "--help"], ["help", "train"], ["val", "-h"]])
+def test_help_of_a_verb_of_ultralytics_leads_to_the_arguments(run, words):
+    """Not to a training."""
+    code, printed, _ = run(*words)
+    assert code == 0 and "Training arguments:" in printed
+
+
+def test_a_damaged_exported_model_is_one_line(run, small_set, tmp_path):
+    """Whose runtime has errors of its own kind."""
+    (tmp_path / "bad.onnx").write_bytes(b"no graph")
+    code, _, error = run("evaluate", "model=bad.onnx", f"data={small_set}", "imgsz=32", "device=cpu")
+    assert code == 2 and "model=bad.onnx cannot be loaded" in error.strip().split("\n")[-1]

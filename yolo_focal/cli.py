@@ -23,6 +23,9 @@ _YOLO_WORDS = (
 )
 
 
+_VERBS = ("train", "val", "predict", "export", "track", "benchmark")
+
+
 def main(words: Sequence[str]) -> int:
     """Run `yolo-focal` with `words` and return the exit code."""
     return exit_code_of("yolo-focal", lambda: _dispatch(list(words)))
@@ -36,6 +39,9 @@ def _dispatch(words: list[str]) -> int:
     if asks_for_help(first):
         named = next((word for word in words[1:] if word in COMMANDS), None)
         print(help_text() if named is None else _command_help(named))
+        return 0
+    if first in _VERBS and any(map(asks_for_help, words[1:])):
+        print(help_text())
         return 0
     if first.lstrip("-") in COMMANDS:
         return _run_command(first.lstrip("-"), words[1:])

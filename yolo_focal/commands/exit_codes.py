@@ -23,7 +23,7 @@ from yolo_focal.foreign_text import printable
 __all__ = ["DEBUG_VARIABLE", "asks_for_help", "exit_code_of", "run_script"]
 
 DEBUG_VARIABLE = "YOLO_FOCAL_DEBUG"
-_OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG, errno.EIO)
+_OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG, errno.EIO, errno.ENAMETOOLONG)
 
 
 def exit_code_of(program: str, call: Callable[[], int]) -> int:
@@ -41,9 +41,9 @@ def exit_code_of(program: str, call: Callable[[], int]) -> int:
         return 0
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
-            where = f": {error.filename}" if error.filename else ""
+            where = f": {str(error.filename)[:200]}" if error.filename else ""
             print(f"{program}: {error.strerror}{where}; what was finished before is kept", file=sys.stderr)
-            return 1
+            return 2 if error.errno == errno.ENAMETOOLONG else 1
         if os.environ.get(DEBUG_VARIABLE, "0") not in ("", "0"):
             raise
         reason = " ".join(f"{type(error).__name__}: {error}".split())

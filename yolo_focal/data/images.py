@@ -75,6 +75,8 @@ def place_image(source: Path, target: Path, mode: str) -> None:
     """
     if target.suffix.lower() not in IMAGE_SUFFIXES:
         raise DataError(f"{target} {NO_IMAGE}")
+    if target.name.startswith("."):
+        raise DataError(f"{source} is hidden by its name, and Ultralytics passes over such files; rename it")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         if mode == "hardlink":

@@ -61,7 +61,7 @@ class Measured(NamedTuple):
 
 def backend() -> str:
     """The backend in force: that of `set_backend`, which reaches child processes too, else `auto`."""
-    return _known_backend(os.environ.get(BACKEND_VARIABLE, "auto"))
+    return _known_backend(os.environ.get(BACKEND_VARIABLE) or "auto")
 
 
 def set_backend(name: str) -> None:

@@ -1,8 +1,10 @@
 """The `yolo` command with the plugin on: arguments are checked first, then handed to Ultralytics' entry point."""
 
 import contextlib
+import re
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import yolo_focal
@@ -10,6 +12,7 @@ from yolo_focal.arguments.classic_hyp import is_classic
 from yolo_focal.arguments.command_line import parse_arguments
 from yolo_focal.arguments.commands import TRUST
 from yolo_focal.arguments.hyp import find_hyp, read_hyp
+from yolo_focal.arguments.training_keys import TRAINING_KEYS
 from yolo_focal.errors import ConfigError, DataError
 from yolo_focal.ultra import host
 from yolo_focal.ultra.anchor.checks import translate_for
@@ -32,14 +35,33 @@ def run_yolo(words: Sequence[str]) -> int:
     trust, words = _trust(words)
     sys.argv[:] = ["yolo", *words]  # Ultralytics keeps this very list and behaves as a command line when it starts so
     yolo_focal.enable()
+    _refuse_bare_arguments(words)
     if words[0].lstrip("-") not in _SPECIAL:
         sys.argv[1:] = checked_words(words)
     try:
         with safe_loading(trust), _explained(sys.argv[1:]):
             host.entrypoint()
     except OSError as error:  # missing, unwritable, disk full
-        raise DataError(" ".join(str(error).split())) from error
+        raise DataError(" ".join(str(error).split()) + _yolov5_hint(words)) from error
     return 0
+
+
+def _refuse_bare_arguments(words: Sequence[str]) -> None:
+    """Without a command Ultralytics would train its default model with them."""
+    ours = [word for word in words if word.partition("=")[0].lstrip("-") in TRAINING_KEYS]
+    verbs = {*host.cfg.MODES, *_SPECIAL}
+    if ours and not any(word in verbs or word.lstrip("-").startswith(("mode=", "model=")) for word in words):
+        raise ConfigError(f"{ours[0]} stands alone; write yolo-focal train model=yolo11n.pt data=DATA.yaml {ours[0]}")
+
+
+def _yolov5_hint(words: Sequence[str]) -> str:
+    names = [word.partition("=")[2] for word in words if word.lstrip("-").startswith("model=")]
+    if not any(re.fullmatch(r"yolov5[nsmlx]6?\.pt", name) and not Path(name).exists() for name in names):
+        return ""
+    return (
+        f"; {names[0]} is not here, and Ultralytics looks for its own successor {names[0][:-3]}u.pt: for an original "
+        "YOLOv5 checkpoint, yolo-focal convert weights=FILE"
+    )
 
 
 def _explained(words: Sequence[str]) -> contextlib.AbstractContextManager[None]:

@@ -99,6 +99,8 @@ def refuse_unusable_data(data: Any, splits: Sequence[str] = ("train", "val")) ->
     if file is None or file.is_dir():
         return  # a folder of classes, or what Ultralytics knows better
     dataset = read_data_yaml(file, datasets_folder())
+    if "train" not in dataset.sources:
+        raise DataError(f"{file} has no 'train:', which Ultralytics demands of every data YAML; add it")
     for split in splits:
         if split in dataset.sources:
             refuse_unusable(dataset, split, labelled=split == "train")
@@ -121,6 +123,8 @@ def class_count(data: str | Path) -> int:
         DataError: the file is no data YAML.
     """
     found = data_file(data)
+    if found is not None and found.is_dir():
+        found = find_data_yaml(found)
     content = host.YAML.load(found) if found is not None else {}
     names = content.get("names") or range(content.get("nc", 0)) if isinstance(content, dict) else ()
     if not names:

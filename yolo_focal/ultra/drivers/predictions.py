@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from yolo_focal.errors import DataError, UnsupportedModelError
+from yolo_focal.errors import DataError, UnsupportedModelError, YoloFocalError
 from yolo_focal.ultra import host
 from yolo_focal.ultra.datasets import check_data_exists, resolve_data
-from yolo_focal.ultra.drivers.load_model import load_model
+from yolo_focal.ultra.drivers.load_model import load_model, unloadable
 from yolo_focal.ultra.hooks.nms import SEAMS as NMS_SEAMS
 from yolo_focal.ultra.hooks.nms import count_candidates
 from yolo_focal.ultra.hooks.seam import MARK, Seam
@@ -154,8 +154,11 @@ def ultralytics_average_precision(
 def _validated(model: Any, data: str | Path, **settings: Any) -> Any:
     try:
         return model.val(data=data, **settings)
-    except (KeyError, ValueError) as error:
-        if model.task == "detect":
+    except Exception as error:
+        # The errors of ONNX Runtime have no base but Exception; of some Ultralytics makes a TypeError.
+        if type(error).__module__.startswith("onnxruntime") or "not a loadable" in str(error):
+            raise unloadable(model.model, error) from error
+        if model.task == "detect" or not isinstance(error, KeyError | ValueError) or isinstance(error, YoloFocalError):
             raise
         reason = " ".join(str(error).split())
         raise DataError(

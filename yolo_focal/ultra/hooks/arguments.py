@@ -84,12 +84,27 @@ class _CheckpointDefaults:
             vars(host.take(module))["DEFAULT_CFG_DICT"] = host.DEFAULT_CFG_DICT
 
 
+_YOLOV5_WORDS = {
+    "hyp": "cfg=FILE, which reads YOLOv5's files too",
+    "image_weights": "rare_sampling=auto, which draws images of rare classes more often",
+    "weights": "model=FILE; 'yolo-focal convert' reads an original checkpoint",
+    "img": "imgsz=",
+    "img_size": "imgsz=",
+    "batch_size": "batch=",
+    "batch-size": "batch=",
+    "label_smoothing": "cls_smoothing=, for the anchor detector",
+    "noautoanchor": "a model YAML whose anchors fit; AutoAnchor leaves those alone",
+}
+
+
 def misspelt(given: Mapping[str, Any], known: Mapping[str, Any]) -> list[str]:
     """A sentence for every key of `given` that is not among the `known` arguments, with the closest one."""
     allowed = {*known, "augmentations", "save_dir"}  # upstream accepts these two beyond its defaults
     sentences = []
     for name in given:
-        if name not in allowed:
+        if name not in allowed and name.lstrip("-").replace("-", "_") in _YOLOV5_WORDS:
+            sentences.append(f"'{name}' is YOLOv5's; here it is {_YOLOV5_WORDS[name.lstrip('-').replace('-', '_')]}")
+        elif name not in allowed:
             close = closest_key(name, known)
             sentences.append(
                 f"'{name}' is not a training argument; "
