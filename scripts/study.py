@@ -205,7 +205,7 @@ def table(study: Study, question: str, folder: Path) -> str:
         found = summary["configurations"][name]
         results = [found["results"][metric] for metric in metrics]
         cells = [part for each in results for part in (f"{each['mean']:.3f}", _difference(each))]
-        rows.append([f"`{name}`", *cells, results[0]["in_words"], str(len(found["seeds"]))])
+        rows.append([f"`{name}`", *cells, results[0]["verdict"], str(len(found["seeds"]))])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 

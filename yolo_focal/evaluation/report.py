@@ -141,7 +141,9 @@ def _findings(evaluation: Evaluation) -> list[str]:
     stats = [f"{name} {value:.6f}" if value >= 0 else f"{name} -" for name, value in evaluation.stats.items()]
     lines = ["COCO: " + "  ".join(stats[:6]), "      " + "  ".join(stats[6:])]
     best, default = evaluation.best_f1, evaluation.at_default_conf
-    if best is not None and default is not None:
+    if best is not None and best.f1 == 0:
+        lines.append("No detection is right at IoU 0.5: nothing was learnt, or the labels belong to other images")
+    elif best is not None and default is not None:
         lines.append(
             f"F1 at IoU 0.5 is best, {best.f1:.3f}, at conf={best.threshold:.3f}; at Ultralytics' default conf=0.25 it "
             f"is {default.f1:.3f} (precision {three_decimals(default.precision)}, recall {default.recall:.3f})"

@@ -4,6 +4,7 @@ import csv
 import json
 import re
 import shlex
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from tests.comparison.comparisons import SPLIT, carry_out, plan
 from yolo_focal.comparison.report.charts import axis
 from yolo_focal.comparison.report.files import write_report
+from yolo_focal.comparison.report.html import headline
 from yolo_focal.comparison.summary import summarise
 
 
@@ -194,3 +196,16 @@ def test_map_that_was_not_measured_is_not_drawn(tmp_path):
     write_report(summarise(comparison, carry_out(comparison, {}), resamples=50))
     text = (tmp_path / "report.html").read_text()
     assert "box loss in training" in text and "on the validation split" not in text
+
+
+def test_a_comparison_in_which_nothing_was_learnt_has_no_winner(tmp_path):
+    """Differences of trainings that are all at AP 0 mean nothing."""
+    comparison = plan(tmp_path / "out", losses="focal", seeds=2)
+    found = summarise(comparison, carry_out(comparison, {"focal": 3.0}), resamples=50)
+    measured = {name: replace(each, value=each.value * 0) for name, each in found.measured.items()}
+    void = replace(found, measured=measured)
+    assert headline(void).startswith("Nothing was learnt: no configuration reaches an AP of 0.005.")
+    assert "Train it:" not in write_report(void)
+    assert "Train the winner" not in (tmp_path / "out/report.html").read_text()
+    won = replace(found, winner=comparison.configurations[1])
+    assert "Train it:" in write_report(won) and "Train the winner" in (tmp_path / "out/report.html").read_text()
