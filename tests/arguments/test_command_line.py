@@ -98,3 +98,19 @@ def test_the_former_name_of_an_argument_is_understood():
         parse_arguments("compare", keys, ["draws="])
     with pytest.raises(ConfigError, match="'draws' is not an argument of compare"):
         parse_arguments("compare", keys, ["draws=200", "resamples=300"])
+
+
+@pytest.mark.parametrize(
+    ("typed", "texts"),
+    [
+        ("person,car", ["person", "car"]),
+        ("[person, car]", ["person", "car"]),
+        ("['a, b', 'c [d]']", ["a, b", "c [d]"]),
+        ("7", ["7"]),
+        ("007,1e3", ["007", "1e3"]),
+        (["a, b"], ["a, b"]),
+    ],
+)
+def test_lists_of_texts(typed, texts):
+    """Names with commas and brackets as a Python list; numbers stay the text they were typed as."""
+    assert text_list(typed) == texts

@@ -116,3 +116,33 @@ def test_conversion_without_labels_is_noted(tmp_path, capsys):
     """It is valid, and hardly what was meant."""
     assert cli.main(["yolo2coco", f"data={dataset(tmp_path, '')}", f"out={tmp_path / 'coco'}"]) == 0
     assert "note: no image has a label" in capsys.readouterr().out
+
+
+UNLABELLED = {
+    "evaluate": "evaluate model=yolo11n.yaml imgsz=64 device=cpu classes=index",
+    "tune": "tune model=yolo11n.yaml iterations=1 epochs=1 imgsz=64",
+    "compare": "compare model=yolo11n.yaml losses=bce,focal seeds=1 epochs=1 imgsz=64 device=cpu",
+}
+
+
+@pytest.mark.parametrize("command", UNLABELLED)
+def test_nothing_is_measured_on_a_split_without_labels(tmp_path, command, monkeypatch, capsys):
+    """An AP of nan, and a best one among fitnesses of 0, would look like results."""
+    file = dataset(tmp_path / "data", GOOD)
+    for label in (tmp_path / "data/labels/val").iterdir():
+        label.write_text("")
+    monkeypatch.chdir(tmp_path)
+    assert cli.main([*UNLABELLED[command].split(), f"data={file}"]) == 2
+    assert "the 4 images of 'val' have no labels" in capsys.readouterr().err.strip().split("\n")[-1]
+    assert not list(tmp_path.glob("*.yaml")) and not (tmp_path / "evaluation").exists()
+    yolo_focal.disable()
+
+
+def test_auto_alpha_without_labels(tmp_path, monkeypatch, capsys):
+    """There is nothing to count."""
+    file = dataset(tmp_path / "data", "")
+    monkeypatch.chdir(tmp_path)
+    words = ["train", "model=yolo11n.yaml", f"data={file}", "fl_alpha=auto", "epochs=1", "imgsz=64", "device=cpu"]
+    assert cli.main(words) == 2
+    assert "the 4 images of 'train' have no labels" in capsys.readouterr().err
+    yolo_focal.disable()

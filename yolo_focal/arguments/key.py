@@ -88,9 +88,12 @@ def path(given: Any) -> Path:
 
 
 def text_list(given: Any) -> list[str]:
-    """A list of texts, typed with commas, with or without brackets."""
+    """A list of texts, typed with commas, with or without brackets; texts with commas in them as a Python list."""
     if isinstance(given, list | tuple):
         return [str(item) for item in given]
+    written = literal(given)
+    if isinstance(written, list | tuple) and all(isinstance(item, str) for item in written):
+        return list(written)
     return [item.strip().strip("'\"") for item in str(given).strip("[]()").split(",") if item.strip()]
 
 

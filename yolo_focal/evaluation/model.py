@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from yolo_focal.data.coco import CocoDataset
+from yolo_focal.data.usable import refuse_unusable
 from yolo_focal.data.yolo import read_data_yaml
 from yolo_focal.errors import DataError
 from yolo_focal.evaluation.agreement import Agreement, compare_with_ultralytics
@@ -84,7 +85,7 @@ def evaluate_model(
     """
     dataset = read_data_yaml(find_data_yaml(data), datasets_folder())
     if Path(data).exists():  # what Ultralytics ships under a name it also downloads; a file's download: is never run
-        dataset.image_files(split)
+        refuse_unusable(dataset, split, labelled=annotations is None)
     with explained_dataset_errors(dataset.yaml_file, (split,)):
         predictions = collect_predictions(model, dataset.yaml_file, split=split, **settings)
     if annotations is not None:

@@ -93,17 +93,25 @@ def explained_dataset_errors(data: Any, splits: Sequence[str] = ("train", "val")
         raise
 
 
-def refuse_unusable_data(data: Any, splits: Sequence[str] = ("train", "val")) -> None:
-    """Raise DataError where a split of a dataset for detection is missing or wholly unusable."""
-    file = data_file(data) if isinstance(data, str | Path) else None
-    if file is None or file.is_dir():
-        return  # a folder of classes, or what Ultralytics knows better
+def refuse_unusable_data(
+    data: Any, splits: Sequence[str] = ("train", "val"), labelled: Sequence[str] = ("train",)
+) -> None:
+    """Raise DataError where a split of a dataset for detection is missing or wholly unusable, or without labels.
+
+    Args:
+        data: as given by the user.
+        splits: those that are needed.
+        labelled: those of them that need objects.
+    """
+    file = Path(data) if isinstance(data, str | Path) else None
+    if file is None or not file.is_file():
+        return  # a folder of classes, or a name, whose dataset Ultralytics may have to download first
     dataset = read_data_yaml(file, datasets_folder())
     if "train" not in dataset.sources:
         raise DataError(f"{file} has no 'train:', which Ultralytics demands of every data YAML; add it")
     for split in splits:
         if split in dataset.sources:
-            refuse_unusable(dataset, split, labelled=split == "train")
+            refuse_unusable(dataset, split, labelled=split in labelled)
         elif split != "val" or "test" not in dataset.sources:
             raise DataError(f"{file} has no '{split}:', without which Ultralytics does not train; add it")
 

@@ -19,6 +19,7 @@ from yolo_focal.errors import ConfigError, MissingExtraError
 from yolo_focal.files import check_writable, write_text
 from yolo_focal.text_table import aligned
 from yolo_focal.ultra import host
+from yolo_focal.ultra.datasets import refuse_unusable_data
 from yolo_focal.ultra.drivers.load_model import load_model
 from yolo_focal.ultra.drivers.search_space import Space, check_space, find_space, read_space, start_values
 from yolo_focal.ultra.training import check_training
@@ -231,6 +232,7 @@ def tuned(arguments: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[Tunin
     check_space(space, fixed)
     if arguments["out"] is not None:
         check_writable(arguments["out"])
+    refuse_unusable_data(arguments["data"], labelled=("train", "val"))  # else every fitness is 0, and one the best
     model = load_for_tuning(arguments["model"], space, fixed)
     result = tune(model, space, arguments["iterations"], fixed, use_ray=arguments["use_ray"])
     if result.best is None:

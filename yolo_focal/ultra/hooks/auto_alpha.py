@@ -12,11 +12,14 @@ from typing import Any
 from yolo_focal.arguments.focal import AUTO, KEYS
 from yolo_focal.data.frequencies import alpha_from_frequencies
 from yolo_focal.data.label_statistics import class_counts
+from yolo_focal.data.usable import refuse_unusable
 from yolo_focal.data.yolo import read_data_yaml
 from yolo_focal.errors import ConfigError
 from yolo_focal.ultra.datasets import data_file, datasets_folder
 
 __all__ = ["settle_alpha"]
+
+_MOST_SHOWN = 20  # classes of the line in the log; args.yaml has all
 
 
 def settle_alpha(arguments: dict[str, Any]) -> None:
@@ -44,9 +47,13 @@ def settle_alpha(arguments: dict[str, Any]) -> None:
 def _alpha_of(data_yaml: Path, pose: bool) -> tuple[float, ...]:
     dataset = read_data_yaml(data_yaml, datasets_folder())
     counts = class_counts(dataset, pose=pose)
+    if not any(counts):
+        refuse_unusable(dataset, "train")
     alpha = tuple(round(value, 4) for value in alpha_from_frequencies(counts, KEYS["fl_alpha"].default))
-    shown = zip(dataset.names, alpha, counts, strict=True)
-    logging.getLogger("ultralytics").info(
-        f"focal: fl_alpha={AUTO} -> " + ", ".join(f"{name} {value:g} ({count} boxes)" for name, value, count in shown)
-    )
+    shown = [
+        f"{name} {value:g} ({count} boxes)"
+        for name, value, count in list(zip(dataset.names, alpha, counts, strict=True))[:_MOST_SHOWN]
+    ]
+    rest = f" and {len(alpha) - len(shown)} more" if len(alpha) > len(shown) else ""
+    logging.getLogger("ultralytics").info(f"focal: fl_alpha={AUTO} -> {', '.join(shown)}{rest}")
     return alpha
