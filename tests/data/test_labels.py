@@ -155,10 +155,13 @@ def test_a_missing_file_is_background_and_an_empty_one_too(tmp_path: Path) -> No
 
 
 def test_unreadable_label_files_are_refused(tmp_path: Path) -> None:
-    """Binary content and absurd sizes name the file."""
+    """Binary content costs the image, as in a training; absurd sizes are refused before they fill the memory."""
     (tmp_path / "binary.txt").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(DataError, match=r"cannot read the label file .*binary.txt"):
-        read_labels(tmp_path / "binary.txt", CLASSES)
+    labels = read_labels(tmp_path / "binary.txt", CLASSES)
+    assert (len(labels.classes), labels.found) == (0, True)
+    assert [(str(each), each.drops_image) for each in labels.problems] == [
+        (f"{tmp_path / 'binary.txt'}: not UTF-8 text", True)
+    ]
     with (tmp_path / "huge.txt").open("wb") as file:
         file.truncate(2**30)
     with pytest.raises(DataError, match="is larger than 64 MiB; a label file has a line per object"):

@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from yolo_focal.data.problem_lines import problem_lines
+from yolo_focal.data.problem_lines import first_names, left_out_lines, problem_lines
 from yolo_focal.data.voc_to_yolo import VocOptions, voc_to_yolo
+from yolo_focal.ultra.drivers.written_set import left_out_by_training
 
 __all__ = ["run"]
 
@@ -24,16 +25,15 @@ def run(arguments: dict[str, Any]) -> int:
         link=arguments["link"],
     )
     out: Path = arguments["out"]
-    report = voc_to_yolo(arguments["voc"], out, options)
+    report = voc_to_yolo(arguments["voc"], out, options, check=left_out_by_training)
     for split, record in report["splits"].items():
-        counts = ", ".join(f"{name} {record['instances'].get(name, 0)}" for name in report["names"])
+        counts = first_names([f"{name} {record['instances'].get(name, 0)}" for name in report["names"]], 20)
         print(f"{split}: {record['images']} images; {counts}")
         for line in problem_lines(record["problems"]):
             print(line)
     for note in report["notes"]:
         print(f"note: {note}")
-    if report["left_out"]:
-        print(f"left out: {len(report['left_out'])}")
-        print("\n".join(problem_lines(report["left_out"])))
+    for line in left_out_lines(report["left_out"]):
+        print(line)
     print(f"{out / 'data.yaml'}: train with  yolo-focal train model=yolo11n.yaml data={out / 'data.yaml'}")
     return 0

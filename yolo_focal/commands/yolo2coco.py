@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from yolo_focal.data.problem_lines import problem_lines
+from yolo_focal.data.problem_lines import left_out_lines, problem_lines
 from yolo_focal.data.yolo import read_data_yaml
 from yolo_focal.data.yolo_to_coco import write_coco_files
 from yolo_focal.ultra.datasets import datasets_folder, find_data_yaml
@@ -20,8 +20,10 @@ def run(arguments: dict[str, Any]) -> int:
     report = write_coco_files(dataset, arguments["out"])
     for split, record in report.items():
         file = arguments["out"] / f"instances_{split}.json"
-        print(f"{file}: {record['images']} images, {record['annotations']} annotations" if record["images"] else split)
-        for line in problem_lines(record["problems"]):
+        if record["images"]:
+            print(f"{file}: {record['images']} images, {record['annotations']} annotations")
+        print("\n".join(problem_lines(record["problems"])), end="\n" if record["problems"] else "")
+        for line in left_out_lines(record["left_out"], split):
             print(line)
     if not any(record["annotations"] for record in report.values()):
         print("note: no image has a label; label files are expected in labels/ beside images/")

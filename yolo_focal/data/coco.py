@@ -161,7 +161,9 @@ def _finite(value: Any) -> bool:
 
 
 def _named(record: dict[str, Any]) -> bool:
-    return isinstance(record.get("name"), str) and bool(record["name"].strip())
+    """Whether a category has a name; a number is one, as some tools write it."""
+    name = record.get("name")
+    return isinstance(name, str | int | float) and not isinstance(name, bool) and bool(str(name).strip())
 
 
 def _image_fault(number: int, image: dict[str, Any]) -> str | None:

@@ -2,6 +2,9 @@
 
 import os
 import shutil
+import struct
+import zlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import cv2
@@ -10,16 +13,32 @@ from PIL import Image
 
 from yolo_focal.errors import DataError
 
-__all__ = ["IMAGE_SUFFIXES", "NO_IMAGE", "image_size", "place_image", "refuse_wrong_size"]
+__all__ = [
+    "DATA_OF_IMAGE_ERRORS",
+    "IMAGE_SUFFIXES",
+    "NO_IMAGE",
+    "READ_FORMATS",
+    "image_size",
+    "place_image",
+    "refuse_unreadable_names",
+    "refuse_wrong_size",
+]
 
 # the formats Ultralytics reads
 IMAGE_SUFFIXES = frozenset(
     [".avif", ".bmp", ".dng", ".heic", ".heif", ".jp2", ".jpeg", ".jpg", ".mpo", ".png", ".tif", ".tiff", ".webp"]
 )
+READ_FORMATS = frozenset(suffix[1:].upper() for suffix in IMAGE_SUFFIXES) | {"JPEG2000"}  # as Pillow names them
 NO_IMAGE = f"is no image by its name; expected {', '.join(sorted(IMAGE_SUFFIXES))}"
 EXIF_ORIENTATION = 0x0112
 QUARTER_TURNS = (5, 6, 7, 8)
 TURNED_BY_EXIF = ("JPEG", "MPO", "AVIF", "HEIF")  # the others depend on the versions of OpenCV and Pillow
+# What Pillow raises over a file that is no image or a damaged one. ImportError: Ultralytics' replacement of Image.open
+# looks for a HEIF plugin when it knows no better.
+DATA_OF_IMAGE_ERRORS = (
+    *(OSError, ValueError, SyntaxError, TypeError, KeyError, IndexError, EOFError, OverflowError, MemoryError),
+    *(struct.error, zlib.error, ImportError, Image.DecompressionBombError),
+)
 
 
 def image_size(path: Path) -> tuple[int, int]:
@@ -35,10 +54,10 @@ def image_size(path: Path) -> tuple[int, int]:
             by_header = image.format in TURNED_BY_EXIF
     except FileNotFoundError:
         raise DataError(f"the image {path} does not exist") from None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        reason = " ".join(str(error).split())
-    except ImportError:  # Ultralytics' replacement of Image.open looks for a HEIF plugin when it knows no better
+    except ImportError:
         reason = "unknown image format"
+    except DATA_OF_IMAGE_ERRORS as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
     else:
         if (
             turned
@@ -64,6 +83,29 @@ def refuse_wrong_size(path: Path, stated: tuple[int, int], record: str) -> None:
         )
 
 
+def refuse_unreadable_names(names: Mapping[int, str], source: Path) -> None:
+    """Raise where Ultralytics would pass over an image because of its name: no suffix it reads, or hidden.
+
+    Raises:
+        DataError: with the first such name and how many there are.
+    """
+    faults = [
+        f"images id {number}: {name} {fault}"
+        for number, name in names.items()
+        if (fault := _name_fault(name)) is not None
+    ]
+    if faults:
+        more = f" ({len(faults)} images are like this)" if len(faults) > 1 else ""
+        raise DataError(f"{source}: {faults[0]}{more}")
+
+
+def _name_fault(name: str) -> str | None:
+    path = Path(name)
+    if any(part.startswith(".") for part in path.parts):
+        return "is hidden by its name, and Ultralytics passes over such files; rename it"
+    return None if path.suffix.lower() in IMAGE_SUFFIXES else f"{NO_IMAGE}; convert it"
+
+
 def place_image(source: Path, target: Path, mode: str) -> None:
     """Put `source` at `target`: `copy` its bytes, or make a `hardlink` or a `symlink` to it.
 
@@ -75,8 +117,6 @@ def place_image(source: Path, target: Path, mode: str) -> None:
     """
     if target.suffix.lower() not in IMAGE_SUFFIXES:
         raise DataError(f"{target} {NO_IMAGE}")
-    if target.name.startswith("."):
-        raise DataError(f"{source} is hidden by its name, and Ultralytics passes over such files; rename it")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         if mode == "hardlink":

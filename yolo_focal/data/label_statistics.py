@@ -2,16 +2,14 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from yolo_focal.data.images import image_size
 from yolo_focal.data.labels import LabelProblem, Labels
 from yolo_focal.data.progress_bar import progress_bar
+from yolo_focal.data.usable import checked_image, repeated_images
 from yolo_focal.data.yolo import YoloDataset
-from yolo_focal.errors import DataError
 
 __all__ = ["SIZE_LIMITS", "SplitStatistics", "class_counts", "split_statistics"]
 
@@ -105,34 +103,23 @@ def class_counts(dataset: YoloDataset, split: str = "train", *, pose: bool = Fal
 
 
 def split_statistics(dataset: YoloDataset, split: str = "train", *, progress: bool = True) -> SplitStatistics:
-    """Read every label file and image header of `split`.
+    """Read every label file of `split` and check every image as Ultralytics does before a training.
 
     Raises:
-        DataError: the split has no images, or a label file cannot be read at all.
+        DataError: the split has no images, or a label file is larger than any real one.
     """
     images = dataset.image_files(split)
     used: list[tuple[Labels, tuple[int, int]]] = []
     problems: list[LabelProblem] = []
     for image in progress_bar(images, f"reading {split}", total=len(images), show=progress):
         labels = dataset.labels(image)
-        size, faults = _checked_size(image)
+        size, faults = checked_image(image)
         found = [*faults, *labels.problems]
         problems += found
         if size is not None and not any(problem.drops_image for problem in found):
             used.append((labels, size))
+    problems += [LabelProblem("image listed more than once", image, 0, "", False) for image in repeated_images(images)]
     return _summary(split, dataset.names, len(images), used, problems)
-
-
-def _checked_size(image: Path) -> tuple[tuple[int, int] | None, list[LabelProblem]]:
-    """Size of an image in pixels, or None with the reason why Ultralytics cannot train on it."""
-    try:
-        size = image_size(image)
-    except DataError:
-        kind = "unreadable image" if image.exists() else "image missing"
-        return None, [LabelProblem(kind, image, 0, "", True)]
-    if min(size) < 10:  # Ultralytics' own limit
-        return None, [LabelProblem("image below 10 pixels", image, 0, f"{size[0]}x{size[1]}", True)]
-    return size, []
 
 
 def _summary(

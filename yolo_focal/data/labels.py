@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from yolo_focal.data.paths import is_file
 from yolo_focal.errors import DataError
 
 __all__ = ["LabelProblem", "Labels", "read_labels"]
@@ -56,7 +57,9 @@ class Labels(NamedTuple):
     found: bool
 
 
-def read_labels(path: Path, classes: int, kpt_shape: tuple[int, int] | None = None, *, pose: bool = False) -> Labels:
+def read_labels(
+    path: Path, classes: int | None, kpt_shape: tuple[int, int] | None = None, *, pose: bool = False
+) -> Labels:
     """Read one label file as Ultralytics does; a missing file is an image without objects.
 
     Lines that cannot be used are left out and listed in `problems`, never raised, since Ultralytics trains on without
@@ -64,18 +67,22 @@ def read_labels(path: Path, classes: int, kpt_shape: tuple[int, int] | None = No
 
     Args:
         path: the label file.
-        classes: number of classes of the dataset.
+        classes: number of classes of the dataset; None where every class number will do.
         kpt_shape: number of keypoints and numbers of each (2 or 3), of a dataset that has keypoints. A line with as
             many columns is a box followed by its keypoints, never a polygon.
         pose: read as for a pose model, which needs keypoints in every line and drops the image where one lies outside;
             models of other tasks take the box and do not look at the keypoints.
 
     Raises:
-        DataError: the file cannot be read at all, or is larger than any real label file.
+        DataError: the file is larger than any real label file.
     """
-    lines = _lines(path)
+    try:
+        lines = _lines(path)
+    except (OSError, UnicodeDecodeError) as error:
+        kind = "not UTF-8 text" if isinstance(error, UnicodeError) else "unreadable label file"
+        return _nothing(found=True, problems=[LabelProblem(kind, path, 0, "", True)])
     if lines is None:
-        return Labels(np.zeros(0, np.int64), np.zeros((0, 4)), [], [], False)
+        return _nothing(found=False)
     expected = _expected(lines, kpt_shape, pose)
     rows: dict[tuple[float, ...] | bytes, tuple[int, list[float]]] = {}
     problems: list[LabelProblem] = []
@@ -95,6 +102,10 @@ def read_labels(path: Path, classes: int, kpt_shape: tuple[int, int] | None = No
     return _labels([values for _, values in rows.values()], expected, problems)
 
 
+def _nothing(*, found: bool, problems: list[LabelProblem] | None = None) -> Labels:
+    return Labels(np.zeros(0, np.int64), np.zeros((0, 4)), [], problems or [], found)
+
+
 KEPT = frozenset({"box without area", "box reaches outside the image"})
 
 
@@ -109,16 +120,11 @@ class _Expected(NamedTuple):
 
 def _lines(path: Path) -> list[tuple[int, list[str]]] | None:
     """The words of every line that has any, with its number; None if there is no file."""
-    try:
-        if path.stat().st_size > MOST_LABEL_BYTES:
-            raise DataError(
-                f"{path} is larger than {MOST_LABEL_BYTES // 2**20} MiB; a label file has a line per object"
-            )
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
+    if not is_file(path):
         return None
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot read the label file {path} ({error}); expected text, one object a line") from error
+    if path.stat().st_size > MOST_LABEL_BYTES:
+        raise DataError(f"{path} is larger than {MOST_LABEL_BYTES // 2**20} MiB; a label file has a line per object")
+    text = path.read_text(encoding="utf-8-sig")
     return [(number, words) for number, line in enumerate(text.splitlines(), 1) if (words := line.split())]
 
 
@@ -137,7 +143,7 @@ def _expected(lines: list[tuple[int, list[str]]], kpt_shape: tuple[int, int] | N
     return _Expected(0, 0, any(len(words) > 6 for _, words in lines), columns)
 
 
-def _problem(words: list[str], classes: int, expected: _Expected) -> tuple[str, str, bool] | None:
+def _problem(words: list[str], classes: int | None, expected: _Expected) -> tuple[str, str, bool] | None:
     """Kind, detail and whether Ultralytics drops the image, of the first problem of a line."""
     try:
         written = [float(word) for word in words]
@@ -150,8 +156,9 @@ def _problem(words: list[str], classes: int, expected: _Expected) -> tuple[str, 
     values = _single(written)
     if not values[0].is_integer():
         return "class is not an integer", words[0], True
-    if not 0 <= values[0] < classes:
-        return "class out of range", f"{int(values[0])}, expected 0 to {classes - 1}", True
+    if values[0] < 0 or (classes is not None and values[0] >= classes):
+        expected_classes = "0 or more" if classes is None else f"0 to {classes - 1}"
+        return "class out of range", f"{words[0][:20]}, expected {expected_classes}", True
     box = _single(_box(values, expected))
     if min(box[2:]) < 0:
         return "negative size", " ".join(words[3:5]), True

@@ -1,6 +1,6 @@
 """The layout of the datasets this package writes: images/, labels/, annotations/ by split, and data.yaml."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import yaml
@@ -8,7 +8,16 @@ import yaml
 from yolo_focal.errors import DataError
 from yolo_focal.files import write_text
 
-__all__ = ["refuse_clashes", "write_data_yaml", "write_labels"]
+__all__ = ["WrittenCheck", "refuse_clashes", "unchecked", "write_data_yaml", "write_labels"]
+
+WrittenCheck = Callable[[Path], list[str]]
+"""Reads a dataset that was just written, given its data YAML, as a training would: a sentence about each split of which
+something would be left out. It raises DataError where nothing is left to train on, and the set is not written then."""
+
+
+def unchecked(data_yaml: Path) -> list[str]:
+    """No check."""
+    return []
 
 
 def write_labels(

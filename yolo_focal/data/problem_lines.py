@@ -1,8 +1,8 @@
-"""The first problems of a list, one a line."""
+"""Long lists in few words: the first problems, one a line, and the first names of many."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-__all__ = ["problem_lines"]
+__all__ = ["first_names", "left_out_lines", "problem_lines"]
 
 _LISTED = 5
 
@@ -13,3 +13,19 @@ def problem_lines(problems: Sequence[object], indent: str = "  ", rest: str = ""
     if len(problems) > _LISTED:
         lines.append(f"{indent}{rest or f'... {len(problems)} problems in all'}")
     return lines
+
+
+def left_out_lines(left_out: Sequence[object], split: str = "") -> list[str]:
+    """How many things a conversion left out, and the first of them; nothing where there are none."""
+    if not left_out:
+        return []
+    return [f"{split}: left out: {len(left_out)}".removeprefix(": "), *problem_lines(left_out)]
+
+
+def first_names(names: Iterable[object], most: int = 3) -> str:
+    """The first of `names`, and how many more there are: `a, b, c and 12 more`."""
+    listed = [str(name) for name in names]
+    shown, rest = listed[:most], len(listed) - most
+    if rest <= 1:  # to name the last one takes no more room than to count it
+        return ", ".join(listed)
+    return f"{', '.join(shown)} and {rest} more"

@@ -10,8 +10,9 @@ from typing import Any
 import yolo_focal
 from yolo_focal.data.coco import CocoDataset, read_coco
 from yolo_focal.data.fetch import fetch_images, image_url
-from yolo_focal.data.layout import write_data_yaml
-from yolo_focal.data.problem_lines import problem_lines
+from yolo_focal.data.images import refuse_unreadable_names
+from yolo_focal.data.layout import WrittenCheck, unchecked, write_data_yaml
+from yolo_focal.data.problem_lines import first_names, problem_lines
 from yolo_focal.data.selection import Selection, SelectionRules, partition, select_images
 from yolo_focal.data.subset_files import CocoSource, SubsetPart, subset_notes, subset_record, write_part
 from yolo_focal.errors import DataError
@@ -50,6 +51,7 @@ def make_subset(
     options: SubsetOptions,
     *,
     val: CocoSource | None = None,
+    check: WrittenCheck = unchecked,
     progress: bool = True,
 ) -> dict[str, Any]:
     """Write a subset to the new folder `out` and return its manifest.
@@ -58,14 +60,26 @@ def make_subset(
     annotations/instances_SPLIT.json (records and ids as in the source), data.yaml and manifest.json. The result depends
     on the records and the seed, not on their order in the file. `out` appears whole or not at all.
 
+    Args:
+        train: annotations and images of the training split.
+        out: the folder to write.
+        options: how.
+        val: those of a validation split.
+        check: reads the written set as a training would; see `WrittenCheck`.
+        progress: whether to show progress bars.
+
     Raises:
         DataError: a faulty annotation file, an unknown category, no image found, an image that cannot be read or has
-            another size than stated, rules that cannot be combined, an occupied or read-only `out`.
+            another size than stated or a name that Ultralytics does not read, rules that cannot be combined, a result
+            that cannot be trained on, an occupied or read-only `out`.
     """
     dataset = read_coco(train.annotations)
     chosen = _category_ids(dataset, options.categories)
     written = list(dataset.categories) if options.labels == "all" else chosen
     parts = _parts(train, dataset, val, chosen, options)
+    for part in parts:
+        chosen_names = {number: part.dataset.images[number]["file_name"] for number in part.selection.images}
+        refuse_unreadable_names(chosen_names, part.dataset.source)
     notes = subset_notes(parts)
     with new_folder(out) as root:
         for part in parts:
@@ -76,11 +90,12 @@ def make_subset(
             [
                 f"Subset of {train.annotations.name}; manifest.json says how it was made.",
                 "Use: yolo-focal train model=yolo11n.yaml data=<this file>",
-                *notes,
+                *problem_lines(notes, "", "and others: manifest.json"),
             ],
             {"train": "images/train", "val": f"images/{parts[-1].split}"},
             [dataset.categories[category] for category in written],
         )
+        notes += check(root / "data.yaml")
         manifest = {
             "made_by": f"yolo_focal {yolo_focal.__version__} subset",
             "options": asdict(options),
@@ -94,12 +109,18 @@ def make_subset(
 def _category_ids(dataset: CocoDataset, wanted: Iterable[str]) -> list[int]:
     """Ids of the wanted categories, ascending; all where none is named."""
     ids = {name: number for number, name in dataset.categories.items()}
+    numbers = {str(number): number for number in dataset.categories}
     found: set[int] = set()
     for word in wanted:
+        if word in ids and ids[word] != numbers.get(word, ids[word]):
+            raise DataError(
+                f"'{word}' is the name of category {ids[word]} in {dataset.source}, and the id of category "
+                f"'{dataset.categories[int(word)]}'; write {ids[word]} or that name"
+            )
         if word in ids:
             found.add(ids[word])
-        elif word.isdigit() and int(word) in dataset.categories:
-            found.add(int(word))
+        elif word in numbers:
+            found.add(numbers[word])
         else:
             close = difflib.get_close_matches(word, ids, n=1)
             hint = f"did you mean '{close[0]}'?" if close else f"it has {', '.join(list(ids)[:10])} ..."
@@ -182,16 +203,20 @@ def _part(
 ) -> SubsetPart:
     wanted = set(chosen)
     counts: dict[int, dict[int, int]] = {}
+    empty: list[int] = []
     for image in candidates:
         found = Counter(a["category_id"] for a in dataset.objects(image) if a["category_id"] in wanted)
         if found or (options.keep_empty and not dataset.annotations.get(image)):
             counts[image] = dict(found)
+        elif not dataset.annotations.get(image):
+            empty.append(image)
     available = Counter(dict.fromkeys(chosen, 0))
     for image_counts in counts.values():
         available.update(image_counts)
     rules = options.rules if split == "train" else SelectionRules()
     selection = select_images(counts, chosen, rules, options.seed) if counts else Selection([], {}, {})
-    return SubsetPart(split, source, dataset, files, dict(available), selection)
+    others = len(candidates) - len(counts) - len(empty)
+    return SubsetPart(split, source, dataset, files, dict(available), selection, empty, others)
 
 
 def subset_lines(out: Path, manifest: Mapping[str, Any]) -> list[str]:
@@ -208,9 +233,17 @@ def subset_lines(out: Path, manifest: Mapping[str, Any]) -> list[str]:
             if row["reached"] or row["asked"]
         ]
         lines += [f"  {line}" for line in aligned([["class", "available", "asked", "reached"], *rows])]
+        if record["left_out_without_annotations"]:
+            names = first_names(record["left_out_without_annotations"])
+            lines.append(
+                f"  left out: {len(record['left_out_without_annotations'])} images without annotations ({names}); "
+                "keep_empty=True takes them"
+            )
+        if record["left_out_of_other_categories"]:
+            lines.append(f"  left out: {record['left_out_of_other_categories']} images without an object to choose by")
         lines += [f"  source: {count} x {kind}" for kind, count in record["source_problem_counts"].items()]
         lines += problem_lines(record["source_problems"], "    ", "all of them: manifest.json")
-    lines += [f"note: {note}" for note in manifest["notes"]]
+    lines += problem_lines(manifest["notes"], "note: ", "and others: manifest.json")
     lines.append(f"{out / 'data.yaml'}: train with  yolo-focal train model=yolo11n.yaml data={out / 'data.yaml'}")
     return lines
 

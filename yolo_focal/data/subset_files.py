@@ -43,6 +43,8 @@ class SubsetPart:
         files: image id -> image file, those of the source that exist or will be downloaded when chosen.
         available: category id -> instances in the images that may be chosen.
         selection: the images chosen.
+        empty: images that could not be chosen because they have no annotation.
+        others: number of those that could not because they have no object of the categories.
     """
 
     split: str
@@ -51,6 +53,8 @@ class SubsetPart:
     files: dict[int, Path]
     available: dict[int, int]
     selection: Selection
+    empty: list[int]
+    others: int
 
 
 def write_part(root: Path, part: SubsetPart, written: list[int], link: str, progress: bool) -> None:
@@ -144,6 +148,8 @@ def subset_record(part: SubsetPart, written: list[int]) -> dict[str, Any]:
             }
             for index, category in enumerate(written)
         ],
+        "left_out_without_annotations": [dataset.images[number]["file_name"] for number in part.empty],
+        "left_out_of_other_categories": part.others,
         "source_problem_counts": dict(Counter(problem.kind for problem in problems)),
         "source_problems": [str(problem) for problem in problems],
     }

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from yolo_focal.data.images import IMAGE_SUFFIXES, image_size, place_image, refuse_wrong_size
-from yolo_focal.data.layout import refuse_clashes, write_data_yaml, write_labels
+from yolo_focal.data.layout import WrittenCheck, refuse_clashes, unchecked, write_data_yaml, write_labels
+from yolo_focal.data.problem_lines import first_names
 from yolo_focal.data.progress_bar import progress_bar
 from yolo_focal.data.selection import partition
 from yolo_focal.data.voc import VocRecord, read_voc
@@ -50,22 +51,34 @@ class _Item:
     record: VocRecord
 
 
-def voc_to_yolo(voc: Path, out: Path, options: VocOptions, *, progress: bool = True) -> dict[str, Any]:
+def voc_to_yolo(
+    voc: Path, out: Path, options: VocOptions, *, check: WrittenCheck = unchecked, progress: bool = True
+) -> dict[str, Any]:
     """Write the VOC dataset `voc` as a YOLO dataset into the new folder `out`; returns counts and problems by split.
 
     Annotations/*.xml (or *.xml in `voc` itself) belong to the images of the same name in JPEGImages/, images/ or `voc`.
     Splits are those of ImageSets/Main/{train,val,test}.txt where there are any, else everything is train, less
     `val_share` for val. Boxes are clipped to their image; those left without area are listed and left out.
 
+    Args:
+        voc: the folder of the dataset.
+        out: the folder to write.
+        options: how.
+        check: reads the written set as a training would; see `WrittenCheck`.
+        progress: whether to show progress bars.
+
     Raises:
         DataError: a file that cannot be read, a class that `names` lacks, a missing image or one of another size than
-            stated, or an occupied `out`.
+            stated, a result that cannot be trained on, or an occupied `out`.
     """
     items = _items(voc, progress)
     classes = _classes(voc, items, options.names)
     splits, notes = _splits(voc, list(items), options)
     report: dict[str, Any] = {"names": list(classes), "splits": {}, "notes": notes}
     report["left_out"] = _left_out(voc, items, splits)
+    difficult = sum(thing.difficult for item in items.values() for thing in item.record.objects)
+    if difficult and not options.difficult:
+        notes.append(f"{difficult} objects marked difficult are left out, by difficult=False")
     with new_folder(out) as root:
         for split, stems in splits.items():
             chosen = [items[stem] for stem in stems]
@@ -78,6 +91,7 @@ def voc_to_yolo(voc: Path, out: Path, options: VocOptions, *, progress: bool = T
             purpose.append("There is no validation split: val is train, so its scores say nothing about new images.")
         folders = {split: f"images/{split}" for split in splits}
         write_data_yaml(root / "data.yaml", purpose, {"val": "images/train", **folders}, classes)
+        notes += check(root / "data.yaml")
     return report
 
 
@@ -87,11 +101,15 @@ def _items(voc: Path, progress: bool) -> dict[str, _Item]:
     files = sorted(file for file in folder.iterdir() if file.suffix.lower() == ".xml") if folder.is_dir() else []
     if not files:
         raise DataError(f"no *.xml in {voc / 'Annotations'} or {voc}; give the folder of a Pascal VOC dataset")
-    images = {image.stem: image for place in reversed(IMAGE_FOLDERS) for image in _images(voc / place)}
-    items = {}
+    images: dict[str, list[Path]] = {}
+    for each in (each for place in IMAGE_FOLDERS for each in _images(voc / place)):
+        images.setdefault(each.stem, []).append(each)
+    items: dict[str, _Item] = {}
     for file in progress_bar(files, "reading VOC", total=len(files), show=progress):
+        if file.stem in items:
+            raise DataError(f"{items[file.stem].annotation} and {file} are of one image; remove one of them")
         record = read_voc(file)
-        image = images.get(file.stem) or images.get(Path(record.file_name).stem)
+        image = _image_of(file, record, images)
         if image is None:
             places = ", ".join(str(voc / place) for place in IMAGE_FOLDERS)
             raise DataError(
@@ -99,6 +117,23 @@ def _items(voc: Path, progress: bool) -> dict[str, _Item]:
             )
         items[file.stem] = _Item(file, image, record)
     return items
+
+
+def _image_of(annotation: Path, record: VocRecord, images: dict[str, list[Path]]) -> Path | None:
+    """The image of the annotation's name, else of the name in it, from the first folder that has one.
+
+    Raises:
+        DataError: that folder has several which differ in suffix, and the annotation does not say which.
+    """
+    for stem in (annotation.stem, Path(record.file_name).stem):
+        found = images.get(stem, [])
+        candidates = [image for image in found if image.parent == found[0].parent]
+        named = [image for image in candidates if image.name == Path(record.file_name).name]
+        if len(candidates) > 1 and not named:
+            raise DataError(f"{annotation} can be of {candidates[0]} or {candidates[1]}; rename or remove one of them")
+        if candidates:
+            return (named or candidates)[0]
+    return None
 
 
 def _images(folder: Path) -> list[Path]:
@@ -121,7 +156,7 @@ def _classes(voc: Path, items: dict[str, _Item], names: tuple[str, ...]) -> tupl
     found = sorted({item.name for entry in items.values() for item in entry.record.objects})
     unknown = [name for name in found if name not in names]
     if names and unknown:
-        raise DataError(f"{voc} has the classes {', '.join(unknown)}, which names= lacks; add them")
+        raise DataError(f"{voc} has the classes {first_names(unknown, 10)}, which names= lacks; add them")
     if not found:
         raise DataError(f"{voc} has no object in its {len(items)} annotation files; there is nothing to learn")
     return names or tuple(found)

@@ -13,11 +13,13 @@ import yaml
 
 from yolo_focal.data.images import IMAGE_SUFFIXES
 from yolo_focal.data.labels import Labels, read_labels
+from yolo_focal.data.paths import exists, is_file, is_folder
 from yolo_focal.errors import DataError
 
 __all__ = ["SPLITS", "YoloDataset", "label_file", "read_data_yaml"]
 
 SPLITS = ("train", "val", "test")
+_BESIDE_IMAGES = frozenset([".cache", ".csv", ".json", ".md", ".npy", ".txt", ".xml", ".yaml", ".yml"])
 MOST_YAML_BYTES = 16 * 2**20  # the largest published data YAML (ImageNet-21k's names) is below 1 MiB
 
 
@@ -30,12 +32,14 @@ class YoloDataset:
         names: class names; the index is the class number in the label files.
         sources: for each split of the YAML, its folders and list files as absolute paths.
         kpt_shape: number of keypoints of an object and numbers of each (2 or 3); None if the set has none.
+        keys: what the YAML has, empty entries among them.
     """
 
     yaml_file: Path
     names: tuple[str, ...]
     sources: dict[str, tuple[Path, ...]]
     kpt_shape: tuple[int, int] | None = None
+    keys: frozenset[str] = frozenset()
 
     def image_files(self, split: str) -> list[Path]:
         """Images of `split`, sorted: everything below a folder, or the lines of a text file.
@@ -48,25 +52,56 @@ class YoloDataset:
             raise DataError(f"{self.yaml_file} has no split '{split}'; it has {present or 'none'}")
         files: list[str] = []
         for source in self.sources[split]:
-            if source.is_dir():
+            if is_folder(source):
                 files += glob.glob(f"{glob.escape(str(source))}/**/*.*", recursive=True)  # noqa: PTH207 (skips hidden files)
-            elif source.is_file():
+            elif is_file(source):
                 files += _listed_files(source)
             else:
                 raise DataError(f"{self.yaml_file}: {split} names {source}, which does not exist; correct the path")
-        images = [Path(file) for file in sorted(files) if Path(file).suffix.lower() in IMAGE_SUFFIXES]
+        images = [Path(file) for file in sorted(files) if _is_image(file)]
         if not images:
             where = ", ".join(str(source) for source in self.sources[split])
             raise DataError(f"{self.yaml_file}: no images for {split} in {where}; expected jpg, png, ... files there")
         return images
 
-    def labels(self, image: Path, *, pose: bool = False) -> Labels:
+    def passed_over(self, split: str) -> list[str]:
+        """A line for everything in the folders and lists of `split` that is no image to Ultralytics.
+
+        That are files of other suffixes and hidden ones, unless they are of the kinds that stand beside images; and
+        label files of which there is no image.
+        """
+        lines: list[str] = []
+        images = {label_file(image).absolute() for image in self.image_files(split)}
+        for source in self.sources[split]:
+            if not is_folder(source):
+                lines += [f"{source}: '{line}' is no image" for line in _listed_files(source) if not _is_image(line)]
+                continue
+            for file in sorted(source.rglob("*")):
+                if not file.is_file() or file.suffix.lower() in _BESIDE_IMAGES:
+                    continue
+                if any(part.startswith(".") for part in file.relative_to(source).parts):
+                    lines.append(f"{file}: hidden by its name")
+                elif not _is_image(str(file)):
+                    lines.append(f"{file}: no image that Ultralytics reads")
+            labels = label_file(source / "any.png").parent
+            if labels != source and is_folder(labels):
+                lines += [
+                    f"{file}: no image of this name"
+                    for file in sorted(labels.rglob("*.txt"))
+                    if file.absolute() not in images
+                ]
+        return lines
+
+    def labels(self, image: Path, *, pose: bool = False, single_class: bool = False) -> Labels:
         """The labels of an image, with `pose` as for a pose model; see `read_labels`.
 
+        With `single_class`, as for a training with `single_cls`, no class number is out of range.
+
         Raises:
-            DataError: the label file cannot be read at all.
+            DataError: the label file is larger than any real one.
         """
-        return read_labels(label_file(image), len(self.names), self.kpt_shape, pose=pose)
+        classes = None if single_class else len(self.names)
+        return read_labels(label_file(image), classes, self.kpt_shape, pose=pose)
 
 
 def read_data_yaml(path: Path, datasets_dir: Path | None = None) -> YoloDataset:
@@ -87,12 +122,12 @@ def read_data_yaml(path: Path, datasets_dir: Path | None = None) -> YoloDataset:
     if given_root is not None and not isinstance(given_root, str):
         raise DataError(f"{path}: path must be a folder name, got {_brief(given_root)}")
     root = Path(given_root) if given_root else path.parent
-    if not root.is_absolute() and not root.exists() and datasets_dir is not None:
+    if not root.is_absolute() and not exists(root) and datasets_dir is not None:
         root = datasets_dir / root
     sources = {split: _sources(path, root, split, content[split]) for split in SPLITS if content.get(split)}
     if not sources:
         raise DataError(f"{path} names no images; it needs train: and val: (folders or list files)")
-    return YoloDataset(path, names, sources, _kpt_shape(path, content))
+    return YoloDataset(path, names, sources, _kpt_shape(path, content), frozenset(map(str, content)))
 
 
 def label_file(image: Path) -> Path:
@@ -103,6 +138,11 @@ def label_file(image: Path) -> Path:
             parts[position] = "labels"
             break
     return Path(*parts).with_suffix(".txt")
+
+
+def _is_image(file: str) -> bool:
+    """Whether Ultralytics takes a file for an image, which it tells from what follows the last dot."""
+    return f".{file.rpartition('.')[2].lower()}" in IMAGE_SUFFIXES
 
 
 def _listed_files(source: Path) -> list[str]:
@@ -178,12 +218,12 @@ def _kpt_shape(path: Path, content: dict[str, Any]) -> tuple[int, int] | None:
 
 def _sources(path: Path, root: Path, split: str, value: Any) -> tuple[Path, ...]:
     entries = value if isinstance(value, list) else [value]
-    if not all(isinstance(entry, str) for entry in entries):
+    if not all(isinstance(entry, str) and "\0" not in entry for entry in entries):
         raise DataError(f"{path}: {split} must be a folder, a list file or a list of them, got {_brief(value)}")
     resolved = []
     for entry in entries:
         source = root / entry
-        if not isinstance(value, list) and not source.exists() and entry.startswith("../"):
+        if not isinstance(value, list) and not exists(source) and entry.startswith("../"):
             source = root / entry[3:]  # Ultralytics forgives this prefix of old exports
         resolved.append(source.resolve())
     return tuple(resolved)

@@ -9,6 +9,7 @@ import numpy as np
 from yolo_focal.data.images import image_size
 from yolo_focal.data.labels import LabelProblem, Labels
 from yolo_focal.data.progress_bar import progress_bar
+from yolo_focal.data.usable import repeated_images
 from yolo_focal.data.yolo import YoloDataset
 from yolo_focal.errors import DataError
 from yolo_focal.files import new_folder, write_json
@@ -29,18 +30,23 @@ def image_ids(images: Iterable[Path]) -> dict[Path, int]:
 
 
 def coco_content(
-    dataset: YoloDataset, split: str, ids: dict[Path, int], *, first_annotation_id: int = 1, progress: bool = True
+    dataset: YoloDataset,
+    images: list[Path],
+    split: str,
+    ids: dict[Path, int],
+    *,
+    first_annotation_id: int = 1,
+    progress: bool = True,
 ) -> tuple[dict[str, Any], list[LabelProblem]]:
-    """A split as the content of a COCO annotation file, and every label problem met on the way.
+    """Images of a split as the content of a COCO annotation file, and every label problem met on the way.
 
     category_id = class + 1, as Ultralytics numbers custom classes in `predictions.json`; boxes in pixels, not clipped;
     a polygon becomes the segmentation, its box the bbox, and its area the area. Keypoints are not written. Unusable
     label lines are left out and listed among the problems.
 
     Raises:
-        DataError: an image or label file cannot be read.
+        DataError: an image cannot be read.
     """
-    images = dataset.image_files(split)
     records: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     problems: list[LabelProblem] = []
@@ -61,12 +67,14 @@ def coco_content(
 def write_coco_files(dataset: YoloDataset, out: Path, *, progress: bool = True) -> dict[str, Any]:
     """Write instances_SPLIT.json for every split into the new folder `out`; returns counts and problems by split.
 
-    Ids of images and annotations are unique over all splits.
+    Ids of images and annotations are unique over all splits. An image that a split lists twice is written once. Of each
+    split, `left_out` has a line for everything in its folder or list that is not in the file, the split itself if only
+    its folder is missing.
 
     Raises:
-        DataError: an image or label file cannot be read, two images of a split share a name, or `out` is occupied.
+        DataError: an image cannot be read, two images of a split share a name, or `out` is occupied.
     """
-    splits, absent = _present(dataset)
+    splits, left_out = _present(dataset)
     for split, images in splits.items():
         _refuse_equal_names(dataset, split, images)
     ids = image_ids(dict.fromkeys(image for images in splits.values() for image in images))
@@ -74,7 +82,9 @@ def write_coco_files(dataset: YoloDataset, out: Path, *, progress: bool = True) 
     first = 1
     with new_folder(out) as root:
         for split in splits:
-            content, problems = coco_content(dataset, split, ids, first_annotation_id=first, progress=progress)
+            content, problems = coco_content(
+                dataset, splits[split], split, ids, first_annotation_id=first, progress=progress
+            )
             write_json(root / f"instances_{split}.json", content)
             first += len(content["annotations"])
             report[split] = {
@@ -82,20 +92,30 @@ def write_coco_files(dataset: YoloDataset, out: Path, *, progress: bool = True) 
                 "annotations": len(content["annotations"]),
                 "problems": [str(problem) for problem in problems],
             }
-    return report | {split: {"images": 0, "annotations": 0, "problems": [why]} for split, why in absent.items()}
+    nothing = {"images": 0, "annotations": 0, "problems": []}
+    return {split: {**report.get(split, nothing), "left_out": left_out.get(split, [])} for split in dataset.sources}
 
 
-def _present(dataset: YoloDataset) -> tuple[dict[str, list[Path]], dict[str, str]]:
-    """The images of every split that is there, and why the others are not; exports name splits that they lack."""
-    splits, absent = {}, {}
+def _present(dataset: YoloDataset) -> tuple[dict[str, list[Path]], dict[str, list[str]]]:
+    """The images of every split, each once, and what is left out of it.
+
+    A `test:` whose folder is missing is left out as a whole: exports name it without having one, and no training needs
+    it.
+    """
+    splits: dict[str, list[Path]] = {}
+    left_out: dict[str, list[str]] = {}
     for split in dataset.sources:
         try:
-            splits[split] = dataset.image_files(split)
+            images = dataset.image_files(split)
         except DataError as error:
-            absent[split] = f"left out: {error}"
-    if not splits:
-        raise DataError(next(iter(absent.values())).removeprefix("left out: "))
-    return splits, absent
+            if split != "test" or len(dataset.sources) == 1:
+                raise
+            left_out[split] = [str(error)]
+            continue
+        again = [f"{image}: listed more than once; written once" for image in repeated_images(images)]
+        left_out[split] = again + dataset.passed_over(split)
+        splits[split] = list({image.absolute(): image for image in images}.values())
+    return splits, left_out
 
 
 def _refuse_equal_names(dataset: YoloDataset, split: str, images: list[Path]) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import yaml
 
 from yolo_focal.data.coco import CocoDataset, clipped_box
-from yolo_focal.data.images import IMAGE_SUFFIXES, NO_IMAGE, place_image, refuse_wrong_size
+from yolo_focal.data.images import place_image, refuse_unreadable_names, refuse_wrong_size
 from yolo_focal.data.layout import refuse_clashes, write_labels
 from yolo_focal.data.yolo import label_file
 from yolo_focal.errors import DataError
@@ -57,9 +57,8 @@ def write_yolo_view(dataset: CocoDataset, images: Path, folder: Path) -> Path:
         DataError: an image that does not exist, is none by its name or has another size than stated, or images that
             cannot share a YOLO dataset.
     """
-    for image_id, record in dataset.images.items():
-        if Path(record["file_name"]).suffix.lower() not in IMAGE_SUFFIXES:
-            raise DataError(f"{dataset.source}: images id {image_id}: {record['file_name']} {NO_IMAGE}")
+    names = {image_id: record["file_name"] for image_id, record in dataset.images.items()}
+    refuse_unreadable_names(names, dataset.source)
     refuse_clashes((record["file_name"] for record in dataset.images.values()), dataset.source)
     missing = [record for record in dataset.images.values() if not (images / record["file_name"]).is_file()]
     if missing:
@@ -80,8 +79,12 @@ def write_yolo_view(dataset: CocoDataset, images: Path, folder: Path) -> Path:
             if (box := clipped_box(each["bbox"], record))
         ]
         write_labels(label_file(link), objects, record["width"], record["height"])
-    names = dict(enumerate(dataset.categories.values()))
-    content = {"path": str(folder), "train": "images", "val": "images", "names": names}
+    content = {
+        "path": str(folder),
+        "train": "images",
+        "val": "images",
+        "names": dict(enumerate(dataset.categories.values())),
+    }
     data_yaml = folder / "data.yaml"
     data_yaml.write_text(yaml.safe_dump(content, allow_unicode=True, sort_keys=False), encoding="utf-8")
     return data_yaml

@@ -33,6 +33,7 @@ if TYPE_CHECKING:  # for editors and type checkers; a test holds it equal to NAM
     from ultralytics.cfg import get_save_dir as get_save_dir
     from ultralytics.cfg import smart_value as smart_value
     from ultralytics.data import ClassificationDataset as ClassificationDataset
+    from ultralytics.data import YOLODataset as YOLODataset
     from ultralytics.data.augment import BaseMixTransform as BaseMixTransform
     from ultralytics.data.base import BaseDataset as BaseDataset
     from ultralytics.data.build import InfiniteDataLoader as InfiniteDataLoader
@@ -246,6 +247,12 @@ NAMES: dict[str, Name] = {
     # Data
     "BaseDataset": Name("ultralytics.data.base:BaseDataset", _OWNER, ("get_image_and_label", "load_image")),
     "BaseMixTransform": Name("ultralytics.data.augment:BaseMixTransform", "takes its tiles from get_image_and_label"),
+    "YOLODataset": Name(
+        "ultralytics.data:YOLODataset",
+        "reads the images and labels of a split; im_files are those that it keeps",
+        (),
+        _takes("data", "task"),
+    ),
     "ClassificationDataset": Name("ultralytics.data:ClassificationDataset", "has its images in samples"),
     "resample_segments": Name("ultralytics.utils.ops:resample_segments", "gives outlines n points", (), _takes("n")),
 }

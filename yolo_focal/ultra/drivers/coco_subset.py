@@ -9,6 +9,7 @@ from yolo_focal.data.selection import SelectionRules
 from yolo_focal.data.subset import CocoSource, SubsetOptions, make_subset
 from yolo_focal.errors import ConfigError
 from yolo_focal.ultra.datasets import datasets_folder
+from yolo_focal.ultra.drivers.written_set import left_out_by_training
 
 __all__ = ["written_subset"]
 
@@ -43,7 +44,7 @@ def written_subset(arguments: dict[str, Any]) -> dict[str, Any]:
     val = None
     if arguments["val_annotations"]:
         val = _source(arguments["val_annotations"], arguments["val_images"], "val_images")
-    return make_subset(train, arguments["out"], options, val=val)
+    return make_subset(train, arguments["out"], options, val=val, check=left_out_by_training)
 
 
 def _source(annotations: str, images: str | None, key: str) -> CocoSource:
