@@ -120,10 +120,10 @@ def test_subset_counts_and_names_what_cannot_be_chosen(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("a.gif", r"instances\.json: the image a\.gif is no image by its name; expected \.avif, .*; convert it"),
-        ("a", r"the image a is no image by its name"),
-        (".a.png", r"the image \.a\.png is hidden by its name, and Ultralytics passes over such files; rename it"),
-        (".x/a.png", r"the image \.x/a\.png is hidden by its name"),
+        ("a.gif", r"instances\.json: images id 2: a\.gif is no image by its name; expected \.avif, .*; convert it"),
+        ("a", r"images id 2: a is no image by its name"),
+        (".a.png", r"images id 2: \.a\.png is hidden by its name, and Ultralytics passes over such files; rename it"),
+        (".x/a.png", r"images id 2: \.x/a\.png is hidden by its name"),
     ],
 )
 def test_names_that_ultralytics_passes_over_are_refused_before_anything_is_written(tmp_path, name, message):
