@@ -159,7 +159,7 @@ BAD = [
     (["model=nowhere.pt", "data={data}"], "model=nowhere.pt cannot be loaded"),
     (["model={data}", "data={data}"], "cannot be loaded"),
     (["model={model}", "data={two_splits}", "evaluate_split=test"], "has no split 'test'; it has train, val"),
-    (["model={model}", "data={data}", "split=train"], "split=train has no labelled object"),
+    (["model={model}", "data={data}", "split=train"], "images of 'train' have no labels"),
     (["model={model}", "data={data}", "perclass=1"], "did you mean 'per_class'?"),
 ]
 

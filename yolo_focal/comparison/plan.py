@@ -11,13 +11,14 @@ import numpy as np
 import yolo_focal
 from yolo_focal.comparison.configurations import Configuration
 from yolo_focal.comparison.trial import Trial
-from yolo_focal.data.usable import refuse_unusable
+from yolo_focal.data.paths import is_folder
+from yolo_focal.data.usable import refuse_repeated, refuse_unusable
 from yolo_focal.data.yolo import read_data_yaml
 from yolo_focal.errors import ConfigError, DataError
 from yolo_focal.evaluation.buckets import frequency_buckets
 from yolo_focal.evaluation.training_counts import training_counts_from_yolo
 from yolo_focal.files import write_json
-from yolo_focal.ultra.datasets import datasets_folder, resolve_data
+from yolo_focal.ultra.datasets import datasets_folder, find_data_yaml, refuse_unusable_data, resolve_data
 from yolo_focal.ultra.drivers.asked_and_used import check_asked
 from yolo_focal.ultra.drivers.load_model import load_model
 
@@ -126,7 +127,7 @@ def make_plan(
     """
     yolo_focal.enable()
     _check_devices(training.get("device"))
-    data = str(Path(resolve_data(data)).absolute())
+    data = str((find_data_yaml(data) if is_folder(Path(data)) else Path(resolve_data(data))).absolute())
     plan = Plan(
         out=out.absolute(),
         data=data,
@@ -166,6 +167,8 @@ def _read_split(data: Path, name: str) -> Split:
     dataset = read_data_yaml(data, datasets_folder())
     for each in dict.fromkeys(("train", name)):
         refuse_unusable(dataset, each)
+    refuse_unusable_data(data)  # a training also needs a val split
+    refuse_repeated(dataset, name)
     files = dataset.image_files(name)
     counts = training_counts_from_yolo(dataset, progress=False)
     instances = tuple(counts.instances) if counts is not None else ()

@@ -1,6 +1,7 @@
 """What is in a dataset: instances and images per class, sizes, empty images, and everything wrong with its labels."""
 
 from collections import Counter
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,8 +103,16 @@ def class_counts(dataset: YoloDataset, split: str = "train", *, pose: bool = Fal
     return [int(count) for count in counts]
 
 
-def split_statistics(dataset: YoloDataset, split: str = "train", *, progress: bool = True) -> SplitStatistics:
+def split_statistics(
+    dataset: YoloDataset, split: str = "train", *, kept: Container[str] | None = None, progress: bool = True
+) -> SplitStatistics:
     """Read every label file of `split` and check every image as Ultralytics does before a training.
+
+    Args:
+        dataset: with the split.
+        split: its name.
+        kept: the images that a trainer has kept, if that is known; all others count as dropped.
+        progress: whether to show a progress bar.
 
     Raises:
         DataError: the split has no images, or a label file is larger than any real one.
@@ -115,6 +124,8 @@ def split_statistics(dataset: YoloDataset, split: str = "train", *, progress: bo
         labels = dataset.labels(image)
         size, faults = checked_image(image)
         found = [*faults, *labels.problems]
+        if kept is not None and str(image) not in kept and not any(problem.drops_image for problem in found):
+            found.append(LabelProblem("dropped by Ultralytics", image, 0, "its log says why", True))
         problems += found
         if size is not None and not any(problem.drops_image for problem in found):
             used.append((labels, size))

@@ -90,14 +90,17 @@ def refuse_repeated(dataset: YoloDataset, split: str) -> None:
         )
 
 
-def refuse_unusable(dataset: YoloDataset, split: str, *, labelled: bool = True, single_class: bool = False) -> None:
+def refuse_unusable(
+    dataset: YoloDataset, split: str, *, labelled: bool = True, label_files: bool = False, **reading: bool
+) -> None:
     """Raise where Ultralytics would drop every image of a split; it reads no further than the first usable one.
 
     Args:
         dataset: with the split.
         split: its name.
         labelled: whether a split without any object is refused too.
-        single_class: whether all classes are taken for one, so that no number is out of range.
+        label_files: if not, whether a split without any label file is.
+        reading: how labels are read: `pose` and `single_class` of `YoloDataset.labels`.
 
     Raises:
         DataError: with the first problem's file, line and value, and what to do.
@@ -106,11 +109,11 @@ def refuse_unusable(dataset: YoloDataset, split: str, *, labelled: bool = True, 
     first: LabelProblem | None = None
     usable = 0
     for image in images:
-        labels = dataset.labels(image, single_class=single_class)
+        labels = dataset.labels(image, **reading)
         problem = _dropped_for(image, labels)
         if problem is None:
             usable += 1
-            if len(labels.classes) or not labelled:
+            if len(labels.classes) or (not labelled and (labels.found or not label_files)):
                 return
         first = first or problem
     if first is not None and not usable:

@@ -1,5 +1,6 @@
 """The examination of a training before it starts: its model, one batch, its labels, and what to do about them."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,8 @@ def examine(arguments: dict[str, Any]) -> tuple[str, Examination, list[Advice]]:
     train, val = _statistics(dataset)
     settings = _training_arguments(arguments, dataset.yaml_file, yolo.model)
     diagnosis = diagnose(yolo, settings)
+    train = _as_trained(dataset, train, diagnosis.kept)
+    val = None if val is None else _as_trained(dataset, val, diagnosis.kept)
     rare = rare_classes(train, diagnosis.imgsz, settings)
     examination = Examination(diagnosis, train, val, rare, float(settings.get("cls_pw") or 0))
     title = (
@@ -75,6 +78,13 @@ def _statistics(dataset: YoloDataset) -> tuple[SplitStatistics, SplitStatistics 
             f"{wrong}; expected text files in labels/ beside images/"
         )
     return train, split_statistics(dataset, "val") if "val" in dataset.sources else None
+
+
+def _as_trained(dataset: YoloDataset, counted: SplitStatistics, kept: Mapping[str, tuple[str, ...]]) -> SplitStatistics:
+    """The statistics of a split with what the trainer has kept of it, where it has dropped more than they say."""
+    if counted.split not in kept or len(kept[counted.split]) >= counted.images:
+        return counted
+    return split_statistics(dataset, counted.split, kept=frozenset(kept[counted.split]))
 
 
 def _training_arguments(arguments: dict[str, Any], data_yaml: Path, model: nn.Module) -> dict[str, Any]:

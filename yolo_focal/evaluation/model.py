@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from yolo_focal.data.coco import CocoDataset
-from yolo_focal.data.usable import refuse_unusable
+from yolo_focal.data.usable import refuse_repeated, refuse_unusable
 from yolo_focal.data.yolo import read_data_yaml
 from yolo_focal.errors import DataError
 from yolo_focal.evaluation.agreement import Agreement, compare_with_ultralytics
@@ -21,7 +21,7 @@ from yolo_focal.evaluation.coco_source import ground_truth_from_coco, write_yolo
 from yolo_focal.evaluation.evaluation import Evaluation, evaluate_detections
 from yolo_focal.evaluation.training_counts import TrainingCounts, training_counts_from_yolo
 from yolo_focal.evaluation.yolo_source import ground_truth_from_yolo
-from yolo_focal.ultra.datasets import datasets_folder, explained_dataset_errors, find_data_yaml
+from yolo_focal.ultra.datasets import datasets_folder, find_data_yaml, refuse_unusable_data
 from yolo_focal.ultra.drivers.predictions import Predictions, collect_predictions
 
 __all__ = ["ModelEvaluation", "detections_from_predictions", "evaluate_model", "evaluate_model_on_coco"]
@@ -86,8 +86,9 @@ def evaluate_model(
     dataset = read_data_yaml(find_data_yaml(data), datasets_folder())
     if Path(data).exists():  # what Ultralytics ships under a name it also downloads; a file's download: is never run
         refuse_unusable(dataset, split, labelled=annotations is None)
-    with explained_dataset_errors(dataset.yaml_file, (split,)):
-        predictions = collect_predictions(model, dataset.yaml_file, split=split, **settings)
+        refuse_repeated(dataset, split)
+        refuse_unusable_data(dataset.yaml_file, (split,), ())
+    predictions = collect_predictions(model, dataset.yaml_file, split=split, **settings)
     if annotations is not None:
         ground_truth = ground_truth_from_coco(annotations)
     else:

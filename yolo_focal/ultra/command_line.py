@@ -1,6 +1,5 @@
 """The `yolo` command with the plugin on: arguments are checked first, then handed to Ultralytics' entry point."""
 
-import contextlib
 import re
 import sys
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from yolo_focal.arguments.training_keys import TRAINING_KEYS
 from yolo_focal.errors import ConfigError, DataError
 from yolo_focal.ultra import host
 from yolo_focal.ultra.anchor.checks import translate_for
-from yolo_focal.ultra.datasets import check_data_exists, explained_dataset_errors, resolve_data
+from yolo_focal.ultra.datasets import check_data_exists, resolve_data
 from yolo_focal.ultra.hooks.arguments import check_call, misspelt
 from yolo_focal.ultra.hooks.checkpoints import safe_loading
 
@@ -39,7 +38,7 @@ def run_yolo(words: Sequence[str]) -> int:
     if words[0].lstrip("-") not in _SPECIAL:
         sys.argv[1:] = checked_words(words)
     try:
-        with safe_loading(trust), _explained(sys.argv[1:]):
+        with safe_loading(trust):
             host.entrypoint()
     except OSError as error:  # missing, unwritable, disk full
         raise DataError(" ".join(str(error).split()) + _yolov5_hint(words)) from error
@@ -62,15 +61,6 @@ def _yolov5_hint(words: Sequence[str]) -> str:
         f"; {names[0]} is not here, and Ultralytics looks for its own successor {names[0][:-3]}u.pt: for an original "
         "YOLOv5 checkpoint, yolo-focal convert weights=FILE"
     )
-
-
-def _explained(words: Sequence[str]) -> contextlib.AbstractContextManager[None]:
-    """Dataset errors in one line where the words name a dataset for a task with boxes."""
-    given = dict(word.lstrip("-").split("=", 1) for word in words if "=" in word)
-    if "data" not in given or {"classify", "semantic", "depth"} & {*words, given.get("task")}:
-        return contextlib.nullcontext()
-    splits = ("train", "val") if {"train", "mode=train"} & set(words) else (given.get("split", "val"),)
-    return explained_dataset_errors(given["data"], splits)
 
 
 def _trust(words: Sequence[str]) -> tuple[bool, list[str]]:

@@ -2,10 +2,13 @@
 
 import contextlib
 import difflib
+import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from yolo_focal.data.paths import exists, is_file, is_folder
+from yolo_focal.data.problem_lines import first_names
 from yolo_focal.data.shapes import ensure_shapes
 from yolo_focal.data.usable import refuse_unusable
 from yolo_focal.data.yolo import read_data_yaml
@@ -14,6 +17,7 @@ from yolo_focal.resources import cfg_file, cfg_names
 from yolo_focal.ultra import host
 
 __all__ = [
+    "BOX_TASKS",
     "check_data_exists",
     "class_count",
     "data_file",
@@ -23,6 +27,9 @@ __all__ = [
     "refuse_unusable_data",
     "resolve_data",
 ]
+
+BOX_TASKS = ("detect", "segment", "pose", "obb")
+_READERS = ("cache_labels", "check_det_dataset", "get_img_files", "get_labels")  # functions of ultralytics.data
 
 
 def datasets_folder() -> Path:
@@ -42,14 +49,10 @@ def find_data_yaml(data: str | Path, *, progress: bool = True) -> Path:
     if str(data) == "shapes":  # before a folder of that name, as a training takes it
         return ensure_shapes(datasets_folder(), progress=progress)
     path = Path(data)
-    if path.is_file():
+    if is_file(path):
         return path
-    if path.is_dir():
-        found = sorted([*path.glob("*.yaml"), *path.glob("*.yml")])
-        if len(found) != 1:
-            names = ", ".join(file.name for file in found) or "none"
-            raise DataError(f"the folder {path} must have exactly one data YAML, it has {names}; name the file")
-        return found[0]
+    if is_folder(path):
+        return _yaml_in(path)
     name = str(data).removesuffix(".yaml")
     if name == "shapes":
         return ensure_shapes(datasets_folder(), progress=progress)
@@ -61,66 +64,137 @@ def find_data_yaml(data: str | Path, *, progress: bool = True) -> Path:
         return shipped[name]
     close = difflib.get_close_matches(name, ["shapes", *cfg_names("data"), *shipped], n=1)
     hint = f"did you mean '{close[0]}'?" if close else "give the path of a data YAML, or shapes"
-    raise DataError(f"the data file {data} does not exist; {hint}")
+    raise DataError(f"the data file {str(data)[:200]} does not exist; {hint}")
+
+
+def _yaml_in(folder: Path) -> Path:
+    """The data YAML in a folder or below it, by Ultralytics' rule: of several the one that is called as the folder."""
+    patterns = ("*.yaml", "*.yml")
+    found = next((f for each in patterns if (f := sorted(folder.glob(each)) or sorted(folder.rglob(each)))), [])
+    if len(found) > 1:
+        found = [file for file in found if file.stem == folder.name] or found
+    if len(found) != 1:
+        names = first_names((file.relative_to(folder) for file in found), 5) or "none"
+        raise DataError(f"the folder {folder} must have exactly one data YAML, it has {names}; name the file")
+    return found[0]
 
 
 def resolve_data(data: Any) -> Any:
     """The data YAML of a built-in dataset's name; anything else as it is."""
     if data == "shapes":
         return str(ensure_shapes(datasets_folder()))
-    if isinstance(data, str) and not Path(data).exists() and (found := cfg_file("data", data)) is not None:
+    if isinstance(data, str) and not exists(Path(data)) and (found := cfg_file("data", data)) is not None:
         return str(found)
     return data
 
 
 @contextlib.contextmanager
-def explained_dataset_errors(data: Any, splits: Sequence[str] = ("train", "val")) -> Iterator[None]:
+def explained_dataset_errors(
+    data: Any, splits: Sequence[str] = ("train", "val"), *, task: str = "detect", single_class: bool = False
+) -> Iterator[None]:
     """Errors of Ultralytics about a dataset, with the first thing that is wrong with it as the reader should know.
 
     Args:
         data: as given by the user.
         splits: those that are read.
+        task: of the model; nothing is looked for where its datasets have no boxes.
+        single_class: whether all classes are taken for one.
 
     Raises:
-        DataError: in place of Ultralytics' error, where the dataset explains it.
+        DataError: in place of Ultralytics' error, where the dataset explains it or is where the error comes from.
     """
     try:
         yield
-    except (RuntimeError, OSError, SyntaxError, ValueError, AssertionError) as error:
-        if isinstance(error, YoloFocalError):
-            raise
-        refuse_unusable_data(data, splits)
+    except YoloFocalError:
         raise
+    except Exception as error:
+        if task in BOX_TASKS:
+            refuse_unusable_data(data, splits, (), task=task, single_class=single_class)
+        if not _raised_over_a_dataset(error):
+            raise
+        reason = " ".join(str(error.__cause__ or error).replace("❌", "").split())
+        raise DataError(f"data={data} cannot be used by Ultralytics: {reason[:500]}") from error
+
+
+def _raised_over_a_dataset(error: BaseException | None) -> bool:
+    """Whether an error, or one that it was raised from, comes out of the functions that read a dataset."""
+    if error is None:
+        return False
+    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
+    reading = any(
+        frame.f_code.co_name in _READERS and str(frame.f_globals.get("__name__")).startswith("ultralytics.data.")
+        for frame in frames
+    )
+    return reading or _raised_over_a_dataset(error.__cause__)
 
 
 def refuse_unusable_data(
-    data: Any, splits: Sequence[str] = ("train", "val"), labelled: Sequence[str] = ("train",)
+    data: Any,
+    splits: Sequence[str] = ("train", "val"),
+    labelled: Sequence[str] = ("train",),
+    *,
+    task: str = "detect",
+    single_class: bool = False,
 ) -> None:
-    """Raise DataError where a split of a dataset for detection is missing or wholly unusable, or without labels.
+    """Raise DataError where a split of a dataset with boxes is missing or wholly unusable, or without labels.
+
+    Nothing is said about a dataset that Ultralytics may have to download first.
 
     Args:
         data: as given by the user.
         splits: those that are needed.
-        labelled: those of them that need objects.
+        labelled: those of them that need objects; a training needs a label file in any case, if an empty one.
+        task: of the model.
+        single_class: whether all classes are taken for one.
     """
-    file = Path(data) if isinstance(data, str | Path) else None
-    if file is None or not file.is_file():
-        return  # a folder of classes, or a name, whose dataset Ultralytics may have to download first
-    dataset = read_data_yaml(file, datasets_folder())
-    if "train" not in dataset.sources:
-        raise DataError(f"{file} has no 'train:', which Ultralytics demands of every data YAML; add it")
+    file = _local_yaml(data)
+    if file is None:
+        return
+    try:
+        dataset = read_data_yaml(file, datasets_folder())
+    except DataError:
+        if _read_by_ultralytics(file):
+            return  # it forgives more, such as bytes that are no UTF-8
+        raise
+    if "download" in dataset.keys and not all(exists(path) for paths in dataset.sources.values() for path in paths):
+        return
+    for key in ("train", "val"):
+        if key not in dataset.keys and not (key == "val" and "validation" in dataset.keys):
+            needed = "without which Ultralytics does not train" if key in splits else "which Ultralytics always demands"
+            raise DataError(f"{file} has no '{key}:', {needed}; add it")
+    training = {"train", "val"} <= set(splits)
     for split in splits:
         if split in dataset.sources:
-            refuse_unusable(dataset, split, labelled=split in labelled)
+            reading = {"pose": task == "pose", "single_class": single_class}
+            refuse_unusable(
+                dataset, split, labelled=split in labelled, label_files=training and split == "train", **reading
+            )
         elif split != "val" or "test" not in dataset.sources:
-            raise DataError(f"{file} has no '{split}:', without which Ultralytics does not train; add it")
+            raise DataError(f"{file}: '{split}:' is empty; name a folder or a list of images")
+
+
+def _read_by_ultralytics(data_yaml: Path) -> bool:
+    try:
+        host.check_det_dataset(str(data_yaml), autodownload=False)
+    except Exception:  # it has no error of its own
+        return False
+    return True
+
+
+def _local_yaml(data: Any) -> Path | None:
+    """The data YAML that a training reads for `data`, if it is a file on this machine."""
+    found = data_file(data) if isinstance(data, str | Path) else None
+    if found is not None and found.is_dir():
+        found = find_data_yaml(found)
+    return found if found is not None and found.suffix.lower() in (".yaml", ".yml") else None
 
 
 def check_data_exists(data: Any) -> None:
     """Raise DataError where `data` is a name or path that Ultralytics will neither find nor download."""
     if isinstance(data, str | Path) and "://" not in str(data) and data_file(data) is None:
         raise DataError(
-            f"data={data} does not exist; give a data YAML, the name of an Ultralytics dataset, or data=shapes"
+            f"data={str(data)[:200]} does not exist; give a data YAML, the name of an Ultralytics dataset, or "
+            "data=shapes"
         )
 
 
@@ -142,8 +216,11 @@ def class_count(data: str | Path) -> int:
 
 def data_file(data: str | Path) -> Path | None:
     """The file that Ultralytics' trainers will read for `data`, which may be a bare name such as coco8."""
-    if Path(data).exists():
+    if exists(Path(data)):
         return Path(data)
     check_file = host.check_file
-    hits = (check_file(name, hard=False) for name in (str(data), f"{data}.yaml", f"{data}.yml"))
-    return next((Path(hit) for hit in hits if hit), None)
+    try:
+        hits = (check_file(name, hard=False) for name in (str(data), f"{data}.yaml", f"{data}.yml"))
+        return next((Path(hit) for hit in hits if hit), None)
+    except (OSError, ValueError):  # a name that no file can have
+        return None

@@ -37,6 +37,7 @@ if TYPE_CHECKING:  # for editors and type checkers; a test holds it equal to NAM
     from ultralytics.data.augment import BaseMixTransform as BaseMixTransform
     from ultralytics.data.base import BaseDataset as BaseDataset
     from ultralytics.data.build import InfiniteDataLoader as InfiniteDataLoader
+    from ultralytics.data.utils import check_det_dataset as check_det_dataset
     from ultralytics.engine.exporter import Exporter as Exporter
     from ultralytics.engine.exporter import export_formats as export_formats
     from ultralytics.engine.model import Model as Model
@@ -247,6 +248,12 @@ NAMES: dict[str, Name] = {
     # Data
     "BaseDataset": Name("ultralytics.data.base:BaseDataset", _OWNER, ("get_image_and_label", "load_image")),
     "BaseMixTransform": Name("ultralytics.data.augment:BaseMixTransform", "takes its tiles from get_image_and_label"),
+    "check_det_dataset": Name(
+        "ultralytics.data.utils:check_det_dataset",
+        "reads a data YAML and raises where a training could not",
+        (),
+        _takes("dataset", "autodownload"),
+    ),
     "YOLODataset": Name(
         "ultralytics.data:YOLODataset",
         "reads the images and labels of a split; im_files are those that it keeps",

@@ -18,7 +18,14 @@ from yolo_focal.ultra.anchor.autoanchor import fit_anchors_to_data
 from yolo_focal.ultra.anchor.checks import check_anchor_training, translate_for
 from yolo_focal.ultra.anchor.head import anchor_head
 from yolo_focal.ultra.criteria.schedule import follow_training
-from yolo_focal.ultra.datasets import check_data_exists, class_count, resolve_data
+from yolo_focal.ultra.datasets import (
+    BOX_TASKS,
+    check_data_exists,
+    class_count,
+    explained_dataset_errors,
+    refuse_unusable_data,
+    resolve_data,
+)
 from yolo_focal.ultra.families import check_family, start_line
 from yolo_focal.ultra.hooks.arguments import check_call
 from yolo_focal.ultra.hooks.nms import watch_for_flood
@@ -78,9 +85,19 @@ def _wrap_train(original: Callable[..., Any]) -> Callable[..., Any]:
                 kwargs = {**from_file, **{name: value for name, value in kwargs.items() if name != "cfg"}}
         if isinstance(self.model, nn.Module):  # an exported model is refused upstream
             check_training(self.model, {**from_file, **kwargs})
-        return original(self, trainer=trainer, **kwargs)
+        given = {**from_file, **kwargs}
+        reading = _reading(self, given)
+        if trainer is None and not given.get("resume") and "data" in given and self.task in BOX_TASKS:
+            refuse_unusable_data(resolve_data(given["data"]), labelled=(), **reading)
+        with explained_dataset_errors(resolve_data(given.get("data")), **reading):
+            return original(self, trainer=trainer, **kwargs)
 
     return train
+
+
+def _reading(model: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+    """How labels are read for a model and the arguments of a call, for the checks of a dataset."""
+    return {"task": str(model.task), "single_class": bool(given.get("single_cls"))}
 
 
 def _wrap_build_train_pipeline(original: Callable[[Any], None]) -> Callable[[Any], None]:
@@ -120,7 +137,12 @@ def _wrap_val(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def val(self: Any, *args: Any, **kwargs: Any) -> Any:
         watch_for_flood()
-        return original(self, *args, **kwargs)
+        data, splits = resolve_data(kwargs.get("data")), (str(kwargs.get("split") or "val"),)
+        reading = _reading(self, kwargs)
+        if self.task in BOX_TASKS:
+            refuse_unusable_data(data, splits, (), **reading)
+        with explained_dataset_errors(data, splits, **reading):
+            return original(self, *args, **kwargs)
 
     return val
 

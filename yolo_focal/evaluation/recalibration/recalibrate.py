@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from yolo_focal.data.usable import refuse_unusable
 from yolo_focal.data.yolo import YoloDataset, read_data_yaml
-from yolo_focal.errors import DataError
 from yolo_focal.evaluation.boxes import Bools, Detections, Floats, Ints
 from yolo_focal.evaluation.matching import ImageMatches
 from yolo_focal.evaluation.model import ModelEvaluation, evaluate_model
 from yolo_focal.evaluation.recalibration.score_map import ScoreMap, fit_score_map, logits_of_scores
 from yolo_focal.ultra.anchor.logits import record_anchor_logits
-from yolo_focal.ultra.datasets import datasets_folder, resolve_data
+from yolo_focal.ultra.datasets import datasets_folder, find_data_yaml
 from yolo_focal.ultra.drivers.score_folding import (
     fold_scores,
     load_branch,
@@ -131,8 +131,8 @@ def recalibrate(
     Raises:
         CheckpointError, UnsupportedModelError, DataError: the model or the data cannot be used.
     """
-    for name in (split, evaluate_split):
-        _dataset(data).image_files(name)  # a missing split is reported before anything is run
+    for name in (split, evaluate_split):  # reported before anything is run
+        refuse_unusable(_dataset(data), name)
     content = read_checkpoint(checkpoint)
     settings = {"data": data, **settings}
     fitted = []
@@ -141,7 +141,7 @@ def recalibrate(
         logits = record_anchor_logits(model)
         measured = evaluate_model(model, split=split, conf=LEAST_SCORE, **settings)
         sample = _sample(measured, logits() if logits is not None else None)
-        score_map = _fit(sample, measured, split, per_class)
+        score_map = _fit(sample, measured, per_class)
         fold_scores(
             content["model"],
             branch,
@@ -183,12 +183,10 @@ def recalibrate(
 
 
 def _dataset(data: str) -> YoloDataset:
-    return read_data_yaml(Path(resolve_data(data)), datasets_folder())
+    return read_data_yaml(find_data_yaml(data), datasets_folder())
 
 
-def _fit(sample: _Sample, measured: ModelEvaluation, split: str, per_class: bool) -> ScoreMap:
-    if not len(measured.evaluation.matches.object_category):
-        raise DataError(f"split={split} has no labelled object, so that no detection can be right; give another split")
+def _fit(sample: _Sample, measured: ModelEvaluation, per_class: bool) -> ScoreMap:
     classes = len(measured.ground_truth.categories)
     return fit_score_map(sample.logits, sample.true, sample.category, classes, per_class=per_class)
 

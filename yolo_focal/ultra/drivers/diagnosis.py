@@ -19,6 +19,7 @@ from yolo_focal.losses.module import SigmoidLoss
 from yolo_focal.ultra import host
 from yolo_focal.ultra.criteria.focal_term import FocalTerm
 from yolo_focal.ultra.criteria.schedule import leave_training
+from yolo_focal.ultra.datasets import explained_dataset_errors
 from yolo_focal.ultra.drivers.asked_and_used import PLAIN, check_asked
 from yolo_focal.ultra.drivers.class_gradients import (
     OBJECTNESS,
@@ -102,6 +103,7 @@ class Diagnosis:
         class_weights_inert: Ultralytics' `cls_pw` is on and the running criterion does not use it.
         bce: binary cross-entropy.
         other: the loss asked for; RT-DETR's own or, for other models, `focal=True` as a proposal where none was.
+        kept: the image files of `train` and `val` that the trainer reads; others it has dropped.
     """
 
     kind: str
@@ -118,6 +120,7 @@ class Diagnosis:
     class_weights_inert: bool
     bce: BatchLoss
     other: BatchLoss
+    kept: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
     @property
     def running(self) -> BatchLoss:
@@ -189,7 +192,8 @@ def _prepared(yolo: Any, arguments: Mapping[str, Any]) -> Iterator[Any]:
             if yolo.ckpt:
                 weights = None if overrides.get("pretrained", True) is False else yolo.model
                 trainer.model = trainer.get_model(weights=weights, cfg=yolo.model.yaml)
-            trainer._setup_train()
+            with explained_dataset_errors(overrides["data"], task=str(yolo.task)):
+                trainer._setup_train()
             yield trainer
     finally:
         logger.setLevel(level)
@@ -227,6 +231,10 @@ def _examined(model: Any, batch: dict[str, Any], trainer: Any, *, fresh: bool) -
         class_weights_inert=_inert(getattr(model, "class_weights", None), running),
         bce=bce,
         other=other,
+        kept={
+            split: tuple(loader.dataset.im_files)
+            for split, loader in (("train", trainer.train_loader), ("val", trainer.test_loader))
+        },
     )
 
 

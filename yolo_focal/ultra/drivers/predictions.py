@@ -17,7 +17,7 @@ import torch
 
 from yolo_focal.errors import DataError, UnsupportedModelError, YoloFocalError
 from yolo_focal.ultra import host
-from yolo_focal.ultra.datasets import check_data_exists, resolve_data
+from yolo_focal.ultra.datasets import check_data_exists, explained_dataset_errors, resolve_data
 from yolo_focal.ultra.drivers.load_model import load_model, unloadable
 from yolo_focal.ultra.hooks.nms import SEAMS as NMS_SEAMS
 from yolo_focal.ultra.hooks.nms import count_candidates
@@ -109,6 +109,7 @@ def collect_predictions(
         tempfile.TemporaryDirectory(prefix="yolo_focal_") as folder,
         _lifted_time_limit(),
         count_candidates() as count,
+        explained_dataset_errors(data, (split,), task=str(model.task)),
     ):
         metrics = _validated(
             model,

@@ -15,7 +15,7 @@ from yolo_focal.data.label_statistics import class_counts
 from yolo_focal.data.usable import refuse_unusable
 from yolo_focal.data.yolo import read_data_yaml
 from yolo_focal.errors import ConfigError
-from yolo_focal.ultra.datasets import data_file, datasets_folder
+from yolo_focal.ultra.datasets import data_file, datasets_folder, find_data_yaml
 
 __all__ = ["settle_alpha"]
 
@@ -32,6 +32,8 @@ def settle_alpha(arguments: dict[str, Any]) -> None:
     if arguments.get("fl_alpha") != AUTO or arguments.get("mode") != "train":
         return
     found = data_file(arguments["data"]) if isinstance(arguments.get("data"), str) else None
+    if found is not None and found.is_dir() and arguments.get("task") != "classify":
+        found = find_data_yaml(found)
     if found is None or found.is_dir():
         raise ConfigError(
             f"fl_alpha={AUTO} counts the training labels of a data YAML, got data={arguments.get('data')}; "
