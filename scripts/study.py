@@ -6,7 +6,6 @@ python scripts/study.py run datasets=~/datasets                 # all of it; wha
 python scripts/study.py tables                                  # raw results, tables and plots for docs/evidence.md
 """
 
-import csv
 import dataclasses
 import json
 import math
@@ -24,6 +23,9 @@ import yolo_focal
 from yolo_focal.arguments.key import Key, in_range, number, one_of, path, text, text_list
 from yolo_focal.commands.exit_codes import run_script
 from yolo_focal.comparison.configurations import BASELINE
+from yolo_focal.comparison.journal import Journal
+from yolo_focal.comparison.runner import JOURNAL
+from yolo_focal.comparison.trial import TRAINED
 from yolo_focal.errors import ConfigError, DataError
 from yolo_focal.files import replace_file, write_json, write_text
 from yolo_focal.plot_style import BLUE, GREEN, GREY, ORANGE, plain_axes
@@ -115,24 +117,12 @@ class State:
 
 
 def state_of(study: Study, out: Path) -> State:
-    """From the journal of its comparison and the clock of its trainings."""
+    """From the journal of its comparison and the records of its trainings."""
     wanted = {(name, seed) for name in study.configurations for seed in range(study.seeds)}
-    finished = {(row["configuration"], row["seed"]) for row in finished_trials(out / study.name)}
-    seconds = [time for log in (out / study.name).glob("trials/*/run/results.csv") if (time := _seconds(log))]
+    finished = Journal(out / study.name / JOURNAL).finished().keys()
+    records = (out / study.name).glob(f"trials/*/{TRAINED}")
+    seconds = [json.loads(record.read_text(encoding="utf-8"))["seconds"] for record in records]
     return State(len(wanted), len(wanted & finished), statistics.median(seconds) if seconds else math.nan)
-
-
-def finished_trials(folder: Path) -> list[dict[str, Any]]:
-    """The rows of the trials that a comparison has finished; [] where there is none."""
-    journal = folder / "trials.jsonl"
-    lines = journal.read_text(encoding="utf-8").split("\n")[:-1] if journal.is_file() else []
-    return [row for row in map(json.loads, lines) if row["status"] == "finished"]
-
-
-def _seconds(log: Path) -> float:
-    with log.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file, skipinitialspace=True))
-    return float(rows[-1]["time"]) if rows else 0.0
 
 
 def show_plan(studies: Sequence[Study], arguments: Mapping[str, Any]) -> None:
@@ -185,7 +175,7 @@ def keep_raw_results(study: Study, out: Path, folder: Path) -> None:
         raise DataError(f"{source} has no summary.json: the comparison has not come to an end; scripts/study.py run")
     summary = json.loads((source / "summary.json").read_text(encoding="utf-8"))
     keys = ("configuration", "seed", "stats", "class_ap", "best_f1_threshold")
-    rows = [{key: row[key] for key in keys} for row in finished_trials(source)]
+    rows = [{key: row[key] for key in keys} for row in Journal(source / JOURNAL).finished().values()]
     summary["comparison"]["data"] = study.data  # not where it lay on the machine that trained
     write_json(folder / study.name / "summary.json", summary)
     write_text(folder / study.name / "trials.jsonl", "".join(f"{json.dumps(row)}\n" for row in rows))

@@ -16,14 +16,13 @@ from yolo_focal.resources import cfg_names
 __all__ = ["help_text", "main", "version_text"]
 
 _VERSION_WORDS = ("--version", "-v", "-V")
+_VERBS = ("train", "val", "predict", "export", "track", "benchmark")
 # What the yolo command knows as its first word; only for the spelling of one that nobody knows.
 _YOLO_WORDS = (
-    *("train", "val", "predict", "export", "track", "benchmark", "detect", "segment", "semantic", "classify", "pose"),
-    *("obb", "checks", "version", "settings", "cfg", "copy-cfg", "login", "logout", "solutions", "help"),
+    *_VERBS,
+    *("detect", "segment", "semantic", "classify", "pose", "obb", "checks", "version", "settings", "cfg", "copy-cfg"),
+    *("login", "logout", "solutions", "help"),
 )
-
-
-_VERBS = ("train", "val", "predict", "export", "track", "benchmark")
 
 
 def main(words: Sequence[str]) -> int:

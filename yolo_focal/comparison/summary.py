@@ -23,7 +23,10 @@ from yolo_focal.foreign_text import for_spreadsheet
 from yolo_focal.numbers import null_for_nan
 from yolo_focal.ultra import host
 
-__all__ = ["Summary", "advice", "document", "results_csv", "summarise", "verdict_text"]
+__all__ = ["LEAST_LEARNT", "Summary", "advice", "document", "results_csv", "summarise", "verdict_text"]
+
+
+LEAST_LEARNT = 0.005  # AP of a training that has learnt anything
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +54,16 @@ class Summary:
     finished: Mapping[tuple[str, int], dict[str, Any]]
     failed: Mapping[tuple[str, int], str]
     winner: Configuration
+
+    @property
+    def learnt(self) -> bool:
+        """Whether any configuration is so good that differences mean something."""
+        return max((float(each.value[:, 0].mean()) for each in self.measured.values()), default=1.0) >= LEAST_LEARNT
+
+    @property
+    def won(self) -> bool:
+        """Whether a configuration other than the baseline is to be trained."""
+        return self.learnt and self.winner.name != BASELINE
 
     @property
     def command(self) -> str:

@@ -6,7 +6,6 @@ and a reader can live with (an unknown category, a box that leaves its image or 
 """
 
 import json
-import sys
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from yolo_focal.errors import DataError
+from yolo_focal.numbers import is_number
 
 __all__ = ["CocoDataset", "CocoProblem", "clipped_box", "read_coco", "read_json"]
 
@@ -156,10 +156,6 @@ def _short(value: Any) -> str:
     return shown if len(shown) <= 80 else shown[:77] + "..."
 
 
-def _finite(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
-
-
 def _named(record: dict[str, Any]) -> bool:
     """Whether a category has a name; a number is one, as some tools write it."""
     name = record.get("name")
@@ -210,7 +206,7 @@ def _annotation_fault(annotation: dict[str, Any], images: dict[int, dict[str, An
     if not _is_id(annotation.get("category_id")):
         return f"category_id must be an integer, got {_short(annotation.get('category_id'))}"
     box = annotation.get("bbox")
-    if not isinstance(box, list) or len(box) != 4 or not all(_finite(value) for value in box):
+    if not isinstance(box, list) or len(box) != 4 or not all(is_number(value) for value in box):
         return f"bbox must be four finite numbers x, y, width, height in pixels, got {_short(box)}"
     if box[2] < 0 or box[3] < 0:
         return f"bbox has a negative size, got {_short(box)}"

@@ -86,10 +86,10 @@ def _wrap_train(original: Callable[..., Any]) -> Callable[..., Any]:
         if isinstance(self.model, nn.Module):  # an exported model is refused upstream
             check_training(self.model, {**from_file, **kwargs})
         given = {**from_file, **kwargs}
-        reading = _reading(self, given)
-        if trainer is None and not given.get("resume") and "data" in given and self.task in BOX_TASKS:
-            refuse_unusable_data(resolve_data(given["data"]), labelled=(), **reading)
-        with explained_dataset_errors(resolve_data(given.get("data")), **reading):
+        data, reading = resolve_data(given.get("data")), _reading(self, given)
+        if trainer is None and not given.get("resume") and self.task in BOX_TASKS:
+            refuse_unusable_data(data, labelled=(), **reading)
+        with explained_dataset_errors(data, **reading):
             return original(self, trainer=trainer, **kwargs)
 
     return train

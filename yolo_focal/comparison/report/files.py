@@ -2,7 +2,7 @@
 
 from yolo_focal.comparison.configurations import BASELINE
 from yolo_focal.comparison.metrics import PRIMARY
-from yolo_focal.comparison.report.html import headline, interval_text, nothing_learnt, page, signed
+from yolo_focal.comparison.report.html import headline, interval_text, page, signed
 from yolo_focal.comparison.summary import Summary, document, results_csv, verdict_text
 from yolo_focal.files import write_json, write_text
 from yolo_focal.text_table import aligned
@@ -16,8 +16,7 @@ def write_report(summary: Summary) -> str:
     write_json(out / "summary.json", document(summary))
     write_text(out / "results.csv", results_csv(summary))
     write_text(out / "report.html", page(summary))
-    won = summary.winner.name != BASELINE and not nothing_learnt(summary)
-    ending = [*([f"Train it: {summary.command}"] if won else []), f"Report: {out / 'report.html'}"]
+    ending = [*([f"Train it: {summary.command}"] if summary.won else []), f"Report: {out / 'report.html'}"]
     return "\n".join([*_table(summary), "", *_sentences(summary), "", *ending])
 
 

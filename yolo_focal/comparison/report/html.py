@@ -16,16 +16,14 @@ from yolo_focal.comparison.metrics import PRIMARY
 from yolo_focal.comparison.report.charts import Tick, axis, precision_recall_charts, training_charts
 from yolo_focal.comparison.statistics.bootstrap import Difference
 from yolo_focal.comparison.statistics.verdicts import Verdict
-from yolo_focal.comparison.summary import Summary, advice
+from yolo_focal.comparison.summary import LEAST_LEARNT, Summary, advice
 from yolo_focal.comparison.trial import seconds_of
 from yolo_focal.ultra import host
 
-__all__ = ["headline", "interval_text", "nothing_learnt", "page", "signed"]
+__all__ = ["headline", "interval_text", "page", "signed"]
 
 _MARKS = {"better": "▲", "worse": "▼", "cannot tell": "?"}
 _WIDEST = 3.0  # times the median interval; what reaches further is cut, or one rare class would squash the others
-
-_LEARNT = 0.005  # least AP of a training that has learnt anything
 
 
 @dataclass(frozen=True)
@@ -95,7 +93,7 @@ def page(summary: Summary) -> str:
         plan=plan,
         baseline=BASELINE,
         headline=headline(summary),
-        command=None if summary.winner.name == BASELINE or nothing_learnt(summary) else summary.command,
+        command=summary.command if summary.won else None,
         configurations=[(each.name, str(each), colours[each.name]) for each in plan.configurations],
         colours=colours,
         blocks=_blocks(summary, colours),
@@ -114,18 +112,12 @@ def page(summary: Summary) -> str:
     )
 
 
-def nothing_learnt(summary: Summary) -> bool:
-    """Whether every configuration is so bad that their differences mean nothing."""
-    highest = max((float(each.value[:, 0].mean()) for each in summary.measured.values()), default=1.0)
-    return highest < _LEARNT
-
-
 def headline(summary: Summary) -> str:
     """The outcome in one sentence."""
     if not summary.verdicts:
         return f"Nothing can be compared: no pair of trials with {BASELINE} finished."
-    if nothing_learnt(summary):
-        return f"Nothing was learnt: no configuration reaches an AP of {_LEARNT:g}. Train longer, then compare."
+    if not summary.learnt:
+        return f"Nothing was learnt: no configuration reaches an AP of {LEAST_LEARNT:g}. Train longer, then compare."
     if summary.winner.name == BASELINE:
         return f"Stay with {BASELINE}: nothing was shown to be better in AP."
     return f"Train with {summary.winner.name}: it was shown to be better in AP."

@@ -12,15 +12,7 @@ def sigmoid_focal_loss(
 ) -> Tensor:
     """`fvcore.nn.sigmoid_focal_loss`: alpha is off where it is not given, which is not torchvision's 0.25.
 
-    Args:
-        inputs: logits of any shape.
-        targets: in [0, 1], of the same shape.
-        alpha: weight of positives in [0, 1], negatives having 1 - alpha; a negative number is off.
-        gamma: focusing exponent, >= 0.
-        reduction: none, mean or sum.
-
-    Raises:
-        ConfigError: an argument is out of range, or the shapes differ.
+    Arguments, shapes and errors are those of `yolo_focal.losses.sigmoid_focal_loss`.
     """
     return focal(inputs.float(), targets.float(), alpha, gamma, reduction)
 

@@ -12,14 +12,6 @@ def sigmoid_focal_loss(
 ) -> Tensor:
     """`torchvision.ops.sigmoid_focal_loss`: alpha is 0.25 where it is not given, and negative is off.
 
-    Args:
-        inputs: logits of any shape.
-        targets: in [0, 1], of the same shape.
-        alpha: weight of positives in [0, 1], negatives having 1 - alpha; a negative number is off.
-        gamma: focusing exponent, >= 0.
-        reduction: none, mean or sum.
-
-    Raises:
-        ConfigError: an argument is out of range, or the shapes differ.
+    Arguments, shapes and errors are those of `yolo_focal.losses.sigmoid_focal_loss`.
     """
     return focal(inputs, targets, alpha, gamma, reduction)

@@ -91,7 +91,6 @@ _YOLOV5_WORDS = {
     "img": "imgsz=",
     "img_size": "imgsz=",
     "batch_size": "batch=",
-    "batch-size": "batch=",
     "label_smoothing": "cls_smoothing=, for the anchor detector",
     "noautoanchor": "a model YAML whose anchors fit; AutoAnchor leaves those alone",
 }
@@ -102,9 +101,11 @@ def misspelt(given: Mapping[str, Any], known: Mapping[str, Any]) -> list[str]:
     allowed = {*known, "augmentations", "save_dir"}  # upstream accepts these two beyond its defaults
     sentences = []
     for name in given:
-        if name not in allowed and name.lstrip("-").replace("-", "_") in _YOLOV5_WORDS:
-            sentences.append(f"'{name}' is YOLOv5's; here it is {_YOLOV5_WORDS[name.lstrip('-').replace('-', '_')]}")
-        elif name not in allowed:
+        if name in allowed:
+            continue
+        if (here := _YOLOV5_WORDS.get(name.lstrip("-").replace("-", "_"))) is not None:
+            sentences.append(f"'{name}' is YOLOv5's; here it is {here}")
+        else:
             close = closest_key(name, known)
             sentences.append(
                 f"'{name}' is not a training argument; "
