@@ -14,7 +14,7 @@ from yolo_focal.data.coco import read_coco
 from yolo_focal.data.labels import read_labels
 from yolo_focal.data.voc import read_voc
 from yolo_focal.data.yolo import read_data_yaml
-from yolo_focal.errors import YoloFocalError
+from yolo_focal.errors import ConfigError, YoloFocalError
 from yolo_focal.evaluation.coco_source import ground_truth_from_coco
 from yolo_focal.evaluation.results import read_results
 
@@ -103,11 +103,17 @@ def check(reader, path, content):
         assert "\n" not in str(error)
 
 
-def examine(name, tmp_path, examples):
-    """So many examples."""
+def examine(name, tmp_path, examples, *, anew):
+    """So many examples, the same every time or others."""
     reader, suffix, content = READERS[name]
 
-    @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        database=None,
+        derandomize=not anew,
+    )
     @given(damaged(content))
     def examined(example):
         check(reader, tmp_path / f"file.{suffix}", example)
@@ -118,14 +124,21 @@ def examine(name, tmp_path, examples):
 @pytest.mark.parametrize("name", READERS)
 def test_no_reader_raises_another_error(name, tmp_path):
     """Bytes, nesting, huge numbers, wrong types in every place."""
-    examine(name, tmp_path, 80)
+    examine(name, tmp_path, 80, anew=False)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", READERS)
 def test_no_reader_raises_another_error_in_many_examples(name, tmp_path):
     """The same, 2,000 times."""
-    examine(name, tmp_path, 2000)
+    examine(name, tmp_path, 2000, anew=True)
+
+
+def test_deep_nesting_in_a_hyperparameter_file(tmp_path):
+    """Deeper than Python's stack."""
+    (tmp_path / "deep.yaml").write_text("lr0: " + "[" * 2000, encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"deep\.yaml is not YAML \("):
+        read_hyp(tmp_path / "deep.yaml")
 
 
 @pytest.mark.parametrize("name", READERS)

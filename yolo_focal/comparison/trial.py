@@ -177,7 +177,7 @@ def _implausible(path: Path) -> str | None:
     """What is wrong at first sight with a file of which no fingerprint was kept."""
     try:
         whole = zipfile.is_zipfile(path) if path.suffix == ".pt" else isinstance(_yaml(path), dict)
-    except (OSError, ValueError, yaml.YAMLError):
+    except (OSError, ValueError, yaml.YAMLError, RecursionError):
         whole = False
     return None if whole else f"{path.name} is damaged"
 
