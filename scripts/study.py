@@ -91,7 +91,17 @@ def read_studies(only: Sequence[str], scale: float) -> list[Study]:
         ConfigError: one that does not exist.
     """
     files = [_study_file(name) for name in only or cfg_names("study")]
-    return [Study(name=file.stem, **yaml.safe_load(file.read_text(encoding="utf-8"))).scaled(scale) for file in files]
+    return [Study(name=file.stem, **_content(file)).scaled(scale) for file in files]
+
+
+def _content(file: Path) -> dict[str, Any]:
+    """What a file says; with `like: OTHER`, on top of what that one says."""
+    content: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
+    other = content.pop("like", None)
+    if other is None:
+        return content
+    base = _content(_study_file(other))
+    return {**base, **content, "training": {**base["training"], **content.get("training", {})}}
 
 
 def _study_file(name: str) -> Path:
