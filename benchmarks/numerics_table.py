@@ -39,7 +39,7 @@ def reference_loss(name: str, x: Any, t: Any, gamma: Any, alpha: Any) -> Any:
     a = 1 if alpha is None else t * alpha + (1 - t) * (1 - alpha)
     if name == "bce":
         return entropy
-    if name == "focal":
+    if name in ("focal", "efl"):  # at the start, where all classes are balanced
         return a * u**gamma * entropy
     if name == "poly":
         return a * (u**gamma * entropy + u ** (gamma + 1))

@@ -84,6 +84,14 @@ LOSS_FACTS: dict[str, LossFacts] = {
         elementwise=True,
         soft_minimiser="the minimum for a soft target t is further from 1/2 than t",
     ),
+    "efl": LossFacts(
+        name="efl",
+        summary="equalized focal loss: focal, with a larger gamma and weight for classes that get mostly negatives",
+        uses_gamma=True,
+        uses_alpha=True,
+        elementwise=True,
+        soft_minimiser="the minimum for a soft target t is further from 1/2 than t, the more so the larger the gamma",
+    ),
     "softmax": LossFacts(
         name="softmax",
         summary="softmax focal loss, for classes that exclude each other (classification, semantic segmentation)",

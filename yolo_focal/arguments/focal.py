@@ -149,9 +149,10 @@ class FocalConfig:
         return self.gamma * min(1.0, rise, max(fall, 0.0))
 
     def for_objectness(self) -> "FocalConfig":
-        """The settings of an anchor detector's objectness loss."""
+        """The settings of an anchor detector's objectness loss; there are no classes in it that could be equalized."""
         return dataclasses.replace(
             self,
+            loss="focal" if self.loss == "efl" else self.loss,
             gamma=self.gamma if self.objectness_gamma == "same" else self.objectness_gamma,
             alpha=self.alpha if self.objectness_alpha == "same" else self.objectness_alpha,
         )
@@ -234,6 +235,11 @@ def _schedule_problems(values: Mapping[str, Any], arguments: Mapping[str, Any]) 
     """What is wrong with fl_warmup and fl_cooldown, where the number of epochs is known also beside it."""
     moving = {name: values[name] for name in ("fl_warmup", "fl_cooldown") if values[name]}
     named = " ".join(f"{name}={value:g}" for name, value in moving.items())
+    if moving and values["fl_loss"] == "efl":
+        return [
+            f"{named} does not fit fl_loss=efl, whose weight gamma_j / gamma grows beyond all bounds as gamma nears 0; "
+            "leave it out"
+        ]
     if moving and not LOSS_FACTS[values["fl_loss"]].uses_gamma:
         return [f"{named} cannot act: fl_loss={values['fl_loss']} has no gamma; leave it out"]
     epochs = arguments.get("epochs")

@@ -6,6 +6,7 @@ Needs torch only. `LOSSES` has them by name; `set_backend` chooses how they run.
 from yolo_focal.losses.asymmetric import AsymmetricLoss, asymmetric_loss
 from yolo_focal.losses.binary import BinaryCrossEntropy
 from yolo_focal.losses.class_weights import class_balanced_weights, object_normalised_weights
+from yolo_focal.losses.equalized import ClassGradients, EqualizedFocalLoss, equalized_focal_loss
 from yolo_focal.losses.focal import FocalLoss, sigmoid_focal_loss
 from yolo_focal.losses.matchability import MatchabilityAwareLoss, matchability_aware_loss
 from yolo_focal.losses.multibox import MultiBoxLoss, MultiBoxLosses
@@ -19,6 +20,8 @@ from yolo_focal.losses.varifocal import VarifocalLoss, varifocal_loss
 __all__ = [
     "AsymmetricLoss",
     "BinaryCrossEntropy",
+    "ClassGradients",
+    "EqualizedFocalLoss",
     "FocalLoss",
     "LOSSES",
     "LossRow",
@@ -31,6 +34,7 @@ __all__ = [
     "VarifocalLoss",
     "asymmetric_loss",
     "class_balanced_weights",
+    "equalized_focal_loss",
     "matchability_aware_loss",
     "object_normalised_weights",
     "poly_loss",

@@ -8,9 +8,20 @@ from torch import Tensor, nn
 
 from yolo_focal.errors import ConfigError
 from yolo_focal.losses.pieces import Formula, Terms
-from yolo_focal.losses.run import REDUCTIONS, Measured, as_factor, check_constants, evaluate, measure
+from yolo_focal.losses.run import REDUCTIONS, Measured, Observe, as_factor, check_constants, evaluate, measure
 
-__all__ = ["AUTO", "Alpha", "Gain", "SigmoidLoss", "as_alpha", "as_exponent", "as_fraction", "as_gain", "describe"]
+__all__ = [
+    "AUTO",
+    "Alpha",
+    "Gain",
+    "SigmoidLoss",
+    "as_alpha",
+    "as_exponent",
+    "as_fraction",
+    "as_fractions",
+    "as_gain",
+    "describe",
+]
 
 Alpha = float | Sequence[float] | Tensor | None
 Gain = float | Literal["auto"]
@@ -41,17 +52,23 @@ def _number(name: str, value: Any, expected: str) -> float:
         raise ConfigError(f"{name} must be {expected}, got {value!r}") from error
 
 
+def as_fractions(name: str, values: Any) -> Tensor:
+    """`values`, one for each class, as a tensor in [0, 1]; else ConfigError."""
+    classes = as_factor(name, values)
+    if classes is None:
+        raise ConfigError(f"{name} must be a tensor or numbers, one or one for each class, got None")
+    wrong = classes[~((classes >= 0) & (classes <= 1))]
+    if wrong.numel():
+        raise ConfigError(f"{name} for each class must be in [0, 1], got {wrong[0].item():g}")
+    return classes
+
+
 def as_alpha(alpha: Alpha) -> float | Tensor | None:
     """`alpha` as a float or a tensor in [0, 1], or None where it is None or a negative number; else ConfigError."""
     if alpha is None:
         return None
     if isinstance(alpha, Tensor | list | tuple) or hasattr(alpha, "__array__"):
-        classes = as_factor("alpha", alpha)
-        assert classes is not None
-        wrong = classes[~((classes >= 0) & (classes <= 1))]
-        if wrong.numel():
-            raise ConfigError(f"alpha for each class must be in [0, 1], got {wrong[0].item():g}")
-        return classes
+        return as_fractions("alpha", alpha)
     number = _number("alpha", alpha, "in [0, 1], one number or one for each class, or None to switch it off")
     if not number <= 1:
         raise ConfigError(f"alpha must be in [0, 1], or negative or None to switch it off, got {alpha}")
@@ -78,7 +95,8 @@ def describe(alpha: float | Tensor | None) -> str:
 class SigmoidLoss(nn.Module):
     """A loss on independent sigmoid logits, to stand where `nn.BCEWithLogitsLoss` does.
 
-    The same input gives the same result: there are no parameters, no running state, nothing in the state dict.
+    The same input gives the same result: there are no parameters, no running state, nothing in the state dict; the
+    equalized focal loss, which remembers gradients, is the exception.
     `gamma` may be changed between calls.
 
     Args:
@@ -143,12 +161,16 @@ class SigmoidLoss(nn.Module):
         if isinstance(self.gain, str):
             measured = self.measured(inputs, targets)
             return measured.loss * measured.gain.to(measured.loss.dtype)
-        loss = evaluate(self.formula, inputs, targets, self.reduction, self.weight, self.terms())
+        loss = evaluate(self.formula, inputs, targets, self.reduction, self.weight, self.terms(), self.observer(inputs))
         return loss if self.gain == 1 else loss * self.gain
 
     def measured(self, inputs: Tensor, targets: Tensor) -> Measured:
         """The loss without its gain, and what gain="auto" is made of."""
-        return measure(self.formula, inputs, targets, self.reduction, self.weight, self.terms())
+        return measure(self.formula, inputs, targets, self.reduction, self.weight, self.terms(), self.observer(inputs))
+
+    def observer(self, inputs: Tensor) -> Observe | None:
+        """What is shown the gradient of a call with these logits; None for a loss that remembers nothing."""
+        return None
 
     def extra_repr(self) -> str:
         """The hyperparameters."""

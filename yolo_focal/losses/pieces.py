@@ -222,14 +222,14 @@ def background_pieces(x: Tensor, scratch: Sequence[Tensor], left_out: Tensor | N
 
 
 def background(
-    pieces: BackgroundPieces, gamma: float, factor: float | Tensor | None = None, epsilon: float = 0.0
+    pieces: BackgroundPieces, gamma: float | Tensor, factor: float | Tensor | None = None, epsilon: float = 0.0
 ) -> ValueAndGradient:
     """The function p^gamma (softplus(x) + epsilon p) times `factor`, and its derivative, which takes the place of p.
 
     Most of the family is that at target 0, with epsilon 0.
     """
     x, loss, q, p = pieces
-    if gamma in SPECIAL_EXPONENTS:
+    if isinstance(gamma, float) and gamma in SPECIAL_EXPONENTS:
         modulation = (torch.sqrt(p, out=x) if gamma == 1.5 else x.copy_(p)).mul_(p)
     else:
         modulation = x.sub_(loss).mul_(gamma).exp_()
@@ -239,5 +239,8 @@ def background(
     if epsilon:
         loss.add_(p, alpha=epsilon)
         slope.addcmul_(p, q, value=epsilon)
-    slope.addcmul_(q, loss, value=gamma)
+    if isinstance(gamma, Tensor):
+        slope.addcmul_(q.mul_(gamma), loss)
+    else:
+        slope.addcmul_(q, loss, value=gamma)
     return ValueAndGradient(loss.mul_(modulation), slope.mul_(modulation))

@@ -17,6 +17,7 @@ from yolo_focal.losses.pieces import Formula, Terms
 __all__ = [
     "BACKENDS",
     "Measured",
+    "Observe",
     "REDUCTIONS",
     "as_factor",
     "backend",
@@ -33,6 +34,8 @@ BACKEND_VARIABLE = "YOLO_FOCAL_BACKEND"
 
 Run = Callable[..., Outcome]
 Backward = Callable[[Tensor, Tensor, Tensor], Tensor]
+Observe = Callable[[Tensor, Tensor], None]
+"""Is shown the derivative of every element, before reduction and in float32 at least, and the targets."""
 
 
 class Measured(NamedTuple):
@@ -94,6 +97,7 @@ def evaluate(
     reduction: str,
     weight: Tensor | None = None,
     terms: Terms | None = None,
+    observe: Observe | None = None,
 ) -> Tensor:
     """Run `formula` on `logits` and `targets` of one shape and reduce; once differentiable in the logits.
 
@@ -104,12 +108,13 @@ def evaluate(
         reduction: none (in the dtype of the logits), or mean or sum (float32 at least; 0 for no elements).
         weight: multiplies the loss; broadcasts against the logits.
         terms: the formula's hyperparameters; tensors broadcast against the logits.
+        observe: is called once with the derivative where one is wanted; not with the Triton kernel, which keeps none.
 
     Raises:
         ConfigError: shapes differ, the reduction is unknown, logits are not floating, or targets require a gradient.
         YoloFocalError: a second derivative is asked for.
     """
-    return _run(formula, logits, targets, reduction, weight, terms, slopes=False)[0]
+    return _run(formula, logits, targets, reduction, weight, terms, observe, slopes=False)[0]
 
 
 def measure(
@@ -119,9 +124,10 @@ def measure(
     reduction: str,
     weight: Tensor | None = None,
     terms: Terms | None = None,
+    observe: Observe | None = None,
 ) -> Measured:
     """The same, with the sums of absolute derivatives, from one pass; they are there without autograd too."""
-    loss, slopes = _run(formula, logits, targets, reduction, weight, terms, slopes=True)
+    loss, slopes = _run(formula, logits, targets, reduction, weight, terms, observe, slopes=True)
     assert slopes is not None
     return Measured(loss, *slopes.unbind())
 
@@ -133,6 +139,7 @@ def _run(
     reduction: str,
     weight: Tensor | None,
     terms: Terms | None,
+    observe: Observe | None,
     *,
     slopes: bool,
 ) -> tuple[Tensor, Tensor | None]:
@@ -146,9 +153,25 @@ def _run(
     terms |= {name: as_factor(name, terms[name]) for name in ("weight", "pos_weight") if name in terms}
     scale = 1 / max(logits.numel(), 1) if reduction == "mean" else 1.0
     run, backward = _choose(formula, logits, terms)
+    if observe is not None:
+        run = _observed(run, observe)
     return fuse(
         functools.partial(run, elementwise=reduction == "none", slopes=slopes), logits, targets, scale, backward
     )
+
+
+def _observed(run: Run, observe: Observe) -> Run:
+    seen = False  # a second backward pass over the same graph runs again
+
+    def running(logits: Tensor, targets: Tensor, *, gradient: bool, **wanted: bool) -> Outcome:
+        nonlocal seen
+        outcome = run(logits, targets, gradient=gradient, **wanted)
+        if gradient and not seen and outcome.gradient is not None:
+            observe(outcome.gradient, targets)
+            seen = True
+        return outcome
+
+    return running
 
 
 def check_operands(logits: Tensor, targets: Tensor, reduction: str) -> None:

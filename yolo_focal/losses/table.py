@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from yolo_focal.loss_facts import LOSS_FACTS, LossFacts
 from yolo_focal.losses.asymmetric import AsymmetricLoss
 from yolo_focal.losses.binary import BinaryCrossEntropy
+from yolo_focal.losses.equalized import EqualizedFocalLoss
 from yolo_focal.losses.focal import FocalLoss
 from yolo_focal.losses.matchability import MatchabilityAwareLoss
 from yolo_focal.losses.module import Alpha, SigmoidLoss
@@ -92,6 +93,7 @@ _MAKE: dict[str, Make] = {
     "asl": _asymmetric,
     "mal": _sigmoid(MatchabilityAwareLoss),
     "poly": _sigmoid(PolyLoss),
+    "efl": _sigmoid(EqualizedFocalLoss),
     "softmax": _softmax,
 }
 

@@ -62,6 +62,11 @@ def check_family(model: nn.Module, config: FocalConfig, given: Mapping[str, Any]
             f"focal cannot act on a {type(model).__name__}: it has no class loss that the plugin knows; "
             "train it with focal=False and without fl_* arguments"
         )
+    if config.loss == "efl" and _is(model, "WorldModel", "YOLOEModel"):
+        raise ConfigError(
+            "fl_loss=efl remembers the gradients of classes, but the channels of a "
+            f"{type(model).__name__} are prompts, which change; choose another loss"
+        )
     if config.class_weights and _is(
         model, "SemanticSegmentationModel", "ClassificationModel", "WorldModel", "YOLOEModel"
     ):

@@ -17,7 +17,7 @@ from yolo_focal.ultra import host
 from yolo_focal.ultra.anchor.autoanchor import fit_anchors_to_data
 from yolo_focal.ultra.anchor.checks import check_anchor_training, translate_for
 from yolo_focal.ultra.anchor.head import anchor_head
-from yolo_focal.ultra.criteria.schedule import follow_training
+from yolo_focal.ultra.criteria.schedule import follow_training, follow_with_new_ema
 from yolo_focal.ultra.datasets import (
     BOX_TASKS,
     check_data_exists,
@@ -111,15 +111,27 @@ def _wrap_build_train_pipeline(original: Callable[[Any], None]) -> Callable[[Any
     return _build_train_pipeline
 
 
+def _wrap_resume_training(original: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(original)
+    def resume_training(self: Any, ckpt: dict[str, Any] | None) -> None:
+        config = read_config(vars(self.args))
+        if config is None:
+            original(self, ckpt)
+            return
+        # Before: of an end-to-end head, upstream builds the criterion here.
+        follow_training(self, config, ckpt["ema"] if ckpt is not None and self.resume else None)
+        original(self, ckpt)
+        follow_with_new_ema(self)
+
+    return resume_training
+
+
 def _wrap_setup_train(original: Callable[[Any], None]) -> Callable[[Any], None]:
     @functools.wraps(original)
     def _setup_train(self: Any) -> None:
         original(self)
         model = host.unwrap_model(self.model)
-        config = read_config(vars(self.args))
-        if config is not None:
-            follow_training(self, config)
-        elif anchor_head(model) is None:
+        if read_config(vars(self.args)) is None and anchor_head(model) is None:
             return
         line = start_line(model.init_criterion())  # as the first batch will build it
         if line is None:
@@ -168,6 +180,13 @@ SEAMS = (
         "later, and first runs before self.ema exists",
         wrap=_wrap_build_train_pipeline,
         holds=lambda function: list(inspect.signature(function).parameters) == ["self"],
+    ),
+    Seam(
+        owner="BaseTrainer",
+        name="resume_training",
+        fact="takes (ckpt), the checkpoint or None, once model and EMA are built and before any criterion is",
+        wrap=_wrap_resume_training,
+        holds=lambda function: list(inspect.signature(function).parameters) == ["self", "ckpt"],
     ),
     Seam(
         owner="BaseTrainer",

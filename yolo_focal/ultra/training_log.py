@@ -2,6 +2,7 @@
 
     focal/gain     factor on the loss in the last batch of the epoch
     focal/gamma    gamma of the epoch
+    focal/g_0      fl_loss=efl: |gradient| on positives over that on negatives of class 0, so far; and so on
 
 With several terms (one2many and one2one, or obj and cls of an anchor detector) each has its own, as in
 focal/gain_one2many.
@@ -12,6 +13,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from yolo_focal.losses import EqualizedFocalLoss
 from yolo_focal.ultra import host
 from yolo_focal.ultra.anchor.criterion import AnchorCriterion
 from yolo_focal.ultra.criteria.detection import box_criteria
@@ -40,13 +42,16 @@ def focal_terms(criterion: Any) -> dict[str, FocalTerm]:
 
 
 def epoch_metrics(criterion: Any) -> dict[str, float]:
-    """Gain and gamma of every focal term that has been used, by the names under which they are logged."""
+    """Gain and gamma of every focal term that has been used, and efl's ratios, by the names of their columns."""
     terms = {name: term for name, term in focal_terms(criterion).items() if term.gain is not None}
     metrics = {}
     for name, term in terms.items():
         suffix = f"_{name}" if len(terms) > 1 else ""
         metrics[f"focal/gain{suffix}"] = float(term.gain)  # type: ignore[arg-type]
         metrics[f"focal/gamma{suffix}"] = float(term.loss.gamma)
+        if isinstance(term.loss, EqualizedFocalLoss) and term.loss.gradients.ratio is not None:
+            ratios = term.loss.gradients.ratio.tolist()
+            metrics |= {f"focal/g{suffix}_{index}": ratio for index, ratio in enumerate(ratios)}
     return metrics
 
 

@@ -124,16 +124,20 @@ def test_the_cooldown_by_hand():
     assert found == pytest.approx([1.5, 1.5, 1.5, 1.5, 1.5, 1.2, 0.9, 0.6, 0.3, 0.0])
 
 
+def _gamma_of(criterion):
+    return getattr(criterion, "one2one", criterion).bce.loss.gamma
+
+
 def recorder(seen):
     """Callbacks that note the gamma in use, by epoch: of training, and of the EMA's validation."""
 
     def after_training(trainer):
-        seen.append((trainer.epoch, "train", trainer.model.criterion.bce.loss.gamma))
+        seen.append((trainer.epoch, "train", _gamma_of(trainer.model.criterion)))
 
     def after_validation(validator):
         trainer = seen.trainer
         if trainer.ema.ema.criterion is not None:
-            seen.append((trainer.epoch, "val", trainer.ema.ema.criterion.bce.loss.gamma))
+            seen.append((trainer.epoch, "val", _gamma_of(trainer.ema.ema.criterion)))
 
     def remember(trainer):
         seen.trainer = trainer
@@ -145,7 +149,8 @@ class Seen(list):
     """A list that also remembers the trainer."""
 
 
-def test_gamma_follows_the_epochs_in_training_and_validation_and_through_a_resume(enabled, tiny_data, tmp_path):
+@pytest.mark.parametrize("model", ["yolo11n.yaml", "yolo26n.yaml"])  # upstream resumes end-to-end heads in another way
+def test_gamma_follows_the_epochs_in_training_and_validation_and_through_a_resume(enabled, tiny_data, tmp_path, model):
     """A run of four epochs that is interrupted after the second has the gammas of an uninterrupted one."""
     from ultralytics import YOLO
 
@@ -153,7 +158,7 @@ def test_gamma_follows_the_epochs_in_training_and_validation_and_through_a_resum
     callbacks = {**recorder(seen), "on_fit_epoch_end": interrupt_after(1)}
     with pytest.raises(Interrupted):
         moving = {"fl_gamma": 1.5, "fl_warmup": 2, "fl_cooldown": 0.5}
-        train_quickly(tiny_data, tmp_path, callbacks=callbacks, epochs=4, val=True, **moving)
+        train_quickly(tiny_data, tmp_path, model, callbacks=callbacks, epochs=4, val=True, **moving)
     resumed = YOLO(tmp_path / "run" / "weights" / "last.pt")
     for event, callback in recorder(seen).items():
         resumed.add_callback(event, callback)

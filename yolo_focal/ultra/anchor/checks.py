@@ -35,10 +35,10 @@ def check_anchor_training(model: nn.Module, given: Mapping[str, Any], number_of_
     if anchor_head(model) is None:
         _refuse_anchor_arguments(model, given)
         return
-    read_anchor_config(given)
+    anchor = read_anchor_config(given)
     focal = read_config(given)
     if focal is not None and number_of_classes is not None:
-        check_focal(focal, number_of_classes)
+        check_focal(focal, number_of_classes, anchor.cls_smoothing)
     if given.get("dfl", _ULTRALYTICS_DFL) != _ULTRALYTICS_DFL:
         logging.getLogger("ultralytics").warning(
             f"dfl={given['dfl']} does not act: an anchor detector has no distribution focal loss"

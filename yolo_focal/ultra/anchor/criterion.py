@@ -35,7 +35,7 @@ class AnchorCriterion:
         self.config = read_anchor_config(arguments)
         self.focal = settings_of(model)
         if self.focal is not None:
-            check_focal(self.focal, head.nc)
+            check_focal(self.focal, head.nc, self.config.cls_smoothing)
             self.focal.check_classes(head.nc)
         self.gains = scaled_gains(
             Gains(self.config.box, self.config.obj, self.config.cls), head.nl, head.nc, float(arguments["imgsz"])
@@ -48,8 +48,8 @@ class AnchorCriterion:
         on_objectness, on_classes = _by_scope(self.focal)
         schedule = schedule_of(model)
         weights = None if weights is None else weights.flatten()
-        self.objectness = _criterion(on_objectness, self.config.obj_pw, None, device, schedule)
-        self.classes = _criterion(on_classes, self.config.cls_pos_weight, weights, device, schedule)
+        self.objectness = _criterion("obj", on_objectness, self.config.obj_pw, None, device, schedule)
+        self.classes = _criterion("cls", on_classes, self.config.cls_pos_weight, weights, device, schedule)
 
     def __call__(self, preds: Any, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss of `preds` on `batch`.
@@ -93,6 +93,7 @@ class AnchorCriterion:
 
 
 def _criterion(
+    name: str,
     focal: FocalConfig | None,
     pos_weight: float,
     class_weights: Tensor | None,
@@ -112,7 +113,7 @@ def _criterion(
     loss = LOSSES[focal.loss].make(
         gamma=focal.gamma, alpha=alpha, weight=class_weights, pos_weight=positives, reduction="mean"
     )
-    return FocalTerm(focal, loss, schedule)
+    return FocalTerm(focal, loss, schedule, name)
 
 
 def _by_scope(focal: FocalConfig | None) -> tuple[FocalConfig | None, FocalConfig | None]:
@@ -129,12 +130,19 @@ def _describe(focal: FocalConfig | None) -> str:
     return "BCE" if focal is None else f"BCE -> {focal}"
 
 
-def check_focal(focal: FocalConfig, number_of_classes: int) -> None:
+def check_focal(focal: FocalConfig, number_of_classes: int, smoothing: float) -> None:
     """Raise ConfigError where focal settings cannot act on an anchor detector with this many classes."""
     if number_of_classes == 1 and focal.scope == "cls":
         raise ConfigError(
             "fl_scope=cls cannot act: with one class an anchor detector has no class loss; use fl_scope=obj"
         )
+    if focal.loss == "efl" and focal.scope != "obj" and smoothing:
+        raise ConfigError(
+            f"fl_loss=efl does not fit cls_smoothing={smoothing:g}: it knows positives by a target above 0; "
+            "leave one of them out"
+        )
+    if focal.scope == "obj" and focal.loss == "efl":
+        raise ConfigError("fl_loss=efl cannot act with fl_scope=obj: objectness has no classes; use fl_scope=cls")
     if focal.scope != "cls" and isinstance(focal.for_objectness().alpha, tuple | str):
         raise ConfigError(
             "fl_alpha is a list with a number per class, which objectness has not; give fl_obj_alpha=0.25 or "

@@ -91,7 +91,9 @@ def _wrap_end_to_end_init(original: Callable[..., None]) -> Callable[..., None]:
         original(self, model, *args, **kwargs)
         config = settings_of(model)
         for branch, criterion in box_criteria(self).items():
-            if config is not None and not acts_on(config, branch):
+            if config is not None and acts_on(config, branch):
+                criterion.bce.name = branch
+            elif config is not None:
                 weights = criterion.bce.class_weights
                 criterion.class_weights = None if weights is None else weights.view(1, 1, -1)
                 criterion.bce = nn.BCEWithLogitsLoss(reduction="none")

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from yolo_focal.arguments.focal import AUTO, FocalConfig
+from yolo_focal.losses import EqualizedFocalLoss
 from yolo_focal.ultra.criteria.schedule import Schedule
 
 __all__ = ["FocalTerm"]
@@ -22,21 +23,27 @@ class FocalTerm(nn.Module):
         config: its settings.
         loss: the loss at full gamma, from logits and targets; its `gamma` can be changed.
         schedule: that of the training it belongs to; None for one outside of any.
+        name: of the term among those of its criterion; an equalized focal loss shares what it remembers with all terms
+            of this name in the training.
 
     Attributes:
         gain: that of the latest call, a detached scalar; None before the first.
     """
 
-    def __init__(self, config: FocalConfig, loss: nn.Module, schedule: Schedule | None = None):
+    def __init__(self, config: FocalConfig, loss: nn.Module, schedule: Schedule | None = None, name: str = "class"):
         super().__init__()
         self.config = config
         self.schedule = schedule or Schedule()
         self.loss: Any = loss
         self.gain: Tensor | None = None
+        self.name = name
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Gain times the loss of `logits` against `targets`."""
         self.loss.gamma = self.schedule.gamma(self.config)
+        if isinstance(self.loss, EqualizedFocalLoss):  # terms of this name share what they remember, copies included
+            self.loss.gradients = self.schedule.gradients_of(self.name)
+            self.loss.commits = self.schedule.config is None  # a training does that after each batch
         if self.config.gain != AUTO:
             self.gain = torch.tensor(self.config.gain)
             loss: Tensor = self.loss(logits, targets)
