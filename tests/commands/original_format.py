@@ -38,7 +38,7 @@ def as_original(module, classes):
     return made
 
 
-def write_original(model, path, root="Model", dtype=torch.float16, baggage=None, names=list, change=None):
+def write_original(model, path, root="Model", dtype=torch.float16, baggage=None, names=list, change=None, multiples=None):
     """Save `model`, a DetectionModel with an anchor head, as YOLOv5 would have saved it.
 
     Args:
@@ -49,6 +49,7 @@ def write_original(model, path, root="Model", dtype=torch.float16, baggage=None,
         baggage: further entries of the checkpoint.
         names: list until v6.1, dict after.
         change: does something to the layers before they are written.
+        multiples: depth and width multiple, where the file is to say something else than the truth.
     """
     head = model.model[-1]
     depth, width, _ = model.yaml["scales"][model.yaml["scale"]]
@@ -56,6 +57,7 @@ def write_original(model, path, root="Model", dtype=torch.float16, baggage=None,
         layers = as_original(model.model, classes)
         made = classes[root]()
         made.model = layers
+        depth, width = multiples or (depth, width)
         made.yaml = {"nc": head.nc, "depth_multiple": depth, "width_multiple": width}
         made.names = dict(model.names) if names is dict else list(model.names.values())
         detect = layers[-1]

@@ -201,6 +201,55 @@ def test_other_scales_levels_and_versions_are_converted(enabled, tmp_path, name,
         torch.testing.assert_close(found(image)[0], expected, rtol=0.02 if half else 1e-4, atol=0.5 if half else 1e-3)
 
 
+def _set_first_weight(value):
+    def change(layers):
+        layers[0].conv.weight.data[0, 0, 0, 0] = value
+
+    return change
+
+
+def _expand_first_weight(layers):
+    layers[0].conv.weight = torch.nn.Parameter(torch.zeros(1, dtype=torch.float16).expand(1 << 40))
+
+
+def _set_head(name, value):
+    return lambda layers: setattr(layers[-1], name, value)
+
+
+@pytest.mark.parametrize(
+    ("forged", "reason"),
+    [
+        ({"multiples": (1e7, 0.25)}, "depth_multiple 1e+07, expected above 0 and at most 4"),
+        ({"multiples": (float("nan"), 0.25)}, "depth_multiple nan, expected above 0"),
+        ({"multiples": (0.33, -1)}, "width_multiple -1, expected above 0"),
+        ({"multiples": (0.33, 1e4)}, "width_multiple 10000, expected above 0"),
+        ({"multiples": (0.33, "wide")}, "could not convert string to float"),
+        ({"change": _set_first_weight(float("nan"))}, "model.0.conv.weight has numbers that are not finite"),
+        ({"change": _set_first_weight(float("inf"))}, "model.0.conv.weight has numbers that are not finite"),
+        ({"change": _expand_first_weight}, "is larger than what the file holds of it"),
+        ({"change": _set_head("stride", torch.tensor([8.0, 16.0, 1e9]))}, "expected (8.0, 16.0, 32.0)"),
+        ({"change": _set_head("stride", torch.tensor([8.0, -16.0, 32.0]))}, "expected (8.0, 16.0, 32.0)"),
+        ({"change": lambda layers: layers[-1].anchors.fill_(-1)}, "an anchor that is not between 0 and 10000 pixels"),
+        ({"change": lambda layers: layers[-1].anchors.fill_(torch.nan)}, "anchors has numbers that are not finite"),
+        ({"change": _set_head("nc", 10**9)}, "80 class names for 1000000000 classes"),
+    ],
+)
+def test_forged_numbers_are_refused_before_a_model_is_built(tmp_path, capsys, forged, reason):
+    """In one line, at once, with nothing written."""
+    from ultralytics import YOLO
+
+    yolo_focal.enable()
+    model = YOLO("yolov5n-anchor.yaml").model
+    model.names = {i: f"class {i}" for i in range(80)}
+    write_original(model, tmp_path / "forged.pt", **forged)
+    yolo_focal.disable()
+    capsys.readouterr()
+    assert main(["convert", f"weights={tmp_path / 'forged.pt'}"]) == 2
+    error = capsys.readouterr().err
+    assert reason in error and error.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["forged.pt"]
+
+
 def test_a_tree_of_modules_without_end_is_refused(tmp_path, capsys):
     """A file can hold a module that contains itself; reading it ends in one line."""
     from ultralytics import YOLO

@@ -4,6 +4,7 @@ Such a file is a pickled `models.yolo.Model`. Here every class it may name has a
 attributes it is given, so that no code of the file, of YOLOv5 or of `torch.nn` runs; anything else is refused by name.
 """
 
+import math
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -49,6 +50,11 @@ _CLASSES = (
     "pathlib._local.WindowsPath",
 )
 _ROOTS = ("models.yolo.Model", "models.yolo.DetectionModel")
+_MOST_NUMBERS = 400_000_000  # yolov5x6 has 141 million
+_MOST_CLASSES = 10_000
+_STRIDES = (8.0, 16.0, 32.0, 64.0)
+_GREATEST_ANCHOR = 10_000
+_LARGEST_MULTIPLE = 4.0  # yolov5x has depth 1.33 and width 1.25
 _MOST_TENSORS = 2000  # yolov5x6 has under 1,000
 _GREATEST_PICKLE_BYTES = 64 * 2**20  # the largest original file's is under 1 MB; its tensors lie beside it
 _REMEDY = (
@@ -175,13 +181,20 @@ def _read_model(model: Any) -> OriginalCheckpoint:
     grid_anchors = state.pop(f"{head_prefix}anchors")
     state = {name: value for name, value in state.items() if name != f"{head_prefix}anchor_grid"}
     strides = tuple(float(stride) for stride in head.stride)
+    if strides not in (_STRIDES[:3], _STRIDES):
+        raise ValueError(f"strides {strides}, expected {_STRIDES[:3]} or {_STRIDES}")
+    _check_numbers({**state, f"{head_prefix}anchors": grid_anchors})
     if grid_anchors.ndim != 3 or len(grid_anchors) != len(strides) or grid_anchors.numel() > 64:
         raise ValueError(f"anchors of shape {tuple(grid_anchors.shape)} for {len(strides)} strides")
     anchors = tuple(
         tuple((float(width) * stride, float(height) * stride) for width, height in level.tolist())
         for level, stride in zip(grid_anchors, strides, strict=True)
     )
+    if not all(0 < size <= _GREATEST_ANCHOR for level in anchors for pair in level for size in pair):
+        raise ValueError(f"an anchor that is not between 0 and {_GREATEST_ANCHOR} pixels")
     names = _names(model.names)
+    if not 1 <= len(names) <= _MOST_CLASSES:
+        raise ValueError(f"{len(names)} classes, expected 1 to {_MOST_CLASSES}")
     if len(names) != head.nc:
         raise ValueError(f"{len(names)} class names for {head.nc} classes")
     return OriginalCheckpoint(
@@ -189,11 +202,32 @@ def _read_model(model: Any) -> OriginalCheckpoint:
         anchors=anchors,
         strides=strides,
         names=names,
-        depth=float(model.yaml["depth_multiple"]),
-        width=float(model.yaml["width_multiple"]),
+        depth=_multiple(model.yaml, "depth_multiple"),
+        width=_multiple(model.yaml, "width_multiple"),
         levels=len(strides),
         fused="model.0.bn.weight" not in state,
     )
+
+
+def _check_numbers(state: Mapping[str, Any]) -> None:
+    """Raise ValueError for what is no tensor, larger than its storage or than any YOLOv5 model, or not finite."""
+    numbers = 0
+    for name, value in state.items():
+        if not isinstance(value, Tensor):
+            raise ValueError(f"{name} is no tensor")
+        numbers += value.numel()
+        held = value.untyped_storage().nbytes()
+        if value.numel() * value.element_size() > held or numbers > _MOST_NUMBERS:
+            raise ValueError(f"{name} of shape {tuple(value.shape)} is larger than what the file holds of it")
+        if not value.isfinite().all():
+            raise ValueError(f"{name} has numbers that are not finite")
+
+
+def _multiple(architecture: Mapping[str, Any], name: str) -> float:
+    value = float(architecture[name])
+    if not (math.isfinite(value) and 0 < value <= _LARGEST_MULTIPLE):
+        raise ValueError(f"{name} {value:g}, expected above 0 and at most {_LARGEST_MULTIPLE:g}")
+    return value
 
 
 def _names(names: Any) -> tuple[str, ...]:
