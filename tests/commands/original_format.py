@@ -38,7 +38,9 @@ def as_original(module, classes):
     return made
 
 
-def write_original(model, path, root="Model", dtype=torch.float16, baggage=None, names=list, change=None, multiples=None):
+def write_original(
+    model, path, root="Model", dtype=torch.float16, baggage=None, names=list, change=None, multiples=None
+):
     """Save `model`, a DetectionModel with an anchor head, as YOLOv5 would have saved it.
 
     Args:

@@ -44,4 +44,5 @@ def read_hyp(path: Path, argument: str = "cfg") -> dict[str, Any]:
         raise ConfigError(f"{argument}={path} is not YAML ({reason})") from error
     if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
         raise ConfigError(f"{argument}={path} must hold lines of 'key: value', got {type(content).__name__}")
-    return content
+    # As Ultralytics reads it: None, which YAML writes null, is taken for what was meant.
+    return {name: None if value == "None" else value for name, value in content.items()}
