@@ -3,6 +3,7 @@
 python scripts/study.py plan                                    # what is missing, and the hours that it will take
 python scripts/study.py run only=shapes scale=0.1               # a smoke test: a tenth of the epochs and seeds
 python scripts/study.py run datasets=~/datasets                 # all of it; what is there is never repeated
+python scripts/study.py scores only=shapes-3x                   # what scores are worth, before and after calibrate
 python scripts/study.py tables                                  # raw results, tables and plots for docs/evidence.md
 """
 
@@ -12,6 +13,7 @@ import math
 import re
 import statistics
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,17 +27,25 @@ from yolo_focal.commands.exit_codes import run_script
 from yolo_focal.comparison.configurations import BASELINE
 from yolo_focal.comparison.journal import Journal
 from yolo_focal.comparison.runner import JOURNAL
+from yolo_focal.comparison.statistics.student_t import student_critical
 from yolo_focal.comparison.trial import TRAINED
-from yolo_focal.errors import ConfigError, DataError
+from yolo_focal.errors import ConfigError, DataError, YoloFocalError
 from yolo_focal.files import replace_file, write_json, write_text
 from yolo_focal.plot_style import BLUE, GREEN, GREY, ORANGE, plain_axes
 from yolo_focal.resources import cfg_file, cfg_names
 from yolo_focal.text_table import aligned
 
 ROOT = Path(__file__).resolve().parents[1]
-ACTIONS = ("plan", "run", "tables")
+ACTIONS = ("plan", "run", "scores", "tables")
 ARGUMENTS = (
-    Key("do", "plan", "plan, run or tables; may stand alone, as the first word", one_of(ACTIONS), text, leading=True),
+    Key(
+        "do",
+        "plan",
+        "plan, run, scores, tables; may stand alone, as the first word",
+        one_of(ACTIONS),
+        text,
+        leading=True,
+    ),
     Key("only", [], "studies: names of cfg/study, or YAML files of your own; all by default", read=text_list),
     Key("scale", 1.0, "of epochs and seeds; 1 is the study", number(lambda scale: 0 < scale <= 10, "in (0, 10]")),
     Key("out", Path("runs/study"), "folder of the comparisons", read=path),
@@ -45,6 +55,7 @@ ARGUMENTS = (
     Key("parallel", 2, "engine=ray: trials at a time", in_range(int, 1)),
     Key("docs", ROOT / "docs", "folder of evidence.md, for tables", read=path),
 )
+SCORES = "scores"  # the question that is answered by calibrating the trainings' last checkpoints
 _COLOURS = {"better": GREEN, "worse": ORANGE, "cannot tell": GREY}
 
 
@@ -61,6 +72,7 @@ class Study:
         training: arguments that all share.
         questions: configurations by question; every question is answered beside BCE.
         metrics: that the tables show; the first one's verdict stands beside them.
+        scores: configurations whose scores are examined, before and after calibration.
     """
 
     name: str
@@ -71,6 +83,7 @@ class Study:
     training: Mapping[str, Any]
     questions: Mapping[str, Sequence[str]]
     metrics: Sequence[str] = ("AP", "AP rare")
+    scores: Sequence[str] = ()
 
     @property
     def configurations(self) -> list[str]:
@@ -174,6 +187,73 @@ def run_studies(studies: Sequence[Study], arguments: Mapping[str, Any]) -> int:
     return 1 if failed else 0
 
 
+def run_scores(studies: Sequence[Study], arguments: Mapping[str, Any]) -> None:
+    """Calibrate the last checkpoint of every finished trial of `Study.scores`, and keep what its scores are worth."""
+    for study in studies:
+        if not study.scores:
+            raise ConfigError(f"the study {study.name} has no scores; name configurations in its file")
+        source, rows = arguments["out"] / study.name, []
+        for (name, seed), row in Journal(source / JOURNAL).finished().items():
+            if name not in study.scores:
+                continue
+            with tempfile.TemporaryDirectory() as folder:
+                weights = source / "trials" / f"{name.replace(':', '-')}-seed{seed}" / "run/weights/last.pt"
+                try:
+                    result = yolo_focal.calibrate(
+                        weights, row["arguments"]["data"], imgsz=study.training["imgsz"], out=Path(folder) / "c.pt"
+                    )
+                except YoloFocalError as error:  # it would do harm, and says so
+                    print(f"{name} seed {seed}: {error}")
+                    continue
+            (found,) = result.to_dict()["branches"]
+            worth = {when: _worth(found[when]) for when in ("before", "after")}
+            rows.append({"configuration": name, "seed": seed, **worth})
+            print(f"{name} seed {seed}: {worth}")
+        rows.sort(key=lambda each: (study.scores.index(each["configuration"]), each["seed"]))
+        file = arguments["docs"] / "evidence" / study.name / f"{SCORES}.jsonl"
+        write_text(file, "".join(f"{json.dumps(row)}\n" for row in rows))
+        print(file)
+
+
+def _worth(measured: Mapping[str, Any]) -> dict[str, float]:
+    """What the scores of one model are worth, before or after calibration."""
+    return {
+        "error": measured["calibration"]["error"],
+        "threshold": measured["best_f1"]["threshold"],
+        "candidates": measured["nms"]["candidates_per_image"]["mean"],
+        "AP": measured["coco"]["AP"],
+    }
+
+
+def scores_table(study: Study, folder: Path) -> str:
+    """The Markdown table of the scores' worth: means over seeds, with 95 % intervals, before and after calibration."""
+    lines = (folder / study.name / f"{SCORES}.jsonl").read_text(encoding="utf-8").splitlines()
+    kept = [json.loads(line) for line in lines]
+    head = ["configuration", "", "calibration error, 95 %", "best threshold, 95 %", "candidates an image, 95 %", "AP"]
+    rows = [[*head, "seeds"], ["---"] * (len(head) + 1)]
+    for name in study.scores:
+        some = [row for row in kept if row["configuration"] == name]
+        for when in ("before", "after"):
+            columns = {key: [row[when][key] for row in some] for key in some[0][when]} if some else {}
+            if columns:
+                cells = [_interval(columns[key], form) for key, form in _SCORE_COLUMNS.items()]
+                ap = f"{statistics.mean(columns['AP']):.4f}"
+                rows.append([f"`{name}`", when, *cells, ap, str(len(some))])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+_SCORE_COLUMNS = {"error": ".3f", "threshold": ".2f", "candidates": ",.0f"}
+
+
+def _interval(values: Sequence[float], form: str) -> str:
+    """Mean and 95 % interval of Student's t."""
+    mean = statistics.mean(values)
+    if len(values) < 2:
+        return f"{mean:{form}}"
+    half = student_critical(0.05, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
+    return f"{mean:{form}} ({mean - half:{form}} to {mean + half:{form}})"
+
+
 def keep_raw_results(study: Study, out: Path, folder: Path) -> None:
     """Copy what the tables are made of: summary.json, and a short row for every finished trial.
 
@@ -252,7 +332,10 @@ def place_tables(page: str, studies: Sequence[Study], folder: Path) -> str:
         study, question = match["study"], match["question"]
         if study not in by_name:
             return match[0]
-        return f"<!-- table {study}/{question} -->\n{table(by_name[study], question, folder)}\n<!-- end -->"
+        content = (
+            scores_table(by_name[study], folder) if question == SCORES else table(by_name[study], question, folder)
+        )
+        return f"<!-- table {study}/{question} -->\n{content}\n<!-- end -->"
 
     pattern = r"<!-- table (?P<study>[\w-]+)/(?P<question>[\w-]+) -->\n.*?<!-- end -->"
     return re.sub(pattern, made, page, flags=re.DOTALL)
@@ -279,7 +362,7 @@ def main(arguments: dict[str, Any]) -> int:
     studies = read_studies(arguments["only"], arguments["scale"])
     if arguments["do"] == "run":
         return run_studies(studies, arguments)
-    (show_plan if arguments["do"] == "plan" else make_tables)(studies, arguments)
+    {"plan": show_plan, SCORES: run_scores, "tables": make_tables}[arguments["do"]](studies, arguments)
     return 0
 
 

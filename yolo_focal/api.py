@@ -12,6 +12,7 @@ from typing import Any
 
 from yolo_focal.arguments.command_line import check_values
 from yolo_focal.arguments.commands import COMMANDS
+from yolo_focal.arguments.output import Output, take_output
 from yolo_focal.files import check_writable
 from yolo_focal.results import (
     CalibrateResult,
@@ -53,6 +54,13 @@ def _values(command: str, given: Mapping[str, Any], training: Mapping[str, Any] 
     return check_values(command, COMMANDS[command].keys, {**given, **(training or {})}, extra)
 
 
+def _asked_output(command: str, values: dict[str, Any]) -> Output | None:
+    """Where to write, or None where nobody named a place."""
+    asked = values["out"] is not None or values["name"] is not None
+    output = take_output(command, values)
+    return output if asked else None
+
+
 def _safe_loading(trust: bool) -> AbstractContextManager[None]:
     from yolo_focal.ultra.hooks.checkpoints import safe_loading
 
@@ -79,7 +87,10 @@ def evaluate(
     nms: bool | None = None,
     engine: str = "own",
     trust: bool = False,
+    project: StrPath = "runs",
+    name: str | None = None,
     out: StrPath | None = None,
+    exist_ok: bool = False,
 ) -> EvaluateResult:
     """COCO's numbers for a model or a results file, by class and by class frequency.
 
@@ -102,7 +113,10 @@ def evaluate(
         nms: False for the NMS-free head of an end-to-end model.
         engine: of COCO's twelve numbers: `own`, or `pycocotools`, the reference implementation.
         trust: load checkpoints by unpickling them, which may run code of whoever wrote them.
-        out: new folder for evaluation.json, per_class.csv and the plots.
+        project: folder of the numbered output folders.
+        name: output folder in `project`: NAME, or NAME2, NAME3, ... if that exists; by default nothing is written.
+        out: in place of both, the folder of evaluation.json, per_class.csv and the plots.
+        exist_ok: write into a folder that exists; files of the same names are replaced.
 
     Raises:
         YoloFocalError: an argument is wrong, or a file cannot be used; nothing was written.
@@ -110,8 +124,11 @@ def evaluate(
     values = _values("evaluate", locals())
     from yolo_focal.evaluation.evaluate import evaluated, evaluated_into
 
+    output = _asked_output("evaluate", values)
     with _safe_loading(values.pop("trust")):
-        return EvaluateResult(evaluated(values) if out is None else evaluated_into(values, Path(out)))
+        if output is None:
+            return EvaluateResult(evaluated(values))
+        return EvaluateResult(evaluated_into(values, output.path, output.exist_ok))
 
 
 def doctor(
@@ -123,7 +140,10 @@ def doctor(
     seed: int = 0,
     device: str | None = None,
     trust: bool = False,
+    project: StrPath = "runs",
+    name: str | None = None,
     out: StrPath | None = None,
+    exist_ok: bool = False,
     **training: Any,
 ) -> DoctorResult:
     """Which loss runs where, gradient of positives, negatives and classes, data problems, advice.
@@ -136,7 +156,10 @@ def doctor(
         seed: of the weights, the batch and its augmentation.
         device: as Ultralytics writes it.
         trust: load checkpoints by unpickling them, which may run code of whoever wrote them.
-        out: folder of doctor.txt, doctor.json and doctor.png; numbered if it exists.
+        project: folder of the numbered output folders.
+        name: output folder in `project`: NAME, or NAME2, NAME3, ... if that exists; by default nothing is written.
+        out: in place of both, the folder of doctor.txt, doctor.json and doctor.png.
+        exist_ok: write into a folder that exists; files of the same names are replaced.
         training: training arguments; the training they make is examined.
 
     Raises:
@@ -145,12 +168,13 @@ def doctor(
     values = _values("doctor", {k: v for k, v in locals().items() if k != "training"}, training)
     from yolo_focal.diagnosis.examine import examine, write_examination
 
+    output = _asked_output("doctor", values)
     with _safe_loading(values.pop("trust")):
         title, examination, advice = examine(values)
     result = DoctorResult(title, values, examination, tuple(advice))
-    if out is None:
+    if output is None:
         return result
-    return replace(result, out=write_examination(Path(out), title, examination, result.summary(), result.to_dict()))
+    return replace(result, out=write_examination(output, title, examination, result.summary(), result.to_dict()))
 
 
 def compare(
@@ -169,7 +193,9 @@ def compare(
     parallel: int = 2,
     extend: bool = False,
     trust: bool = False,
-    out: StrPath = "runs/compare",
+    project: StrPath = "runs",
+    name: str | None = None,
+    out: StrPath | None = None,
     **training: Any,
 ) -> CompareResult:
     """Train losses side by side over several seeds, and say which is better, with 95 % intervals.
@@ -189,7 +215,9 @@ def compare(
         parallel: with `ray` and no cluster, trials at a time.
         extend: add seeds or losses to the comparison in `out`.
         trust: load checkpoints by unpickling them, which may run code of whoever wrote them.
-        out: folder of the comparison; the same one again continues it.
+        project: folder of the output folder.
+        name: output folder in `project`, by default compare; the same one again continues its comparison.
+        out: in place of both, the folder itself.
         training: training arguments that all configurations share.
 
     Raises:
@@ -200,6 +228,7 @@ def compare(
     values = _values("compare", given, training)
     from yolo_focal.comparison.compare import compared
 
+    values["out"] = take_output("compare", values, numbered=False).path
     with _safe_loading(values.pop("trust")):
         return CompareResult(*compared(values))
 
@@ -217,7 +246,10 @@ def calibrate(
     batch: int = 16,
     device: str | None = None,
     trust: bool = False,
+    project: StrPath = "runs",
+    name: str | None = None,
     out: StrPath | None = None,
+    exist_ok: bool = False,
 ) -> CalibrateResult:
     """Refit the scores of a checkpoint on a split and write a stock checkpoint with the map folded into its weights.
 
@@ -233,7 +265,10 @@ def calibrate(
         batch: images at a time.
         device: as Ultralytics writes it.
         trust: load checkpoints by unpickling them, which may run code of whoever wrote them.
-        out: checkpoint to write, .json and .png beside it; by default NAME-calibrated.pt beside `model`.
+        project: folder of the numbered output folders.
+        name: output folder in `project`: NAME, or NAME2, NAME3, ... if that exists; by default calibrate.
+        out: in place of both, the folder of NAME-calibrated.pt, its .json and .png, or the checkpoint itself (.pt).
+        exist_ok: write into a folder that exists; files of the same names are replaced.
 
     Raises:
         YoloFocalError: the model, the data or the output cannot be used; nothing was written.
@@ -241,18 +276,30 @@ def calibrate(
     values = _values("calibrate", locals())
     from yolo_focal.evaluation.recalibration.calibrate import calibrated
 
+    output = take_output("calibrate", values)
     with _safe_loading(values.pop("trust")):
-        written, used, results = calibrated(values)
+        written, used, results = calibrated(values, output)
     return CalibrateResult(written, used, tuple(results))
 
 
-def convert(weights: StrPath, *, out: StrPath | None = None, data: StrPath | None = None) -> ConvertResult:
+def convert(
+    weights: StrPath,
+    *,
+    data: StrPath | None = None,
+    project: StrPath = "runs",
+    name: str | None = None,
+    out: StrPath | None = None,
+    exist_ok: bool = False,
+) -> ConvertResult:
     """Make this package's anchor detector of an original YOLOv5 checkpoint; nothing in that file is executed.
 
     Args:
         weights: original checkpoint (v6.0 to v7.0, n to x, P5 or P6).
-        out: checkpoint to write; by default NAME-anchor.pt beside the original.
         data: a data YAML; its number of classes must be the checkpoint's.
+        project: folder of the numbered output folders.
+        name: output folder in `project`: NAME, or NAME2, NAME3, ... if that exists; by default convert.
+        out: in place of both, the folder of NAME-anchor.pt, or the checkpoint itself (.pt).
+        exist_ok: write into a folder that exists; files of the same names are replaced.
 
     Raises:
         CheckpointError: the file is no original YOLOv5 detection checkpoint.
@@ -263,9 +310,10 @@ def convert(weights: StrPath, *, out: StrPath | None = None, data: StrPath | Non
     from yolo_focal.detector.checkpoint import read_original
 
     source: Path = values["weights"]
-    written = checkpoint_path(source, values["out"], "anchor")
+    output = take_output("convert", values)
+    written = checkpoint_path(source, output.path, "anchor")
     original = read_original(source)
-    check_writable(written)
+    check_writable(written, output.exist_ok)
     import yolo_focal
     from yolo_focal.ultra.anchor.checkpoint import build_model, check_classes, save_model
 
@@ -280,8 +328,10 @@ def convert(weights: StrPath, *, out: StrPath | None = None, data: StrPath | Non
 
 def subset(
     annotations: StrPath,
-    out: StrPath,
+    out: StrPath | None = None,
     *,
+    project: StrPath = "runs",
+    name: str | None = None,
     images: StrPath | None = None,
     categories: Sequence[str] = (),
     labels: str = "selected",
@@ -302,7 +352,9 @@ def subset(
 
     Args:
         annotations: COCO-format JSON file, or train2017 / val2017 (downloaded if needed).
-        out: new folder.
+        out: new folder, in place of `project` and `name`.
+        project: folder of the numbered output folders.
+        name: output folder in `project`: NAME, or NAME2, NAME3, ... if that exists; by default subset.
         images: folder of the images; not needed for train2017 / val2017.
         categories: names or ids of the categories that decide which images come in; all if empty.
         labels: write objects of the `selected` categories only, or of `all`.
@@ -325,6 +377,7 @@ def subset(
     values = _values("subset", locals())
     from yolo_focal.ultra.drivers.coco_subset import written_subset
 
+    values["out"] = take_output("subset", values).path
     return SubsetResult(values["out"], written_subset(values))
 
 

@@ -35,8 +35,13 @@ def replace_file(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def check_writable(path: Path) -> None:
-    """Raise DataError where a file could not be written to `path`: to be called before the work that it is for."""
+def check_writable(path: Path, exist_ok: bool = True) -> None:
+    """Raise DataError where a file could not be written to `path`: to be called before the work that it is for.
+
+    Without `exist_ok` also where there is one.
+    """
+    if path.exists() and not exist_ok:
+        raise DataError(f"{path} exists; name another file, or give exist_ok=True to replace it")
     _temporary_file(path).unlink()
 
 
@@ -78,34 +83,39 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def numbered_folder(path: Path) -> Path:
-    """`path`, absolute, or where that exists the first of path-2, path-3, ... that does not."""
+    """`path`, absolute, or where that exists the first of path2, path3, ... that does not, as Ultralytics counts."""
     path = path.absolute()
     if not path.exists():
         return path
     numbers = itertools.count(2)
-    return next(each for n in numbers if not (each := path.with_name(f"{path.name}-{n}")).exists())
+    return next(each for n in numbers if not (each := path.with_name(f"{path.name}{n}")).exists())
 
 
 @contextlib.contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
+def new_folder(path: Path, exist_ok: bool = False) -> Iterator[Path]:
     """Yield a temporary folder, whose content is in the folder `path` when the block ends without an error.
 
-    An empty folder at `path` stays the one it is, a mount point or the target of a link among them.
+    An empty folder at `path` stays the one it is, a mount point or the target of a link among them. With `exist_ok` one
+    that is not empty does too; files of the same names are replaced.
 
     Raises:
         DataError: `path` exists and is not an empty folder, or cannot be written; or at the end, naming the folder in
             which everything is.
     """
-    temporary = _temporary_folder(path)
+    missing = [parent for parent in path.parents if not parent.exists()]
+    temporary = _temporary_folder(path, exist_ok)
     try:
         yield temporary
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
+        for parent in missing:
+            with contextlib.suppress(OSError):
+                parent.rmdir()
         raise
     try:
         if temporary.parent == path:
             for each in sorted(temporary.iterdir()):
-                each.rename(path / each.name)
+                each.replace(path / each.name)
             temporary.rmdir()
         else:
             temporary.chmod(0o755)
@@ -114,12 +124,12 @@ def new_folder(path: Path) -> Iterator[Path]:
         raise DataError(f"{path} cannot be written ({error.strerror}); everything is in {temporary}") from error
 
 
-def _temporary_folder(path: Path) -> Path:
+def _temporary_folder(path: Path, exist_ok: bool) -> Path:
     try:
         exists = path.exists()
         if path.is_symlink() and not exists:
             raise DataError(f"the output folder {path} is a link that leads nowhere; name a new one or remove it")
-        if exists and (not path.is_dir() or any(path.iterdir())):
+        if exists and (not path.is_dir() or (any(path.iterdir()) and not exist_ok)):
             raise DataError(f"the output folder {path} is not empty; name a new one or remove it")
         path.parent.mkdir(parents=True, exist_ok=True)
         place = path if exists else path.parent

@@ -193,8 +193,8 @@ def test_other_scales_levels_and_versions_are_converted(enabled, tmp_path, name,
     with torch.no_grad():
         expected = model(image)[0]
     write_original(model, tmp_path / "last.pt", **given)
-    assert main(["convert", f"weights={tmp_path / 'last.pt'}"]) == 0
-    found = YOLO(tmp_path / "last-anchor.pt").model
+    assert main(["convert", f"weights={tmp_path / 'last.pt'}", f"project={tmp_path / 'runs'}"]) == 0
+    found = YOLO(tmp_path / "runs/convert/last-anchor.pt").model
     assert found.names == model.names and found.yaml["scale"] == model.yaml["scale"]
     half = given.get("dtype") == torch.float32  # checkpoints of Ultralytics are stored in half precision
     with torch.no_grad():

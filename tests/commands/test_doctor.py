@@ -121,11 +121,12 @@ def test_the_schema_is_complete(doctor, cells, tmp_path):
     assert content["schema"] == 1 and set(content["running"]) == {"one2many", "one2one"}
 
 
-def test_a_second_run_gets_a_folder_of_its_own(doctor, cells, tmp_path):
+def test_a_second_run_gets_a_folder_of_its_own(cells, tmp_path):
     """Numbered, as the runs of Ultralytics."""
     for _ in range(2):
-        doctor("model=yolo11n.yaml", f"data={cells}", *SMALL)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "out-2"]
+        words = ["model=yolo11n.yaml", f"data={cells}", *SMALL, f"project={tmp_path}", "name=mine"]
+        assert cli.main(["doctor", *words]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "mine2"]
 
 
 REFUSED = [

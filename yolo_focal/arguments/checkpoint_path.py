@@ -10,13 +10,13 @@ __all__ = ["checkpoint_path"]
 _RENAMED_UPSTREAM = re.compile(r"yolov5[nsmlx]6?\.pt$")  # Ultralytics would look for yolov5nu.pt instead
 
 
-def checkpoint_path(source: Path, out: Path | None, suffix: str) -> Path:
-    """`out`, or NAME-suffix.pt beside `source` where it is None.
+def checkpoint_path(source: Path, out: Path, suffix: str) -> Path:
+    """`out`, or NAME-suffix.pt in it where it is a folder, that is, has no suffix.
 
     Raises:
         ConfigError: Ultralytics could not load a file of this name, or it is `source` itself.
     """
-    path = source.with_name(f"{source.stem}-{suffix}.pt") if out is None else out
+    path = out / f"{source.stem}-{suffix}.pt" if out.is_dir() or not out.suffix else out
     if path.suffix != ".pt":
         raise ConfigError(f"out={path} must end in .pt; Ultralytics takes no other suffix for a checkpoint")
     if _RENAMED_UPSTREAM.search(path.name):
@@ -24,8 +24,6 @@ def checkpoint_path(source: Path, out: Path | None, suffix: str) -> Path:
             f"out={path} has a name that Ultralytics replaces by its own '{path.stem}u.pt'; "
             f"call it {path.stem}-{suffix}.pt"
         )
-    if path.is_dir():
-        raise ConfigError(f"out={path} is a folder; name a file in it")
     if path.resolve() == source.resolve():
         raise ConfigError(f"out={path} is the original file; name another one")
     return path

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from yolo_focal.arguments.key import Key, in_range, one_of, path, switch, text, text_list, truth
+from yolo_focal.arguments.output import output_keys
 
 __all__ = ["COCO_SPLITS", "COMMANDS", "Command", "LABEL_MODES", "LINK_MODES", "PROFILES", "TRUST"]
 
@@ -57,7 +58,7 @@ COMMANDS: Mapping[str, Command] = {
             Key("batch", 8, "images per step", in_range(int, 1)),
             Key("seed", 0, "seed of all trainings", in_range(int, 0)),
             Key("device", None, "as for yolo: cpu, 0, ...; a GPU where there is one", read=text),
-            Key("out", "runs/demo", "folder of the report and the runs; numbered when it exists", read=text),
+            *output_keys("folder of the report and the trainings"),
         ),
         training=True,
     ),
@@ -71,12 +72,7 @@ COMMANDS: Mapping[str, Command] = {
             Key("seed", 0, "seed of the weights, the batch and its augmentation", in_range(int, 0)),
             Key("device", None, "as for yolo: cpu, 0, ...; a GPU where there is one", read=text),
             TRUST,
-            Key(
-                "out",
-                "runs/doctor",
-                "folder of doctor.txt, doctor.json and doctor.png; numbered when it exists",
-                read=text,
-            ),
+            *output_keys("folder of doctor.txt, doctor.json and doctor.png"),
         ),
         training=True,
     ),
@@ -126,7 +122,7 @@ COMMANDS: Mapping[str, Command] = {
                 text,
             ),
             TRUST,
-            Key("out", "evaluation", "new folder for evaluation.json, per_class.csv and the plots", read=text),
+            *output_keys("folder of evaluation.json, per_class.csv and the plots"),
         ),
     ),
     "compare": Command(
@@ -152,7 +148,7 @@ COMMANDS: Mapping[str, Command] = {
             Key("parallel", 2, "engine=ray without a cluster: trials at a time", in_range(int, 1)),
             Key("extend", False, "add seeds or losses to the comparison in out=", switch, truth),
             TRUST,
-            Key("out", "runs/compare", "folder of the comparison; the same one again continues it", read=text),
+            *output_keys("folder of the comparison; the same one again continues it", overwrites=False),
         ),
         training=True,
     ),
@@ -178,7 +174,7 @@ COMMANDS: Mapping[str, Command] = {
             Key("batch", 16, "images at a time", in_range(int, 1)),
             Key("device", None, "device, as Ultralytics writes it: cpu, 0, mps", read=text),
             TRUST,
-            Key("out", None, "checkpoint to write, .json and .png beside it; NAME-calibrated.pt by default", read=path),
+            *output_keys("folder of NAME-calibrated.pt, its .json and .png, or the checkpoint itself (.pt)"),
         ),
     ),
     "tune": Command(
@@ -215,7 +211,7 @@ COMMANDS: Mapping[str, Command] = {
                 required=True,
             ),
             Key("images", None, "folder of its images; not needed for train2017 / val2017", read=text),
-            Key("out", None, "new folder to write", read=path, required=True),
+            *output_keys("new folder to write", overwrites=False),
             Key(
                 "categories",
                 [],
@@ -262,7 +258,7 @@ COMMANDS: Mapping[str, Command] = {
         "YOLO dataset -> COCO annotation files, one per split",
         (
             Key("data", None, "data YAML, its folder, or a bare name such as shapes", read=text, required=True),
-            Key("out", None, "new folder for instances_SPLIT.json", read=path, required=True),
+            *output_keys("folder of instances_SPLIT.json"),
         ),
     ),
     "voc2yolo": Command(
@@ -275,7 +271,7 @@ COMMANDS: Mapping[str, Command] = {
                 read=path,
                 required=True,
             ),
-            Key("out", None, "new folder to write", read=path, required=True),
+            *output_keys("new folder to write", overwrites=False),
             Key("names", [], "classes in order; all that occur, sorted, if empty", read=text_list),
             Key("difficult", True, "keep objects marked difficult", switch, truth),
             Key(
@@ -300,7 +296,7 @@ COMMANDS: Mapping[str, Command] = {
             Key(
                 "weights", None, "original YOLOv5 checkpoint (v6.0 to v7.0, n to x, P5 or P6)", read=path, required=True
             ),
-            Key("out", None, "checkpoint to write; NAME-anchor.pt beside the original where not given", read=path),
+            *output_keys("folder of NAME-anchor.pt, or the checkpoint itself (.pt)"),
             Key("data", None, "a data YAML; its number of classes must be the checkpoint's", read=text),
         ),
     ),

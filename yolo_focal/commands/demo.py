@@ -7,11 +7,12 @@ from typing import Any
 
 from yolo_focal.arguments.focal import FocalConfig, focal_keys, read_config
 from yolo_focal.arguments.hyp import find_hyp, read_hyp
+from yolo_focal.arguments.output import take_output
 from yolo_focal.errors import ConfigError
 from yolo_focal.evaluation.evaluation import Evaluation
 from yolo_focal.evaluation.model import evaluate_model
 from yolo_focal.evaluation.side_by_side import Row, markdown_table, plain_table, plot_classes, side_by_side
-from yolo_focal.files import numbered_folder, write_text
+from yolo_focal.files import write_text
 from yolo_focal.ultra.drivers.quiet_training import TrainedModel, train_quietly, warnings_only
 
 __all__ = ["run"]
@@ -26,7 +27,7 @@ def run(arguments: dict[str, Any]) -> int:
     chosen = {name: arguments[name] for name in focal_keys(arguments)}
     config = read_config({"focal": True, **chosen})
     assert config is not None
-    out = numbered_folder(Path(arguments["out"]))
+    out = take_output("demo", arguments).path
     started = time.perf_counter()
     settings = {name: arguments[name] for name in ("data", "epochs", "imgsz", "batch", "seed", "device")}
     runs = {"BCE": {"focal": False}, "focal": {"focal": True, **chosen}, "rare": read_hyp(find_hyp("rare"))}

@@ -3,11 +3,14 @@
 from typing import Any
 
 from yolo_focal import api
+from yolo_focal.arguments.output import take_output
 
 __all__ = ["run"]
 
 
 def run(arguments: dict[str, Any]) -> int:
     """Evaluate, write the output folder, print the table."""
-    print("", api.evaluate(**arguments).summary(), f"Written to {arguments['out']}", sep="\n")
+    output = take_output("evaluate", arguments)
+    result = api.evaluate(**arguments, out=output.path, exist_ok=output.exist_ok)
+    print("", result.summary(), f"Written to {output.path}", sep="\n")
     return 0

@@ -1,8 +1,8 @@
 """A YOLO dataset from a Pascal VOC one."""
 
-from pathlib import Path
 from typing import Any
 
+from yolo_focal.arguments.output import take_output
 from yolo_focal.data.problem_lines import first_names, left_out_lines, problem_lines
 from yolo_focal.data.voc_to_yolo import VocOptions, voc_to_yolo
 from yolo_focal.ultra.drivers.written_set import left_out_by_training
@@ -24,7 +24,7 @@ def run(arguments: dict[str, Any]) -> int:
         seed=arguments["seed"],
         link=arguments["link"],
     )
-    out: Path = arguments["out"]
+    out = take_output("voc2yolo", arguments).path
     report = voc_to_yolo(arguments["voc"], out, options, check=left_out_by_training)
     for split, record in report["splits"].items():
         counts = first_names([f"{name} {record['instances'].get(name, 0)}" for name in report["names"]], 20)

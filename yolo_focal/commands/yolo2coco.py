@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from yolo_focal.arguments.output import take_output
 from yolo_focal.data.problem_lines import left_out_lines, problem_lines
 from yolo_focal.data.yolo import read_data_yaml
 from yolo_focal.data.yolo_to_coco import write_coco_files
@@ -17,9 +18,10 @@ def run(arguments: dict[str, Any]) -> int:
         DataError: see `yolo_focal.data.yolo_to_coco.write_coco_files`.
     """
     dataset = read_data_yaml(find_data_yaml(arguments["data"]), datasets_folder())
-    report = write_coco_files(dataset, arguments["out"])
+    output = take_output("yolo2coco", arguments)
+    report = write_coco_files(dataset, output.path, output.exist_ok)
     for split, record in report.items():
-        file = arguments["out"] / f"instances_{split}.json"
+        file = output.path / f"instances_{split}.json"
         if record["images"]:
             print(f"{file}: {record['images']} images, {record['annotations']} annotations")
         print("\n".join(problem_lines(record["problems"])), end="\n" if record["problems"] else "")

@@ -64,8 +64,10 @@ def coco_content(
     return {"info": info, "images": records, "annotations": annotations, "categories": categories}, problems
 
 
-def write_coco_files(dataset: YoloDataset, out: Path, *, progress: bool = True) -> dict[str, Any]:
-    """Write instances_SPLIT.json for every split into the new folder `out`; returns counts and problems by split.
+def write_coco_files(
+    dataset: YoloDataset, out: Path, exist_ok: bool = False, *, progress: bool = True
+) -> dict[str, Any]:
+    """Write instances_SPLIT.json for every split into the folder `out`; returns counts and problems by split.
 
     Ids of images and annotations are unique over all splits. An image that a split lists twice is written once. Of each
     split, `left_out` has a line for everything in its folder or list that is not in the file, the split itself if only
@@ -80,7 +82,7 @@ def write_coco_files(dataset: YoloDataset, out: Path, *, progress: bool = True) 
     ids = image_ids(dict.fromkeys(image for images in splits.values() for image in images))
     report: dict[str, Any] = {}
     first = 1
-    with new_folder(out) as root:
+    with new_folder(out, exist_ok) as root:
         for split in splits:
             content, problems = coco_content(
                 dataset, splits[split], split, ids, first_annotation_id=first, progress=progress

@@ -9,13 +9,14 @@ from torch import nn
 import yolo_focal
 from yolo_focal.arguments.classic_hyp import is_classic
 from yolo_focal.arguments.hyp import find_hyp, read_hyp
+from yolo_focal.arguments.output import Output
 from yolo_focal.data.label_statistics import SplitStatistics, split_statistics
 from yolo_focal.data.yolo import YoloDataset, read_data_yaml
 from yolo_focal.diagnosis.advice import Advice, Examination, advise
 from yolo_focal.diagnosis.plot import plot_examination
 from yolo_focal.diagnosis.rare_classes import rare_classes
 from yolo_focal.errors import DataError
-from yolo_focal.files import new_folder, numbered_folder, write_json, write_text
+from yolo_focal.files import new_folder, write_json, write_text
 from yolo_focal.ultra.anchor.checks import translate_for
 from yolo_focal.ultra.datasets import datasets_folder, find_data_yaml
 from yolo_focal.ultra.drivers.diagnosis import diagnose, load_for_diagnosis
@@ -52,14 +53,13 @@ def examine(arguments: dict[str, Any]) -> tuple[str, Examination, list[Advice]]:
     return title, examination, advise(examination)
 
 
-def write_examination(out: Path, title: str, examination: Examination, text: str, document: dict[str, Any]) -> Path:
-    """Write doctor.txt, doctor.json and doctor.png into `out`, numbered if it exists, and return the folder."""
-    out = numbered_folder(out)
-    with new_folder(out) as folder:
+def write_examination(out: Output, title: str, examination: Examination, text: str, document: dict[str, Any]) -> Path:
+    """Write doctor.txt, doctor.json and doctor.png, and return the folder."""
+    with new_folder(out.path, out.exist_ok) as folder:
         write_text(folder / "doctor.txt", text + "\n")
         write_json(folder / "doctor.json", document)
         plot_examination(title, examination, folder / "doctor.png")
-    return out
+    return out.path
 
 
 def _statistics(dataset: YoloDataset) -> tuple[SplitStatistics, SplitStatistics | None]:

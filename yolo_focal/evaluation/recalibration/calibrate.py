@@ -6,26 +6,30 @@ from typing import Any
 
 import yolo_focal
 from yolo_focal.arguments.checkpoint_path import checkpoint_path
+from yolo_focal.arguments.output import Output
 from yolo_focal.errors import DataError
 from yolo_focal.evaluation.plots import plot_reliability_side_by_side
 from yolo_focal.evaluation.recalibration.recalibrate import Recalibration, harm, other_split, recalibrate, trained_size
 from yolo_focal.evaluation.recalibration.report import recalibration_document
-from yolo_focal.files import replace_file, write_json
+from yolo_focal.files import check_writable, replace_file, write_json
 
 __all__ = ["calibrated"]
 
 
-def calibrated(arguments: dict[str, Any]) -> tuple[Path, dict[str, Any], Sequence[Recalibration]]:
+def calibrated(arguments: dict[str, Any], output: Output) -> tuple[Path, dict[str, Any], Sequence[Recalibration]]:
     """The checkpoint that was written, the arguments that were used, and a recalibration for each branch of the head.
 
     Args:
         arguments: by the names of `yolo-focal calibrate`.
+        output: folder or checkpoint to write.
 
     Raises:
         YoloFocalError: the model, the data or the output cannot be used; nothing was written.
     """
     model: Path = arguments["model"]
-    out = checkpoint_path(model, arguments["out"], "calibrated")
+    out = checkpoint_path(model, output.path, "calibrated")
+    for suffix in (".pt", ".json", ".png"):
+        check_writable(out.with_suffix(suffix), output.exist_ok)
     yolo_focal.enable()
     split = arguments["split"]
     used = {
