@@ -14,7 +14,11 @@ from yolo_focal.arguments.commands import COMMANDS
 from yolo_focal.ultra.command_line import checked_words
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+HOME = "https://github.com/yolo-focal/yolo_focal"
+OWN_LINK = re.compile(
+    rf"(?:{HOME}/(?:blob|tree)|{HOME.replace('github.com', 'raw.githubusercontent.com')})/main/([^)#\s]+)"
+)
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PROGRAMS = sorted([*ROOT.glob("scripts/*.py"), *ROOT.glob("benchmarks/*.py")])
 SOURCES = [*PAGES, *sorted((ROOT / "cfg").rglob("*.yaml")), *PROGRAMS]
 
@@ -40,6 +44,14 @@ def test_links_to_files_lead_somewhere(page):
     """Every relative link and picture exists in the repository."""
     targets = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", page.read_text(encoding="utf-8"))
     assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_to_the_repository_on_the_web_lead_somewhere(page):
+    """What stands at such an address is in this checkout."""
+    assert [
+        target for target in OWN_LINK.findall(page.read_text(encoding="utf-8")) if not (ROOT / target).exists()
+    ] == []
 
 
 def test_commands_are_found_in_every_kind_of_place():
