@@ -19,20 +19,22 @@ OWN_LINK = re.compile(
     rf"(?:{HOME}/(?:blob|tree)|{HOME.replace('github.com', 'raw.githubusercontent.com')})/main/([^)#\s]+)"
 )
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
-PROGRAMS = sorted([*ROOT.glob("scripts/*.py"), *ROOT.glob("benchmarks/*.py")])
+PROGRAMS = sorted(path for folder in ("scripts", "benchmarks", "examples") for path in ROOT.glob(f"{folder}/*.py"))
 SOURCES = [*PAGES, *sorted((ROOT / "cfg").rglob("*.yaml")), *PROGRAMS]
 
 LINE = re.compile(
     r"^(?: {4}|\$ |#(?: Use:| Train one:)? +|\w+=.* )?((?:yolo-focal|python \w+/\w+\.py) [^`\n]*)$", re.MULTILINE
 )
 INLINE = re.compile(r"(?<!`)`((?:yolo-focal|python \w+/\w+\.py) [^`]+)`")
+PRINTED = re.compile(r"```python\n(.*?)```\n\n```\n(.*?)```", re.DOTALL)
+PAGES_THAT_PRINT = [page for page in PAGES if PRINTED.search(page.read_text(encoding="utf-8"))]
 COMMAND_AFTER_ANOTHER = re.compile(r"&& (yolo-focal .*)$", re.MULTILINE)
 
 
 def calls(path):
     """Every call that a file shows, as words: in blocks of code, in comments of a YAML and between backticks."""
     text = path.read_text(encoding="utf-8").replace("\\\n", " ")
-    found = [call for pattern in (LINE, INLINE) for call in pattern.findall(text)]
+    found = [call for pattern in (LINE, INLINE, COMMAND_AFTER_ANOTHER) for call in pattern.findall(text)]
     return [shlex.split(call, comments=True) for call in found if "COMMAND" not in call]
 
 
@@ -66,6 +68,14 @@ def test_commands_are_found_in_every_kind_of_place():
         ("train.py", ("python", "scripts/train.py")),
         ("README.md", ("yolo-focal", "demo")),
     } <= found
+
+
+@pytest.mark.parametrize("page", PAGES_THAT_PRINT, ids=lambda page: page.name)
+def test_programs_print_what_is_shown(page, capsys):
+    """A block of Python that a block of text follows prints that text."""
+    for program, shown in PRINTED.findall(page.read_text(encoding="utf-8")):
+        exec(compile(program, str(page), "exec"), {})
+        assert capsys.readouterr().out == shown
 
 
 @pytest.mark.parametrize("words", CALLS)
