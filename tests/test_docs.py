@@ -15,9 +15,8 @@ from yolo_focal.ultra.command_line import checked_words
 
 ROOT = Path(__file__).parents[1]
 HOME = "https://github.com/yolo-focal/yolo_focal"
-OWN_LINK = re.compile(
-    rf"(?:{HOME}/(?:blob|tree)|{HOME.replace('github.com', 'raw.githubusercontent.com')})/main/([^)#\s]+)"
-)
+RAW = HOME.replace("github.com", "raw.githubusercontent.com")
+OWN_LINK = re.compile(rf"(?:{HOME}/(?:blob|tree)|{RAW})/main/([^)#\s]+)(?:#([^)\s]+))?")
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PROGRAMS = sorted(path for folder in ("scripts", "benchmarks", "examples") for path in ROOT.glob(f"{folder}/*.py"))
 SOURCES = [*PAGES, *sorted((ROOT / "cfg").rglob("*.yaml")), *PROGRAMS]
@@ -48,12 +47,18 @@ def test_links_to_files_lead_somewhere(page):
     assert [target for target in targets if not (page.parent / target).exists()] == []
 
 
+def anchors(page):
+    """The names by which the headings of a page can be linked to."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_to_the_repository_on_the_web_lead_somewhere(page):
-    """What stands at such an address is in this checkout."""
-    assert [
-        target for target in OWN_LINK.findall(page.read_text(encoding="utf-8")) if not (ROOT / target).exists()
-    ] == []
+    """What stands at such an address is in this checkout, and so is the heading."""
+    for target, anchor in OWN_LINK.findall(page.read_text(encoding="utf-8")):
+        assert (ROOT / target).exists()
+        assert not anchor or anchor in anchors(ROOT / target), anchor
 
 
 def test_commands_are_found_in_every_kind_of_place():
