@@ -27,7 +27,8 @@ def run(arguments: dict[str, Any]) -> int:
     data, imgsz = arguments["data"], arguments["imgsz"]
     calibrated = yolo_focal.calibrate(**arguments)
     print(calibrated.summary())
-    exported = YOLO(calibrated.out).export(format="onnx", imgsz=imgsz, simplify=False)
+    # dynamic: the checkpoint is evaluated on images of their own proportions, and so is the exported file then
+    exported = YOLO(calibrated.out).export(format="onnx", imgsz=imgsz, simplify=False, dynamic=True)
     print(f"\n{'':28}{'AP':>8}{'F1 at conf=0.25':>18}")
     for name, model in {"before": arguments["model"], "calibrated": calibrated.out, "ONNX": Path(exported)}.items():
         result = yolo_focal.evaluate(model, data, imgsz=imgsz)

@@ -31,8 +31,10 @@ def run(arguments: dict[str, Any]) -> int:
     classes = [row for row in result.rows() if row["AP"] is not None and row["training_instances"]]
     figure, axes = plt.subplots(figsize=(6, 4), layout="constrained")
     axes.scatter([row["training_instances"] for row in classes], [row["AP"] for row in classes])
-    for row in classes:
-        axes.annotate(row["name"], (row["training_instances"], row["AP"]), (4, 3), textcoords="offset points", size=8)
+    for index, row in enumerate(classes):
+        place = (4, (3, -10)[index % 2])  # above and below in turn: neighbours in frequency often have like AP
+        axes.annotate(row["name"], (row["training_instances"], row["AP"]), place, textcoords="offset points", size=8)
+    axes.margins(x=0.12)
     axes.set(xscale="log", xlabel="training objects of the class", ylabel="AP", ylim=(0, None))
     picture = arguments["out"] / "frequency.png"
     figure.savefig(picture, dpi=150)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers import run_command_line
 from yolo_focal import cli
 from yolo_focal.arguments.command_line import parse_arguments
 from yolo_focal.arguments.commands import COMMANDS
@@ -81,6 +82,22 @@ def test_programs_print_what_is_shown(page, capsys):
     for program, shown in PRINTED.findall(page.read_text(encoding="utf-8")):
         exec(compile(program, str(page), "exec"), {})
         assert capsys.readouterr().out == shown
+
+
+@pytest.mark.slow
+def test_the_tutorial_on_imbalanced_data_runs(tmp_path, monkeypatch):
+    """Its blocks of commands, as they are and in order; what they write is what the next ones read."""
+    monkeypatch.setenv("YOLO_CONFIG_DIR", str(tmp_path / "settings"))  # in which runs/ is the present folder's
+    page = (ROOT / "docs/tutorials/custom_data.md").read_text(encoding="utf-8")
+    commands = [
+        shlex.split(line) for block in re.findall(r"```bash\n(.*?)```", page, re.DOTALL) for line in block.splitlines()
+    ]
+    assert len(commands) == 8
+    for program, *words in commands:
+        assert program == "yolo-focal"
+        done = run_command_line(*words, cwd=tmp_path, timeout=3000)
+        assert done.returncode == 0, f"{words}: {done.stderr[-2000:]}"
+    assert {"deployed.pt", "deployed.onnx", "evaluation-onnx"} <= {path.name for path in (tmp_path / "runs").iterdir()}
 
 
 @pytest.mark.parametrize("words", CALLS)
