@@ -14,19 +14,26 @@ def run_python(code: str, cwd: Path | None = None, **environment: str) -> subpro
     return _run(["-c", code], cwd, environment)
 
 
-def run_command_line(*words: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run `yolo-focal` with these words in a process of its own."""
-    return _run(["-m", "yolo_focal", *map(str, words)], cwd, {})
+def run_command_line(*words: object, cwd: Path, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+    """Run `yolo-focal` with these words in a process of its own, for so many seconds at most."""
+    return _run(["-m", "yolo_focal", *map(str, words)], cwd, {}, timeout)
 
 
-def _run(arguments: list[str], cwd: Path | None, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def run_file(path: Path, *words: object, cwd: Path, timeout: float) -> subprocess.CompletedProcess[str]:
+    """Run a program with these words in a process of its own, for so many seconds at most."""
+    return _run([str(path), *map(str, words)], cwd, {}, timeout)
+
+
+def _run(
+    arguments: list[str], cwd: Path | None, environment: dict[str, str], timeout: float = 300
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, *arguments],
         capture_output=True,
         text=True,
         cwd=cwd,
         env={**os.environ, **environment},
-        timeout=300,
+        timeout=timeout,
     )
 
 

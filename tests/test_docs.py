@@ -8,27 +8,33 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers import run_command_line
 from yolo_focal import cli
 from yolo_focal.arguments.command_line import parse_arguments
 from yolo_focal.arguments.commands import COMMANDS
 from yolo_focal.ultra.command_line import checked_words
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
-PROGRAMS = sorted([*ROOT.glob("scripts/*.py"), *ROOT.glob("benchmarks/*.py")])
+HOME = "https://github.com/yolo-focal/yolo_focal"
+RAW = HOME.replace("github.com", "raw.githubusercontent.com")
+OWN_LINK = re.compile(rf"(?:{HOME}/(?:blob|tree)|{RAW})/main/([^)#\s]+)(?:#([^)\s]+))?")
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PROGRAMS = sorted(path for folder in ("scripts", "benchmarks", "examples") for path in ROOT.glob(f"{folder}/*.py"))
 SOURCES = [*PAGES, *sorted((ROOT / "cfg").rglob("*.yaml")), *PROGRAMS]
 
 LINE = re.compile(
     r"^(?: {4}|\$ |#(?: Use:| Train one:)? +|\w+=.* )?((?:yolo-focal|python \w+/\w+\.py) [^`\n]*)$", re.MULTILINE
 )
 INLINE = re.compile(r"(?<!`)`((?:yolo-focal|python \w+/\w+\.py) [^`]+)`")
+PRINTED = re.compile(r"```python\n(.*?)```\n\n```\n(.*?)```", re.DOTALL)
+PAGES_THAT_PRINT = [page for page in PAGES if PRINTED.search(page.read_text(encoding="utf-8"))]
 COMMAND_AFTER_ANOTHER = re.compile(r"&& (yolo-focal .*)$", re.MULTILINE)
 
 
 def calls(path):
     """Every call that a file shows, as words: in blocks of code, in comments of a YAML and between backticks."""
     text = path.read_text(encoding="utf-8").replace("\\\n", " ")
-    found = [call for pattern in (LINE, INLINE) for call in pattern.findall(text)]
+    found = [call for pattern in (LINE, INLINE, COMMAND_AFTER_ANOTHER) for call in pattern.findall(text)]
     return [shlex.split(call, comments=True) for call in found if "COMMAND" not in call]
 
 
@@ -40,6 +46,20 @@ def test_links_to_files_lead_somewhere(page):
     """Every relative link and picture exists in the repository."""
     targets = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", page.read_text(encoding="utf-8"))
     assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def anchors(page):
+    """The names by which the headings of a page can be linked to."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_to_the_repository_on_the_web_lead_somewhere(page):
+    """What stands at such an address is in this checkout, and so is the heading."""
+    for target, anchor in OWN_LINK.findall(page.read_text(encoding="utf-8")):
+        assert (ROOT / target).exists()
+        assert not anchor or anchor in anchors(ROOT / target), anchor
 
 
 def test_commands_are_found_in_every_kind_of_place():
@@ -54,6 +74,30 @@ def test_commands_are_found_in_every_kind_of_place():
         ("train.py", ("python", "scripts/train.py")),
         ("README.md", ("yolo-focal", "demo")),
     } <= found
+
+
+@pytest.mark.parametrize("page", PAGES_THAT_PRINT, ids=lambda page: page.name)
+def test_programs_print_what_is_shown(page, capsys):
+    """A block of Python that a block of text follows prints that text."""
+    for program, shown in PRINTED.findall(page.read_text(encoding="utf-8")):
+        exec(compile(program, str(page), "exec"), {})
+        assert capsys.readouterr().out == shown
+
+
+@pytest.mark.slow
+def test_the_tutorial_on_imbalanced_data_runs(tmp_path, monkeypatch):
+    """Its blocks of commands, as they are and in order; what they write is what the next ones read."""
+    monkeypatch.setenv("YOLO_CONFIG_DIR", str(tmp_path / "settings"))  # in which runs/ is the present folder's
+    page = (ROOT / "docs/tutorials/custom_data.md").read_text(encoding="utf-8")
+    commands = [
+        shlex.split(line) for block in re.findall(r"```bash\n(.*?)```", page, re.DOTALL) for line in block.splitlines()
+    ]
+    assert len(commands) == 8
+    for program, *words in commands:
+        assert program == "yolo-focal"
+        done = run_command_line(*words, cwd=tmp_path, timeout=3000)
+        assert done.returncode == 0, f"{words}: {done.stderr[-2000:]}"
+    assert {"deployed.pt", "deployed.onnx", "evaluation-onnx"} <= {path.name for path in (tmp_path / "runs").iterdir()}
 
 
 @pytest.mark.parametrize("words", CALLS)

@@ -1,4 +1,4 @@
-"""The programs in scripts/ and benchmarks/ that take `key=value`: help, and one line for what is wrong."""
+"""The programs in scripts/, benchmarks/ and examples/ that take `key=value`: help, and one line for what is wrong."""
 
 import runpy
 import sys
@@ -9,7 +9,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 SCRIPTS = {
     path.name: path
-    for path in sorted([*ROOT.glob("scripts/*.py"), *ROOT.glob("benchmarks/*.py")])
+    for folder in ("scripts", "benchmarks", "examples")
+    for path in sorted(ROOT.glob(f"{folder}/*.py"))
     if "run_script(__file__" in path.read_text(encoding="utf-8")
 }
 
