@@ -55,7 +55,7 @@ def test_the_page_holds_what_the_raw_results_say():
     kept = [each for each in STUDY["read_studies"]([], 1.0) if (EVIDENCE / each.name / "summary.json").is_file()]
     assert kept and "<!-- table shapes/rare -->" in page
     assert STUDY["place_tables"](page, kept, EVIDENCE) == page
-    assert STUDY["place_tables"](page.replace("0.399", "0.499"), kept, EVIDENCE) == page
+    assert STUDY["place_tables"](page.replace("| 0.399 |", "| 0.499 |"), kept, EVIDENCE) == page
 
 
 def test_the_means_of_a_summary_are_those_of_its_trials():
@@ -85,8 +85,8 @@ def test_the_plan_counts_what_is_missing(study, tmp_path):
     ("words", "message"),
     [
         (["only=nothing"], "only=nothing does not exist; give a YAML file or one of "),
-        (["do=else"], "do must be one of plan, run, tables"),
-        (["else"], "do must be one of plan, run, tables"),
+        (["do=else"], "do must be one of plan, run, scores, tables"),
+        (["else"], "do must be one of plan, run, scores, tables"),
         (["scale=0"], "scale must be in (0, 10], got '0'"),
         (["tables", "out=nowhere", "docs=nowhere"], "neither nowhere nor nowhere/evidence has results"),
     ],
@@ -113,3 +113,25 @@ def test_a_study_of_its_own_runs_and_is_never_repeated(study, tmp_path):
     assert study("tables", *arguments, f"docs={tmp_path}")[0] == 0
     assert "| `focal` | 0." in (tmp_path / "evidence.md").read_text(encoding="utf-8")
     assert (tmp_path / "evidence/tiny-scale.png").is_file()
+
+
+def test_the_worth_of_scores_is_the_mean_over_seeds():
+    """With Student's interval: of 1, 2, 3 it is 2 +- 4.303 / sqrt(3)."""
+    assert STUDY["_interval"]([1.0, 2.0, 3.0], ".3f") == "2.000 (-0.484 to 4.484)"
+    assert STUDY["_interval"]([0.5], ".2f") == "0.50"
+
+
+def test_scores_are_refused_where_none_are_asked_for(study, tmp_path):
+    """In one line."""
+    code, _, error = study("scores", "only=masks", f"out={tmp_path}")
+    assert code == 2 and "the study masks has no scores" in error
+
+
+def test_scores_of_a_tiny_study(study, tmp_path):
+    """A training too short to be calibrated is named; the file is there."""
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump({**TINY, "scores": ["bce"]}), encoding="utf-8")
+    words = (f"only={tmp_path / 'tiny.yaml'}", f"out={tmp_path / 'out'}", f"docs={tmp_path / 'docs'}")
+    assert study("run", *words)[0] == 0
+    code, printed, _ = study("scores", *words)
+    assert code == 0 and "bce seed 0: " in printed
+    assert (tmp_path / "docs/evidence/tiny/scores.jsonl").is_file()
