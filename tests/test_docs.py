@@ -14,7 +14,8 @@ from yolo_focal.arguments.commands import COMMANDS
 from yolo_focal.ultra.command_line import checked_words
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+FRONT = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
+PAGES = [*(ROOT / name for name in FRONT), *sorted((ROOT / "docs").glob("*.md"))]
 PROGRAMS = sorted([*ROOT.glob("scripts/*.py"), *ROOT.glob("benchmarks/*.py")])
 SOURCES = [*PAGES, *sorted((ROOT / "cfg").rglob("*.yaml")), *PROGRAMS]
 
