@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from yolo_focal import cli
-from yolo_focal.arguments.commands import COMMANDS
+from yolo_focal.arguments.commands import COMMANDS, SHELLS
 from yolo_focal.arguments.focal import KEYS
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -149,6 +149,7 @@ LIGHT = [
     ["comapre"],
     *(["help", name] for name in COMMANDS),
     *([name, "help"] for name in COMMANDS),
+    *(["completion", shell] for shell in SHELLS),
 ]
 
 

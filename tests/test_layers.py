@@ -38,6 +38,7 @@ FLOORS = {
 }
 KNOWS_ULTRALYTICS = PACKAGE / "ultra" / "host.py"
 ROOMS_OF_ULTRA = {  # a room imports from lower floors only
+    "default_arguments": 0,
     "host": 0,
     "datasets": 1,
     "hooks": 2,
