@@ -18,6 +18,7 @@ FLOORS = {
     "files": 0,
     "foreign_text": 0,
     "numbers": 0,
+    "plain_output": 0,
     "plot_style": 0,
     "text_table": 0,
     "resources": 0,

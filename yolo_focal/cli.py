@@ -73,7 +73,7 @@ def _command_help(name: str) -> str:
     lines = [help_table(f"yolo-focal {name}", command.summary, command.keys)]
     if command.training:
         what = "fl_* arguments" if name == "demo" else "training arguments, as in lr0=0.001"
-        lines += ["", f"and {what}: 'yolo-focal help' and 'yolo cfg' list them"]
+        lines += ["", f"and {what}: 'yolo-focal cfg' lists them"]
     return "\n".join(lines)
 
 
