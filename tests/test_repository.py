@@ -2,6 +2,8 @@
 
 import re
 import shlex
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -170,6 +172,15 @@ def test_the_markers_in_contributing_are_those_of_pytest(pytestconfig):
     known = {line.partition(":")[0] for line in pytestconfig.getini("markers")}
     named = set(re.findall(r"^\| `(\w+)` \|", CONTRIBUTING, re.MULTILINE))
     assert named and named == {marker for marker in known if f"not {marker}" in pytestconfig.getini("addopts")[-1]}
+
+
+def test_what_the_commands_write_is_no_part_of_the_repository():
+    """Datasets, runs and checkpoints, wherever in it they are written."""
+    if not (ROOT / ".git").exists() or shutil.which("git") is None:
+        pytest.skip("not a git checkout")
+    written = ["datasets/shapes-v1/shapes.yaml", "runs/demo/report.md", "yolo11n.pt", "docs/runs/x"]
+    found = subprocess.run(["git", "check-ignore", *written], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert found.stdout.split() == written
 
 
 def test_the_container_has_what_it_copies_and_the_package_needs():
