@@ -20,6 +20,7 @@ from tests.helpers import run_command_line, write_squares
 from yolo_focal.data.shapes import draw_shapes
 
 SETTINGS.update({name: str(Path(_folder) / name) for name in ("datasets_dir", "weights_dir", "runs_dir")})
+SETTINGS.update(mlflow=False)  # where it is installed it would make a database for every training
 
 
 @pytest.fixture(autouse=True)

@@ -112,6 +112,7 @@ def test_a_result_is_short_in_a_notebook_and_frozen(checkpoint, small_set):
     """One line as text, the summary as HTML."""
     result = yolo_focal.evaluate(checkpoint, small_set, imgsz=64, batch=4)
     assert len(repr(result)) < 300 and repr(result).startswith("<EvaluateResult: ") and "AP 0." in repr(result)
+    assert len(repr(result.report)) < 2000  # without boxes, matches and curves
     assert result._repr_html_().startswith("<pre>") and "AP" in result._repr_html_()
     with pytest.raises(dataclasses.FrozenInstanceError):
         result.report = None

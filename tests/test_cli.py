@@ -5,9 +5,10 @@ import sys
 
 import pytest
 
-from yolo_focal import cli
-from yolo_focal.arguments.commands import COMMANDS
+from yolo_focal import __version__, cli
+from yolo_focal.arguments.commands import COMMANDS, SHELLS
 from yolo_focal.arguments.focal import KEYS
+from yolo_focal.arguments.training_keys import TRAINING_KEYS
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -124,8 +125,6 @@ def test_the_version_is_that_of_this_package_first(run, words):
     import torch
     import ultralytics
 
-    from yolo_focal import __version__
-
     code, out, _ = run(*words)
     torch_version = torch.__version__.partition("+")[0]
     assert code == 0 and out.startswith(f"yolo_focal {__version__} (ultralytics {ultralytics.__version__}, torch ")
@@ -149,6 +148,7 @@ LIGHT = [
     ["comapre"],
     *(["help", name] for name in COMMANDS),
     *([name, "help"] for name in COMMANDS),
+    *(["completion", shell] for shell in SHELLS),
 ]
 
 
@@ -165,16 +165,25 @@ def test_help_loads_nothing_heavy():
     assert done.returncode == 0, done.stderr
 
 
-def test_a_reader_that_has_seen_enough_is_no_error():
-    """`yolo-focal help | head -1` ends quietly."""
+@pytest.mark.parametrize(("word", "first"), [("help", "yolo-focal "), ("cfg", "Printing ")])
+def test_a_reader_that_has_seen_enough_is_no_error(word, first):
+    """`yolo-focal help | head -1` ends quietly, what Ultralytics logs as well."""
     done = subprocess.run(
-        f"{sys.executable} -c 'from yolo_focal import cli; [cli.main([\"help\"]) for _ in range(99)]' | head -1",
+        f"{sys.executable} -c 'from yolo_focal import cli; [cli.main([\"{word}\"]) for _ in range(99)]' | head -1",
         shell=True,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.stdout.startswith("yolo-focal ") and "Traceback" not in done.stderr
+    assert done.stdout.startswith(first) and done.stderr == ""
+
+
+def test_lists_of_ultralytics_name_this_package_too(run):
+    """`checks` its version, `cfg` its arguments."""
+    code, out, _ = run("checks")
+    assert code == 0 and out.splitlines()[-1].split() == ["yolo_focal", __version__]
+    code, out, _ = run("cfg")
+    assert code == 0 and all(f"\n{name}: " in f"\n{out}" for name in TRAINING_KEYS)
 
 
 @pytest.mark.parametrize("words", [["fl_gamma=2"], ["focal=True", "data=shapes"], ["rare_paste=0.5"]])

@@ -18,6 +18,7 @@ FLOORS = {
     "files": 0,
     "foreign_text": 0,
     "numbers": 0,
+    "plain_output": 0,
     "plot_style": 0,
     "text_table": 0,
     "resources": 0,
@@ -38,6 +39,7 @@ FLOORS = {
 }
 KNOWS_ULTRALYTICS = PACKAGE / "ultra" / "host.py"
 ROOMS_OF_ULTRA = {  # a room imports from lower floors only
+    "default_arguments": 0,
     "host": 0,
     "datasets": 1,
     "hooks": 2,

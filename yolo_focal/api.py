@@ -13,6 +13,7 @@ from typing import Any
 from yolo_focal.arguments.command_line import check_values
 from yolo_focal.arguments.commands import COMMANDS
 from yolo_focal.arguments.output import Output, take_output
+from yolo_focal.arguments.passed_on import passed_on
 from yolo_focal.files import check_writable
 from yolo_focal.results import (
     CalibrateResult,
@@ -31,22 +32,13 @@ StrPath = str | Path
 
 def training_arguments(command: str) -> list[str]:
     """The training arguments of Ultralytics and of this plugin that a command passes on; enables the plugin."""
+    if command == "demo":  # takes none of Ultralytics'
+        return passed_on(command, ())
     import yolo_focal
-    from yolo_focal.arguments.focal import KEYS
-    from yolo_focal.comparison.configurations import SHARED
-    from yolo_focal.diagnosis.examine import LEFT_OUT
     from yolo_focal.ultra.drivers.asked_and_used import known_arguments
 
-    if command == "demo":
-        return [name for name in KEYS if name != "focal"]
     yolo_focal.enable()
-    left_out = {
-        "doctor": LEFT_OUT,
-        "compare": SHARED - {"val", "fraction", "deterministic"},
-        "tune": {"mode", "task"},
-    }[command]
-    own = {key.name for key in COMMANDS[command].keys}
-    return [name for name in known_arguments() if name not in left_out and name not in own]
+    return passed_on(command, known_arguments())
 
 
 def _values(command: str, given: Mapping[str, Any], training: Mapping[str, Any] | None = None) -> dict[str, Any]:

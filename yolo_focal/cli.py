@@ -9,6 +9,7 @@ from yolo_focal import __version__
 from yolo_focal.arguments.command_line import help_table, parse_arguments
 from yolo_focal.arguments.commands import COMMANDS
 from yolo_focal.arguments.training_keys import TRAINING_KEYS
+from yolo_focal.arguments.yolo_words import VERBS, YOLO_WORDS
 from yolo_focal.commands.exit_codes import asks_for_help, exit_code_of
 from yolo_focal.errors import ConfigError
 from yolo_focal.resources import cfg_names
@@ -16,13 +17,6 @@ from yolo_focal.resources import cfg_names
 __all__ = ["help_text", "main", "version_text"]
 
 _VERSION_WORDS = ("--version", "-v", "-V")
-_VERBS = ("train", "val", "predict", "export", "track", "benchmark")
-# What the yolo command knows as its first word; only for the spelling of one that nobody knows.
-_YOLO_WORDS = (
-    *_VERBS,
-    *("detect", "segment", "semantic", "classify", "pose", "obb", "checks", "version", "settings", "cfg", "copy-cfg"),
-    *("login", "logout", "solutions", "help"),
-)
 
 
 def main(words: Sequence[str]) -> int:
@@ -39,7 +33,7 @@ def _dispatch(words: list[str]) -> int:
         named = next((word for word in words[1:] if word in COMMANDS), None)
         print(help_text() if named is None else _command_help(named))
         return 0
-    if first in _VERBS and any(map(asks_for_help, words[1:])):
+    if first in VERBS and any(map(asks_for_help, words[1:])):
         print(help_text())
         return 0
     if first.lstrip("-") in COMMANDS:
@@ -67,9 +61,9 @@ def _run_command(name: str, words: list[str]) -> int:
 
 def _check_spelling(word: str) -> None:
     """Raise ConfigError for a first word most like a command of this package; others are upstream's to judge."""
-    if "=" in word or word in (*_YOLO_WORDS, *TRAINING_KEYS):
+    if "=" in word or word in (*YOLO_WORDS, *TRAINING_KEYS):
         return
-    close = difflib.get_close_matches(word.lstrip("-"), [*COMMANDS, *_YOLO_WORDS], n=1)
+    close = difflib.get_close_matches(word.lstrip("-"), [*COMMANDS, *YOLO_WORDS], n=1)
     if close and close[0] in COMMANDS:
         raise ConfigError(f"'{word}' is no command; did you mean '{close[0]}'?")
 
@@ -79,7 +73,7 @@ def _command_help(name: str) -> str:
     lines = [help_table(f"yolo-focal {name}", command.summary, command.keys)]
     if command.training:
         what = "fl_* arguments" if name == "demo" else "training arguments, as in lr0=0.001"
-        lines += ["", f"and {what}: 'yolo-focal help' and 'yolo cfg' list them"]
+        lines += ["", f"and {what}: 'yolo-focal cfg' lists them"]
     return "\n".join(lines)
 
 

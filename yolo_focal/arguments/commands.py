@@ -7,11 +7,12 @@ from typing import Any
 from yolo_focal.arguments.key import Key, in_range, one_of, path, switch, text, text_list, truth
 from yolo_focal.arguments.output import output_keys
 
-__all__ = ["COCO_SPLITS", "COMMANDS", "Command", "LABEL_MODES", "LINK_MODES", "PROFILES", "TRUST"]
+__all__ = ["COCO_SPLITS", "COMMANDS", "Command", "LABEL_MODES", "LINK_MODES", "PROFILES", "SHELLS", "TRUST"]
 
 LINK_MODES = ("copy", "hardlink", "symlink")
 LABEL_MODES = ("selected", "all")
 PROFILES = ("exponential", "zipf")
+SHELLS = ("bash", "zsh", "fish")
 COCO_SPLITS = ("train2017", "val2017")
 TRUST = Key(
     "trust", False, "load checkpoints by unpickling them, which may run code of whoever wrote them", switch, truth
@@ -299,5 +300,9 @@ COMMANDS: Mapping[str, Command] = {
             *output_keys("folder of NAME-anchor.pt, or the checkpoint itself (.pt)"),
             Key("data", None, "a data YAML; its number of classes must be the checkpoint's", read=text),
         ),
+    ),
+    "completion": Command(
+        'print what makes a shell complete commands, arguments and their values: eval "$(yolo-focal completion bash)"',
+        (Key("shell", None, f"one of {', '.join(SHELLS)}", one_of(SHELLS), text, required=True, leading=True),),
     ),
 }

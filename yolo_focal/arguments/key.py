@@ -69,6 +69,11 @@ class Key:
     leading: bool = False
     former: str = ""
 
+    @property
+    def options(self) -> tuple[str, ...]:
+        """All values that are accepted, where those are a few words."""
+        return ("True", "False") if self.problem is switch else getattr(self.problem, "options", ())
+
     def value_of(self, given: Any) -> Any:
         """The value of what was typed after `name=`, or given in Python; ValueError says what was expected."""
         value = self.read(given)
@@ -122,17 +127,20 @@ def number(accepts: Callable[[float], bool], expected: str) -> Problem:
     return lambda value: None if is_number(value) and accepts(value) else expected
 
 
+@dataclass(frozen=True)
+class _OneOf:
+    options: tuple[str, ...]
+
+    def __call__(self, value: Any) -> str | None:
+        if value in self.options:
+            return None
+        close = difflib.get_close_matches(str(value), self.options, n=1)
+        return f"one of {', '.join(self.options)}" + (f" (did you mean '{close[0]}'?)" if close else "")
+
+
 def one_of(options: Iterable[str]) -> Problem:
     """Accepts one of some words."""
-    names = tuple(options)
-
-    def problem(value: Any) -> str | None:
-        if value in names:
-            return None
-        close = difflib.get_close_matches(str(value), names, n=1)
-        return f"one of {', '.join(names)}" + (f" (did you mean '{close[0]}'?)" if close else "")
-
-    return problem
+    return _OneOf(tuple(options))
 
 
 def switch(value: Any) -> str | None:

@@ -41,6 +41,9 @@ def run(arguments: dict[str, Any]) -> int:
             if name != "rare":
                 raise
             print(f"without the training of rare classes: {error}")  # nothing is rare in this data
+        except KeyboardInterrupt as interruption:
+            kept = f"{', '.join(trained)} in {out} is kept" if trained else "nothing was finished"
+            raise KeyboardInterrupt(f"{kept}; the same command again starts afresh") from interruption
     with warnings_only():
         evaluations = {
             name: evaluate_model(

@@ -2,16 +2,19 @@
 
 Exit codes: 0 success, 1 something failed on the way, 2 bad input (one line on stderr, nothing written).
 What nobody expected is one line too, with the path of a file that has the traceback; YOLO_FOCAL_DEBUG=1 shows it.
+Output that goes to a file or a pipe is plain text, and a reader that leaves early ends nothing.
 """
 
+import contextlib
 import errno
 import importlib.metadata
+import logging
 import os
 import platform
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ from yolo_focal.arguments.command_line import help_table, parse_arguments
 from yolo_focal.arguments.key import Key
 from yolo_focal.errors import YoloFocalError
 from yolo_focal.foreign_text import printable
+from yolo_focal.plain_output import plain_output
 
 __all__ = ["DEBUG_VARIABLE", "asks_for_help", "exit_code_of", "run_script"]
 
@@ -27,17 +31,37 @@ _OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.
 
 
 def exit_code_of(program: str, call: Callable[[], int]) -> int:
-    """That of `call`, or 2 after the line of an error of this package, or 130 after an interruption."""
+    """That of `call`, or 2 after the line of an error of this package, or 130 after an interruption.
+
+    A KeyboardInterrupt says, where it has a message, what is kept and how to go on.
+    """
+    with _readers_may_leave(), plain_output():
+        return _exit_code_of(program, call)
+
+
+@contextlib.contextmanager
+def _readers_may_leave() -> Iterator[None]:
+    """What follows `| head` wants no more lines: neither a traceback for each that is logged nor one at the end."""
+    before, logging.raiseExceptions = logging.raiseExceptions, False
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains when it flushes
+    finally:
+        logging.raiseExceptions = before
+
+
+def _exit_code_of(program: str, call: Callable[[], int]) -> int:
     try:
         return call()
     except YoloFocalError as error:
         print(f"{program}: {printable(str(error))}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print(f"{program}: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as interruption:
+        print(f"{program}: interrupted{f'; {interruption}' if str(interruption) else ''}", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader of a pipe has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains when it flushes
+    except BrokenPipeError:
         return 0
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:

@@ -10,6 +10,7 @@ from typing import Any
 from yolo_focal.arguments.classic_hyp import refuse_classic
 from yolo_focal.arguments.focal import KEYS, FocalConfig, focal_keys, read_config
 from yolo_focal.arguments.hyp import read_hyp
+from yolo_focal.arguments.passed_on import SHARED_BY_CONFIGURATIONS
 from yolo_focal.arguments.rare import read_rare_config
 from yolo_focal.errors import ConfigError
 from yolo_focal.losses import LOSSES
@@ -21,22 +22,6 @@ __all__ = ["BASELINE", "CLASS_WEIGHTED", "Configuration", "parse_configurations"
 BASELINE = "bce"
 CLASS_WEIGHTED = "cls_pw"
 CLASS_WEIGHT_POWER = 0.5  # of `cls_pw` without a number: inverse square root of the class frequency
-# These belong to the comparison: every configuration gets the same data, model and budget, and folders are its own.
-_BUDGET = (
-    "data",
-    "model",
-    "epochs",
-    "time",
-    "batch",
-    "imgsz",
-    "seed",
-    "device",
-    "fraction",
-    "deterministic",
-    "patience",
-)
-_HOUSEKEEPING = ("val", "split", "plots", "save", "save_dir", "project", "name", "exist_ok", "resume", "cfg")
-SHARED = frozenset([*_BUDGET, *_HOUSEKEEPING, "mode", "task"])
 
 
 @dataclass(frozen=True)
@@ -114,7 +99,7 @@ def _configuration(item: str) -> Configuration:
         raise ConfigError(f"'{item}' has nothing after the colon; write {base}:fl_gamma=2, or {base} alone")
     settings = _inline_settings(item, inline) if colon else {}
     arguments = _base_arguments(base, item, settings) | settings
-    if shared := sorted(SHARED & arguments.keys()):
+    if shared := sorted(SHARED_BY_CONFIGURATIONS & arguments.keys()):
         raise ConfigError(
             f"'{item}' sets {', '.join(shared)}, which every configuration shares; leave it out, or give "
             f"{shared[0]}= to the command"

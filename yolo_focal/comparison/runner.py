@@ -40,9 +40,15 @@ def run_missing_trials(plan: Plan, engine: Callable[[list[Trial]], Rows], extend
         missing = [trial for trial in trials if (trial.configuration, trial.seed) not in finished]
         if missing:
             progress = _Progress(len(trials), len(finished))
-            for row in engine(missing):
-                journal.append(row)
-                progress.show(row)
+            try:
+                for row in engine(missing):
+                    journal.append(row)
+                    progress.show(row)
+            except KeyboardInterrupt as interruption:
+                raise KeyboardInterrupt(
+                    f"{progress.done} of {len(trials)} trials have come to their end and are kept in {plan.out}; "
+                    "the same command again goes on with the others"
+                ) from interruption
     return journal
 
 
@@ -92,22 +98,22 @@ class _Progress:
     """One line per trial: a bar, the result, and the time left by the pace so far."""
 
     def __init__(self, total: int, done: int):
-        self._total, self._done, self._before = total, done, done
+        self._total, self.done, self._before = total, done, done
         self._started = time.monotonic()
         print(self._line("resuming: " + str(done) + " finished before" if done else "starting"), flush=True)
 
     def show(self, row: dict[str, Any]) -> None:
         """Print the state after the trial of `row`."""
-        self._done += 1
-        pace = (time.monotonic() - self._started) / (self._done - self._before)
-        left = pace * (self._total - self._done)
+        self.done += 1
+        pace = (time.monotonic() - self._started) / (self.done - self._before)
+        left = pace * (self._total - self.done)
         outcome = f"AP {row['stats']['AP']:.3f}" if row["status"] == "finished" else f"FAILED: {row['error']}"
-        remaining = f", {_duration(left)} left" if self._done < self._total else ""
+        remaining = f", {_duration(left)} left" if self.done < self._total else ""
         print(self._line(f"{row['configuration']} seed {row['seed']}: {outcome}{remaining}"), flush=True)
 
     def _line(self, text: str) -> str:
-        filled = _BAR * self._done // self._total
-        return f"trials {'█' * filled}{'░' * (_BAR - filled)} {self._done}/{self._total}  {text}"
+        filled = _BAR * self.done // self._total
+        return f"trials {'█' * filled}{'░' * (_BAR - filled)} {self.done}/{self._total}  {text}"
 
 
 def _duration(seconds: float) -> str:

@@ -1,5 +1,6 @@
 """The progress bar of this package: a bar on a terminal, and a plain line for every tenth anywhere else."""
 
+import io
 import sys
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
@@ -21,6 +22,11 @@ class _Lines(tqdm):  # type: ignore[type-arg]
         if tenths > self.tenths:
             self.tenths = tenths
             self.fp.write(f"{self}\n")
+
+    def close(self) -> None:
+        self.display()
+        self.fp = io.StringIO()  # for the empty line that ends a bar on a terminal
+        super().close()
 
 
 def open_bar(total: int | None, label: str, *, initial: int = 0, unit: str = "it") -> Any:

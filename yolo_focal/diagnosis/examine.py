@@ -21,13 +21,7 @@ from yolo_focal.ultra.anchor.checks import translate_for
 from yolo_focal.ultra.datasets import datasets_folder, find_data_yaml
 from yolo_focal.ultra.drivers.diagnosis import diagnose, load_for_diagnosis
 
-__all__ = ["LEFT_OUT", "examine", "write_examination"]
-
-_NOT_THE_FIRST_BATCH = ("mode", "task", "resume", "val", "plots", "save", "verbose", "time", "distill_model")
-_FOLDERS = ("project", "name", "exist_ok", "save_dir")
-_FIXED = ("workers", "amp", "compile", "multi_scale")  # set by the measurement
-_OTHER_DATA = ("classes", "single_cls", "fraction")  # the counted classes and images would not be those of the batch
-LEFT_OUT = frozenset([*_NOT_THE_FIRST_BATCH, *_FOLDERS, *_FIXED, *_OTHER_DATA])
+__all__ = ["examine", "write_examination"]
 
 
 def examine(arguments: dict[str, Any]) -> tuple[str, Examination, list[Advice]]:

@@ -1,7 +1,7 @@
 """Everything that is measured about a set of detections, from one matching."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -92,17 +92,17 @@ class Evaluation:
     """
 
     stats: dict[str, float]
-    classes: tuple[ClassResult, ...]
-    buckets: tuple[BucketResult, ...]
+    classes: tuple[ClassResult, ...] = field(repr=False)
+    buckets: tuple[BucketResult, ...] = field(repr=False)
     bucket_rule: BucketRule
-    best_f1: OperatingPoint | None
-    at_default_conf: OperatingPoint | None
-    calibration: Calibration
-    calibration_of_all: Calibration
+    best_f1: OperatingPoint | None = field(repr=False)
+    at_default_conf: OperatingPoint | None = field(repr=False)
+    calibration: Calibration = field(repr=False)
+    calibration_of_all: Calibration = field(repr=False)
     images: int
     objects: int
     detections: int
-    matches: ImageMatches
+    matches: ImageMatches = field(repr=False)
 
 
 def evaluate_detections(

@@ -3,7 +3,7 @@
 import functools
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -40,10 +40,10 @@ class ModelEvaluation:
     """
 
     evaluation: Evaluation
-    ground_truth: GroundTruth
-    detections: Detections
-    predictions: Predictions
-    classes: ClassMatch
+    ground_truth: GroundTruth = field(repr=False)
+    detections: Detections = field(repr=False)
+    predictions: Predictions = field(repr=False)
+    classes: ClassMatch = field(repr=False)
 
     @functools.cached_property
     def agreement(self) -> Agreement:

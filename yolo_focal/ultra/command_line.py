@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 import yolo_focal
 from yolo_focal.arguments.classic_hyp import is_classic
 from yolo_focal.arguments.command_line import parse_arguments
@@ -40,9 +42,23 @@ def run_yolo(words: Sequence[str]) -> int:
     try:
         with safe_loading(trust):
             host.entrypoint()
+    except BrokenPipeError:
+        raise
     except OSError as error:  # missing, unwritable, disk full
         raise DataError(" ".join(str(error).split()) + _yolov5_hint(words)) from error
+    _add_our_part(words[0].lstrip("-"))
     return 0
+
+
+def _add_our_part(command: str) -> None:
+    """What Ultralytics' lists of versions and of arguments lack."""
+    if command == "checks":
+        print(f"{'yolo_focal':<23}{yolo_focal.__version__}")
+    elif command == "cfg":
+        defaults = {name: key.default for name, key in TRAINING_KEYS.items()}
+        print(
+            f"# of yolo_focal, each explained by yolo-focal help\n{yaml.safe_dump(defaults, sort_keys=False)}", end=""
+        )
 
 
 def _refuse_bare_arguments(words: Sequence[str]) -> None:

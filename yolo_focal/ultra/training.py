@@ -3,6 +3,7 @@
 import functools
 import inspect
 import logging
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -89,10 +90,26 @@ def _wrap_train(original: Callable[..., Any]) -> Callable[..., Any]:
         data, reading = resolve_data(given.get("data")), _reading(self, given)
         if trainer is None and not given.get("resume") and self.task in BOX_TASKS:
             refuse_unusable_data(data, labelled=(), **reading)
-        with explained_dataset_errors(data, **reading):
-            return original(self, trainer=trainer, **kwargs)
+        started = time.time()
+        try:
+            with explained_dataset_errors(data, **reading):
+                return original(self, trainer=trainer, **kwargs)
+        except KeyboardInterrupt as interruption:
+            raise KeyboardInterrupt(_what_is_kept(self, started, resumed=bool(given.get("resume")))) from interruption
 
     return train
+
+
+def _what_is_kept(model: Any, started: float, *, resumed: bool) -> str:
+    """What an interrupted training leaves behind, and how to go on; the checkpoint may also be an earlier run's."""
+    last = getattr(getattr(model, "trainer", None), "last", None)
+    try:
+        kept = last is not None and last.is_file() and (resumed or last.stat().st_mtime >= started)
+    except OSError:
+        kept = False
+    if not kept:
+        return "no epoch was finished and saved, so that there is nothing to go on with; start again"
+    return f"what was finished is kept; go on with: yolo-focal train resume=True model={last}"
 
 
 def _reading(model: Any, given: Mapping[str, Any]) -> dict[str, Any]:

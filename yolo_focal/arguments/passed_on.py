@@ -1,0 +1,40 @@
+"""Which training arguments a command takes beside its own keys."""
+
+from collections.abc import Iterable, Mapping
+
+from yolo_focal.arguments.commands import COMMANDS
+from yolo_focal.arguments.focal import KEYS
+
+__all__ = ["SHARED_BY_CONFIGURATIONS", "passed_on"]
+
+# These belong to a comparison: every configuration gets the same data, model and budget, and folders are its own.
+_BUDGET = (
+    *("data", "model", "epochs", "time", "batch", "imgsz", "seed", "device", "fraction", "deterministic", "patience"),
+)
+_HOUSEKEEPING = ("val", "split", "plots", "save", "save_dir", "project", "name", "exist_ok", "resume", "cfg")
+SHARED_BY_CONFIGURATIONS = frozenset([*_BUDGET, *_HOUSEKEEPING, "mode", "task"])
+
+# Of doctor, which measures one batch.
+_NOT_THE_FIRST_BATCH = ("mode", "task", "resume", "val", "plots", "save", "verbose", "time", "distill_model")
+_FOLDERS = ("project", "name", "exist_ok", "save_dir")
+_FIXED = ("workers", "amp", "compile", "multi_scale")  # set by the measurement
+_OTHER_DATA = ("classes", "single_cls", "fraction")  # the counted classes and images would not be those of the batch
+
+_LEFT_OUT: Mapping[str, frozenset[str]] = {
+    "doctor": frozenset([*_NOT_THE_FIRST_BATCH, *_FOLDERS, *_FIXED, *_OTHER_DATA]),
+    "compare": SHARED_BY_CONFIGURATIONS - {"val", "fraction", "deterministic"},
+    "tune": frozenset({"mode", "task"}),
+}
+
+
+def passed_on(command: str, known: Iterable[str]) -> list[str]:
+    """The training arguments that `command` takes beside its own keys.
+
+    Args:
+        command: one with training arguments.
+        known: all training arguments there are.
+    """
+    if command == "demo":
+        return [name for name in KEYS if name != "focal"]
+    own = {key.name for key in COMMANDS[command].keys}
+    return [name for name in known if name not in _LEFT_OUT[command] and name not in own]
