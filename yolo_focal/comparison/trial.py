@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 import yolo_focal
-from yolo_focal.arguments.focal import AUTO, KEYS, read_config
+from yolo_focal.arguments.focal import KEYS, read_config
 from yolo_focal.arguments.rare import read_rare_config
 from yolo_focal.comparison.configurations import CLASS_WEIGHTED
 from yolo_focal.errors import ConfigError, DataError
@@ -22,6 +22,7 @@ from yolo_focal.evaluation.model import evaluate_model
 from yolo_focal.files import fingerprint, write_json, write_text
 from yolo_focal.ultra.drivers.asked_and_used import expected_criterion
 from yolo_focal.ultra.drivers.quiet_training import train_quietly, warnings_only
+from yolo_focal.ultra.hooks.auto_alpha import settled_config
 
 __all__ = ["MATCHES", "RUN", "TRAINED", "Trial", "check_used", "damage", "failed_row", "run_trial", "seconds_of"]
 
@@ -198,8 +199,6 @@ def check_used(asked: Mapping[str, Any], used: Mapping[str, Any], criterion: Map
         used: those in its args.yaml.
         criterion: the class criterion of each branch, read off the running training.
     """
-    if asked.get("fl_alpha") == AUTO:  # the training puts numbers in its place
-        asked = {**asked, "fl_alpha": used.get("fl_alpha")}
     problems = [
         f"{name}={value!r} was asked for, {used.get(name)!r} was used"
         for name, value in asked.items()
@@ -212,7 +211,9 @@ def check_used(asked: Mapping[str, Any], used: Mapping[str, Any], criterion: Map
     if read_rare_config(used) != read_rare_config(asked):
         problems.append(f"{read_rare_config(asked) or 'no rare_*'} was asked for, {read_rare_config(used)} was used")
     expected = expected_criterion(
-        list(criterion), config, bool(asked.get(CLASS_WEIGHTED) or asked.get("fl_class_weights"))
+        list(criterion),
+        settled_config({**asked, "task": used.get("task")}),
+        bool(asked.get(CLASS_WEIGHTED) or asked.get("fl_class_weights")),
     )
     if dict(criterion) != expected:
         problems.append(f"the criterion {expected} was asked for, {dict(criterion) or 'none'} ran")

@@ -67,6 +67,7 @@ if TYPE_CHECKING:  # for editors and type checkers; a test holds it equal to NAM
     from ultralytics.utils.loss import SemanticSegmentationLoss as SemanticSegmentationLoss
     from ultralytics.utils.loss import v8ClassificationLoss as v8ClassificationLoss
     from ultralytics.utils.loss import v8DetectionLoss as v8DetectionLoss
+    from ultralytics.utils.metrics import DetMetrics as DetMetrics
     from ultralytics.utils.metrics import ap_per_class as ap_per_class
     from ultralytics.utils.ops import resample_segments as resample_segments
     from ultralytics.utils.ops import scale_boxes as scale_boxes
@@ -208,7 +209,10 @@ NAMES: dict[str, Name] = {
     "BaseTrainer": Name(
         "ultralytics.engine.trainer:BaseTrainer",
         _OWNER,
-        ("_build_train_pipeline", "_setup_train", "save_model", "save_metrics", "add_callback", "label_loss_items"),
+        (
+            *("_build_train_pipeline", "_setup_train", "save_model", "save_metrics", "add_callback"),
+            *("label_loss_items", "run_callbacks", "final_eval"),
+        ),
     ),
     "DetectionTrainer": Name(
         "ultralytics.models.yolo.detect.train:DetectionTrainer",
@@ -236,6 +240,12 @@ NAMES: dict[str, Name] = {
         "gives twelve results, the sixth being AP of shape (classes, 10)",
         (),
         _gives_ap_sixth,
+    ),
+    "DetMetrics": Name(
+        "ultralytics.utils.metrics:DetMetrics",
+        "has maps, AP by class, and after a validation nt_per_class, the objects of each",
+        ("maps",),
+        lambda found: hasattr(found(), "nt_per_class"),
     ),
     "scale_boxes": Name(
         "ultralytics.utils.ops:scale_boxes",

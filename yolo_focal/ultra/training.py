@@ -28,6 +28,7 @@ from yolo_focal.ultra.datasets import (
 )
 from yolo_focal.ultra.families import check_family, start_line
 from yolo_focal.ultra.hooks.arguments import check_call
+from yolo_focal.ultra.hooks.auto_alpha import settled_config
 from yolo_focal.ultra.hooks.nms import watch_for_flood
 from yolo_focal.ultra.hooks.seam import Seam
 from yolo_focal.ultra.sampling.rare_training import check_rare_training, show_rare_classes
@@ -116,7 +117,7 @@ def _wrap_setup_train(original: Callable[[Any], None]) -> Callable[[Any], None]:
     def _setup_train(self: Any) -> None:
         original(self)
         model = host.unwrap_model(self.model)
-        config = read_config(vars(self.args))
+        config = settled_config(vars(self.args))
         if config is not None:
             follow_training(self, config)
         elif anchor_head(model) is None:
