@@ -168,6 +168,8 @@ def compare(
     engine: str = "local",
     parallel: int = 2,
     extend: bool = False,
+    keep: str = "last",
+    dry_run: bool = False,
     trust: bool = False,
     out: StrPath = "runs/compare",
     **training: Any,
@@ -188,6 +190,8 @@ def compare(
         engine: `local`, one trial at a time, or `ray`.
         parallel: with `ray` and no cluster, trials at a time.
         extend: add seeds or losses to the comparison in `out`.
+        keep: weights that stay of each trial once it is evaluated: `last`, `none`, `best` or `all`.
+        dry_run: train and write nothing; `summary()` of the result is the plan.
         trust: load checkpoints by unpickling them, which may run code of whoever wrote them.
         out: folder of the comparison; the same one again continues it.
         training: training arguments that all configurations share.
