@@ -41,6 +41,7 @@ if TYPE_CHECKING:  # for editors and type checkers; a test holds it equal to NAM
     from ultralytics.engine.exporter import Exporter as Exporter
     from ultralytics.engine.exporter import export_formats as export_formats
     from ultralytics.engine.model import Model as Model
+    from ultralytics.engine.predictor import BasePredictor as BasePredictor
     from ultralytics.engine.trainer import BaseTrainer as BaseTrainer
     from ultralytics.engine.tuner import Tuner as Tuner
     from ultralytics.models.utils.loss import DETRLoss as DETRLoss
@@ -235,6 +236,7 @@ NAMES: dict[str, Name] = {
     "dist": Name("ultralytics.utils.dist", _OWNER, ("generate_ddp_file", "generate_ddp_command")),
     "nms": Name("ultralytics.utils.nms", _OWNER, ("non_max_suppression",)),
     "DetectionPredictor": Name("ultralytics.models.yolo.detect.predict:DetectionPredictor", _OWNER, ("get_obj_feats",)),
+    "BasePredictor": Name("ultralytics.engine.predictor:BasePredictor", _OWNER, ("run_callbacks", "stream_inference")),
     "ap_per_class": Name(
         "ultralytics.utils.metrics:ap_per_class",
         "gives twelve results, the sixth being AP of shape (classes, 10)",
