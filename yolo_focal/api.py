@@ -184,6 +184,8 @@ def compare(
     engine: str = "local",
     parallel: int = 2,
     extend: bool = False,
+    keep: str = "last",
+    dry_run: bool = False,
     trust: bool = False,
     project: StrPath = "runs",
     name: str | None = None,
@@ -206,6 +208,8 @@ def compare(
         engine: `local`, one trial at a time, or `ray`.
         parallel: with `ray` and no cluster, trials at a time.
         extend: add seeds or losses to the comparison in `out`.
+        keep: weights that stay of each trial once it is evaluated: `last`, `none`, `best` or `all`.
+        dry_run: train and write nothing; `summary()` of the result is the plan.
         trust: load checkpoints by unpickling them, which may run code of whoever wrote them.
         project: folder of the output folder.
         name: output folder in `project`, by default compare; the same one again continues its comparison.

@@ -7,12 +7,23 @@ from typing import Any
 from yolo_focal.arguments.key import Key, in_range, one_of, path, switch, text, text_list, truth
 from yolo_focal.arguments.output import output_keys
 
-__all__ = ["COCO_SPLITS", "COMMANDS", "Command", "LABEL_MODES", "LINK_MODES", "PROFILES", "SHELLS", "TRUST"]
+__all__ = [
+    "COCO_SPLITS",
+    "COMMANDS",
+    "Command",
+    "KEPT_WEIGHTS",
+    "LABEL_MODES",
+    "LINK_MODES",
+    "PROFILES",
+    "SHELLS",
+    "TRUST",
+]
 
 LINK_MODES = ("copy", "hardlink", "symlink")
 LABEL_MODES = ("selected", "all")
 PROFILES = ("exponential", "zipf")
 SHELLS = ("bash", "zsh", "fish")
+KEPT_WEIGHTS = ("last", "none", "best", "all")
 COCO_SPLITS = ("train2017", "val2017")
 TRUST = Key(
     "trust", False, "load checkpoints by unpickling them, which may run code of whoever wrote them", switch, truth
@@ -148,6 +159,14 @@ COMMANDS: Mapping[str, Command] = {
             Key("engine", "local", "local: one trial at a time; ray: a Ray cluster", one_of(("local", "ray")), text),
             Key("parallel", 2, "engine=ray without a cluster: trials at a time", in_range(int, 1)),
             Key("extend", False, "add seeds or losses to the comparison in out=", switch, truth),
+            Key(
+                "keep",
+                "last",
+                f"weights that stay of each trial once it is evaluated: {', '.join(KEPT_WEIGHTS)}",
+                one_of(KEPT_WEIGHTS),
+                text,
+            ),
+            Key("dry_run", False, "say what would be trained, and train and write nothing", switch, truth),
             TRUST,
             *output_keys("folder of the comparison; the same one again continues it", overwrites=False),
         ),

@@ -9,8 +9,8 @@ from yolo_focal.comparison.configurations import parse_configurations
 from yolo_focal.comparison.engines import ENGINES, check_engine
 from yolo_focal.comparison.plan import make_plan
 from yolo_focal.comparison.report.files import write_report
-from yolo_focal.comparison.runner import run_missing_trials
-from yolo_focal.comparison.summary import Summary, summarise
+from yolo_focal.comparison.runner import look_ahead, run_missing_trials
+from yolo_focal.comparison.summary import Summary, summarise, unjudged
 from yolo_focal.errors import ConfigError
 
 __all__ = ["compared"]
@@ -20,6 +20,8 @@ _BUDGET = ("epochs", "imgsz", "batch", "device")  # keys of the command that are
 
 def compared(arguments: dict[str, Any]) -> tuple[Summary, str]:
     """Carry out what is missing, judge, write the report; the findings, and the outcome in words.
+
+    With `dry_run` nothing is carried out, judged or written, and the words are those of the plan.
 
     Args:
         arguments: by the names of `yolo-focal compare`, and training arguments that all configurations share.
@@ -39,10 +41,13 @@ def compared(arguments: dict[str, Any]) -> tuple[Summary, str]:
         training={name: value for name, value in arguments.items() if name not in own},
         split=arguments["split"],
     )
-    print("\n".join(f"{each.name}: {each}" for each in plan.configurations))
-    engine = ENGINES[arguments["engine"]]
-    journal = run_missing_trials(plan, lambda trials: engine(trials, arguments["parallel"]), arguments["extend"])
-    summary = summarise(plan, journal, arguments["resamples"])
+    extend, keep, resamples = arguments["extend"], arguments["keep"], arguments["resamples"]
+    if arguments["dry_run"]:
+        journal, outlook = look_ahead(plan, extend, keep)
+        return unjudged(plan, journal, resamples), f"{outlook.text()}\nDry run: nothing was trained or written."
+    engine, parallel = ENGINES[arguments["engine"]], arguments["parallel"]
+    journal = run_missing_trials(plan, lambda trials, first: engine(trials, parallel, first), extend, keep)
+    summary = summarise(plan, journal, resamples)
     return summary, write_report(summary)
 
 

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from yolo_focal.comparison.trial import Trial, failed_row, run_trial
+from yolo_focal.comparison.trial import FirstEpoch, Trial, failed_row, run_trial
 from yolo_focal.errors import MissingExtraError
 
 __all__ = ["ENGINES", "check_engine", "run_local", "run_on_ray"]
@@ -14,12 +14,12 @@ LOST_WORKER_RETRIES = 3
 Rows = Iterator[dict[str, Any]]
 
 
-def run_local(trials: Sequence[Trial], parallel: int) -> Rows:
+def run_local(trials: Sequence[Trial], parallel: int, first_epoch: FirstEpoch) -> Rows:
     """Carry the trials out in this process, one at a time; yields the row of each as it ends."""
-    return map(run_trial, trials)
+    return (run_trial(trial, first_epoch) for trial in trials)
 
 
-def run_on_ray(trials: Sequence[Trial], parallel: int) -> Rows:
+def run_on_ray(trials: Sequence[Trial], parallel: int, first_epoch: FirstEpoch) -> Rows:
     """Carry the trials out on the Ray cluster this process belongs to, or on a local one started for them.
 
     A trial takes one CPU, and one GPU where the cluster has any and the trial is not for the CPU. One whose worker is
@@ -28,6 +28,7 @@ def run_on_ray(trials: Sequence[Trial], parallel: int) -> Rows:
     Args:
         trials: what to do.
         parallel: CPUs of a local cluster, that is trials at a time; an existing cluster decides for itself.
+        first_epoch: is not called: epochs end in other processes.
 
     Raises:
         MissingExtraError: Ray is not installed.
@@ -75,4 +76,4 @@ def _ray() -> Any:
     return ray
 
 
-ENGINES: dict[str, Callable[[Sequence[Trial], int], Rows]] = {"local": run_local, "ray": run_on_ray}
+ENGINES: dict[str, Callable[[Sequence[Trial], int, FirstEpoch], Rows]] = {"local": run_local, "ray": run_on_ray}

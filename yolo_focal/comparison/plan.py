@@ -22,7 +22,7 @@ from yolo_focal.ultra.datasets import datasets_folder, find_data_yaml, refuse_un
 from yolo_focal.ultra.drivers.asked_and_used import check_asked
 from yolo_focal.ultra.drivers.load_model import load_model
 
-__all__ = ["Plan", "Split", "claim_folder", "make_plan"]
+__all__ = ["Plan", "Split", "check_folder", "claim_folder", "make_plan"]
 
 IDENTITY = "comparison.json"
 # Every training runs its whole budget, and its last weights are evaluated: nothing is chosen on the evaluated split.
@@ -183,6 +183,23 @@ def claim_folder(plan: Plan, extend: bool = False) -> None:
         extend: whether seeds and configurations may be more than those the folder has.
 
     Raises:
+        DataError: as `check_folder`; or the folder cannot be written.
+    """
+    check_folder(plan, extend)
+    try:
+        write_json(plan.out / IDENTITY, plan.identity())
+    except OSError as error:
+        raise DataError(f"cannot write to {plan.out} ({error.strerror}); name a folder you may write to") from error
+
+
+def check_folder(plan: Plan, extend: bool = False) -> None:
+    """Check that `plan.out` is the folder of this comparison or can become it; writes nothing.
+
+    Args:
+        plan: the comparison.
+        extend: whether seeds and configurations may be more than those the folder has.
+
+    Raises:
         DataError: the folder holds another comparison, with the arguments that differ; or something else altogether.
     """
     path = plan.out / IDENTITY
@@ -198,14 +215,8 @@ def claim_folder(plan: Plan, extend: bool = False) -> None:
                 f"{plan.out} holds another comparison: {'; '.join(differences)}; name a new out= folder, or repeat the "
                 "arguments it was started with (extend=True adds seeds and losses)"
             )
-        write_json(path, now)
-        return
-    if plan.out.exists() and (not plan.out.is_dir() or any(plan.out.iterdir())):
+    elif plan.out.exists() and (not plan.out.is_dir() or any(plan.out.iterdir())):
         raise DataError(f"the output folder {plan.out} is not empty and holds no comparison; name a new out= folder")
-    try:
-        write_json(path, plan.identity())
-    except OSError as error:
-        raise DataError(f"cannot write to {plan.out} ({error.strerror}); name a folder you may write to") from error
 
 
 def _extended(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,44 +9,61 @@ from typing import Any
 
 from yolo_focal.comparison.engines import Rows
 from yolo_focal.comparison.journal import Journal
-from yolo_focal.comparison.plan import Plan, claim_folder
-from yolo_focal.comparison.trial import Trial, damage
+from yolo_focal.comparison.outlook import Outlook, duration
+from yolo_focal.comparison.plan import Plan, check_folder, claim_folder
+from yolo_focal.comparison.trial import FirstEpoch, Trial, damage, remove_weights
+from yolo_focal.data.progress_bar import print_beside_bars
 from yolo_focal.errors import DataError
 
-__all__ = ["JOURNAL", "run_missing_trials"]
+__all__ = ["JOURNAL", "look_ahead", "run_missing_trials"]
 
 JOURNAL = "trials.jsonl"
 _LOCK = ".lock"
 _BAR = 24  # characters
 
 
-def run_missing_trials(plan: Plan, engine: Callable[[list[Trial]], Rows], extend: bool = False) -> Journal:
+def look_ahead(plan: Plan, extend: bool = False, keep: str = "last") -> tuple[Journal, Outlook]:
+    """What is there of a comparison, and what `run_missing_trials` would do with the same arguments; writes nothing.
+
+    Raises:
+        DataError: the folder belongs to another comparison.
+    """
+    check_folder(plan, extend)
+    journal = Journal(plan.out / JOURNAL)
+    return journal, Outlook(plan, frozenset(_intact(plan.trials(), journal)), keep)
+
+
+def run_missing_trials(
+    plan: Plan, engine: Callable[[list[Trial], FirstEpoch], Rows], extend: bool = False, keep: str = "last"
+) -> Journal:
     """Carry out the trials of `plan` that are not finished; those that failed before are tried again.
 
     Args:
         plan: the comparison.
-        engine: carries trials out.
+        engine: carries trials out, and may tell how long their first epoch took.
         extend: whether the folder may hold the same comparison with fewer seeds or configurations.
+        keep: the weights that stay of each trial that is carried out: `last`, `best`, `all` or `none`.
 
     Raises:
         DataError: the folder belongs to another comparison, or another process is at work in it.
     """
     claim_folder(plan, extend)
     with _only_process(plan.out / _LOCK):
-        journal = Journal(plan.out / JOURNAL)
-        journal.cut_unfinished_line()
-        trials = plan.trials()
-        finished = _intact(trials, journal)
-        missing = [trial for trial in trials if (trial.configuration, trial.seed) not in finished]
-        if missing:
-            progress = _Progress(len(trials), len(finished))
+        Journal(plan.out / JOURNAL).cut_unfinished_line()
+        journal, outlook = look_ahead(plan, extend, keep)
+        print(outlook.text(), flush=True)
+        if outlook.missing:
+            progress = _Progress(outlook)
+            folders = {(trial.configuration, trial.seed): trial.folder for trial in outlook.missing}
             try:
-                for row in engine(missing):
-                    journal.append(row)
+                for row in engine(outlook.missing, progress.first_epoch):
+                    journal.append(row)  # only then: until a trial is noted as finished it may need its weights again
+                    if row["status"] == "finished":
+                        remove_weights(folders[row["configuration"], row["seed"]], keep)
                     progress.show(row)
             except KeyboardInterrupt as interruption:
                 raise KeyboardInterrupt(
-                    f"{progress.done} of {len(trials)} trials have come to their end and are kept in {plan.out}; "
+                    f"{progress.done} of {progress.total} trials have come to their end and are kept in {plan.out}; "
                     "the same command again goes on with the others"
                 ) from interruption
     return journal
@@ -97,26 +114,31 @@ def _lock(descriptor: int) -> None:
 class _Progress:
     """One line per trial: a bar, the result, and the time left by the pace so far."""
 
-    def __init__(self, total: int, done: int):
-        self._total, self.done, self._before = total, done, done
+    def __init__(self, outlook: Outlook):
+        self.total = len(outlook.plan.trials())
+        self.done = self._before = len(outlook.finished)
+        self._epochs = int(outlook.plan.training["epochs"])
+        self._estimated = outlook.seconds is not None
         self._started = time.monotonic()
-        print(self._line("resuming: " + str(done) + " finished before" if done else "starting"), flush=True)
+        print(self._line(f"resuming: {self.done} finished before" if self.done else "starting"), flush=True)
+
+    def first_epoch(self, seconds: float) -> None:
+        """Print once how long it all will take, if no trial has shown that yet."""
+        if not self._estimated:
+            left = seconds * self._epochs * (self.total - self.done)
+            print_beside_bars(self._line(f"{duration(left)} left, at the pace of the first epoch"))
+        self._estimated = True
 
     def show(self, row: dict[str, Any]) -> None:
         """Print the state after the trial of `row`."""
         self.done += 1
+        self._estimated = True
         pace = (time.monotonic() - self._started) / (self.done - self._before)
-        left = pace * (self._total - self.done)
+        left = pace * (self.total - self.done)
         outcome = f"AP {row['stats']['AP']:.3f}" if row["status"] == "finished" else f"FAILED: {row['error']}"
-        remaining = f", {_duration(left)} left" if self.done < self._total else ""
+        remaining = f", {duration(left)} left" if self.done < self.total else ""
         print(self._line(f"{row['configuration']} seed {row['seed']}: {outcome}{remaining}"), flush=True)
 
     def _line(self, text: str) -> str:
-        filled = _BAR * self.done // self._total
-        return f"trials {'█' * filled}{'░' * (_BAR - filled)} {self.done}/{self._total}  {text}"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"about {seconds:.0f} s"
-    return f"about {seconds / 60:.0f} min" if seconds < 5400 else f"about {seconds / 3600:.1f} h"
+        filled = _BAR * self.done // self.total
+        return f"trials {'█' * filled}{'░' * (_BAR - filled)} {self.done}/{self.total}  {text}"

@@ -5,7 +5,7 @@ import io
 import math
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import yolo_focal
@@ -23,7 +23,7 @@ from yolo_focal.foreign_text import for_spreadsheet
 from yolo_focal.numbers import null_for_nan
 from yolo_focal.ultra import host
 
-__all__ = ["LEAST_LEARNT", "Summary", "advice", "document", "results_csv", "summarise", "verdict_text"]
+__all__ = ["LEAST_LEARNT", "Summary", "advice", "document", "results_csv", "summarise", "unjudged", "verdict_text"]
 
 
 LEAST_LEARNT = 0.005  # AP of a training that has learnt anything
@@ -98,16 +98,28 @@ def summarise(plan: Plan, journal: Journal, resamples: int) -> Summary:
             if name != BASELINE
         }
         verdicts = judge({name: rows for name, rows in differences.items() if rows})
-    return Summary(
-        plan=plan,
-        resamples=resamples,
+    return replace(
+        unjudged(plan, journal, resamples),
         metrics=metrics,
         matches=matches,
         measured=measured,
         verdicts=verdicts,
-        finished=finished,
-        failed={key: row["error"] for key, row in journal.failed().items()},
         winner=_winner(plan, verdicts),
+    )
+
+
+def unjudged(plan: Plan, journal: Journal, resamples: int) -> Summary:
+    """What is there of a comparison, without measuring or judging any of it."""
+    return Summary(
+        plan=plan,
+        resamples=resamples,
+        metrics=None,
+        matches={},
+        measured={},
+        verdicts={},
+        finished=journal.finished(),
+        failed={key: row["error"] for key, row in journal.failed().items()},
+        winner=_winner(plan, {}),
     )
 
 

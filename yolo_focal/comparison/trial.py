@@ -4,7 +4,7 @@ import json
 import shutil
 import traceback
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 import yolo_focal
-from yolo_focal.arguments.focal import AUTO, KEYS, read_config
+from yolo_focal.arguments.focal import KEYS, read_config
 from yolo_focal.arguments.rare import read_rare_config
 from yolo_focal.comparison.configurations import CLASS_WEIGHTED
 from yolo_focal.errors import ConfigError, DataError
@@ -22,11 +22,25 @@ from yolo_focal.evaluation.model import evaluate_model
 from yolo_focal.files import fingerprint, write_json, write_text
 from yolo_focal.ultra.drivers.asked_and_used import expected_criterion
 from yolo_focal.ultra.drivers.quiet_training import train_quietly, warnings_only
+from yolo_focal.ultra.hooks.auto_alpha import settled_config
 
-__all__ = ["MATCHES", "RUN", "TRAINED", "Trial", "check_used", "damage", "failed_row", "run_trial", "seconds_of"]
+__all__ = [
+    "FirstEpoch",
+    "MATCHES",
+    "RUN",
+    "TRAINED",
+    "Trial",
+    "check_used",
+    "damage",
+    "failed_row",
+    "remove_weights",
+    "run_trial",
+    "seconds_of",
+]
 
 RUN, TRAINED, MATCHES = "run", "trained.json", "matches.npz"
 _KEPT = ("weights/last.pt", "args.yaml")  # of a training
+FirstEpoch = Callable[[float], None]  # takes the seconds that the first epoch of a training took
 LONGEST_ERROR = 1000  # characters in the journal; error.txt has all of it
 _OF_THE_FOLDER = ("project", "name", "exist_ok", "save_dir")  # differ from trial to trial by design
 
@@ -57,19 +71,35 @@ class Trial:
         return f"{self.configuration} seed {self.seed}"
 
 
-def run_trial(trial: Trial) -> dict[str, Any]:
+def run_trial(trial: Trial, first_epoch: FirstEpoch | None = None) -> dict[str, Any]:
     """Carry `trial` out and return its row for the journal; an error becomes a row with status `failed`.
 
     A training that came to its end before is not repeated; one that did not is started afresh. Ultralytics' checkpoints
     keep the averaged weights in half precision only, so a resumed training would not be the one that was asked for.
+
+    Args:
+        trial: what to do.
+        first_epoch: is called after the first epoch.
     """
     yolo_focal.enable()
     try:
-        return _finished(trial)
+        return _finished(trial, first_epoch)
     except Exception as error:  # whatever a training can raise must not end the other trials
         trial.folder.mkdir(parents=True, exist_ok=True)
         write_text(trial.folder / "error.txt", traceback.format_exc())
         return failed_row(trial, error)
+
+
+def remove_weights(folder: Path, keep: str) -> None:
+    """Remove the checkpoints of a trial that is evaluated and noted, all but those to `keep`.
+
+    Args:
+        folder: of the trial.
+        keep: `last`, `best`, `all` or `none`.
+    """
+    for checkpoint in (folder / RUN / "weights").glob("*.pt"):
+        if keep not in ("all", checkpoint.stem):
+            checkpoint.unlink()
 
 
 def seconds_of(trial: Trial) -> float | None:
@@ -109,8 +139,8 @@ def _row(trial: Trial, status: str) -> dict[str, Any]:
     return {"configuration": trial.configuration, "seed": trial.seed, "status": status}
 
 
-def _finished(trial: Trial) -> dict[str, Any]:
-    criterion = _trained(trial)
+def _finished(trial: Trial, first_epoch: FirstEpoch | None) -> dict[str, Any]:
+    criterion = _trained(trial, first_epoch)
     used = _used_arguments(trial.folder / RUN / "args.yaml")
     check_used(trial.arguments, used, criterion)
     with warnings_only():
@@ -128,7 +158,7 @@ def _finished(trial: Trial) -> dict[str, Any]:
     return _row(trial, "finished") | found
 
 
-def _trained(trial: Trial) -> dict[str, str]:
+def _trained(trial: Trial, first_epoch: FirstEpoch | None) -> dict[str, str]:
     """Train, unless that is done and all of it is there; the criterion that ran."""
     try:
         record = _record(trial)
@@ -140,7 +170,7 @@ def _trained(trial: Trial) -> dict[str, str]:
     if record is None:
         (trial.folder / TRAINED).unlink(missing_ok=True)
         shutil.rmtree(trial.folder / RUN, ignore_errors=True)
-        model = train_quietly(trial.model, trial.folder / RUN, trial.label, trial.arguments)
+        model = train_quietly(trial.model, trial.folder / RUN, trial.label, trial.arguments, first_epoch)
         files = {name: fingerprint(trial.folder / RUN / name) for name in _KEPT}
         record = {"seconds": model.seconds, "criterion": model.criterion, "files": files}
         write_json(trial.folder / TRAINED, record)
@@ -198,8 +228,6 @@ def check_used(asked: Mapping[str, Any], used: Mapping[str, Any], criterion: Map
         used: those in its args.yaml.
         criterion: the class criterion of each branch, read off the running training.
     """
-    if asked.get("fl_alpha") == AUTO:  # the training puts numbers in its place
-        asked = {**asked, "fl_alpha": used.get("fl_alpha")}
     problems = [
         f"{name}={value!r} was asked for, {used.get(name)!r} was used"
         for name, value in asked.items()
@@ -212,7 +240,9 @@ def check_used(asked: Mapping[str, Any], used: Mapping[str, Any], criterion: Map
     if read_rare_config(used) != read_rare_config(asked):
         problems.append(f"{read_rare_config(asked) or 'no rare_*'} was asked for, {read_rare_config(used)} was used")
     expected = expected_criterion(
-        list(criterion), config, bool(asked.get(CLASS_WEIGHTED) or asked.get("fl_class_weights"))
+        list(criterion),
+        settled_config({**asked, "task": used.get("task")}),
+        bool(asked.get(CLASS_WEIGHTED) or asked.get("fl_class_weights")),
     )
     if dict(criterion) != expected:
         problems.append(f"the criterion {expected} was asked for, {dict(criterion) or 'none'} ran")

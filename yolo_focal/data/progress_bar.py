@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from tqdm import tqdm
 
-__all__ = ["open_bar", "progress_bar"]
+__all__ = ["open_bar", "print_beside_bars", "progress_bar"]
 
 T = TypeVar("T")
 
@@ -40,6 +40,12 @@ def open_bar(total: int | None, label: str, *, initial: int = 0, unit: str = "it
     """
     kind = tqdm if sys.stderr.isatty() else _Lines
     return kind(total=total, initial=initial, desc=label, unit=unit, mininterval=0.2, dynamic_ncols=True)
+
+
+def print_beside_bars(text: str) -> None:
+    """Print a line on stdout while bars are open: they move down."""
+    tqdm.write(text, file=sys.stdout)
+    sys.stdout.flush()
 
 
 def progress_bar(items: Iterable[T], label: str, *, total: int | None = None, show: bool = True) -> Iterator[T]:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:  # for editors and type checkers; a test holds it equal to NAM
     from ultralytics.engine.exporter import Exporter as Exporter
     from ultralytics.engine.exporter import export_formats as export_formats
     from ultralytics.engine.model import Model as Model
+    from ultralytics.engine.predictor import BasePredictor as BasePredictor
     from ultralytics.engine.trainer import BaseTrainer as BaseTrainer
     from ultralytics.engine.tuner import Tuner as Tuner
     from ultralytics.models.utils.loss import DETRLoss as DETRLoss
@@ -67,6 +68,7 @@ if TYPE_CHECKING:  # for editors and type checkers; a test holds it equal to NAM
     from ultralytics.utils.loss import SemanticSegmentationLoss as SemanticSegmentationLoss
     from ultralytics.utils.loss import v8ClassificationLoss as v8ClassificationLoss
     from ultralytics.utils.loss import v8DetectionLoss as v8DetectionLoss
+    from ultralytics.utils.metrics import DetMetrics as DetMetrics
     from ultralytics.utils.metrics import ap_per_class as ap_per_class
     from ultralytics.utils.ops import resample_segments as resample_segments
     from ultralytics.utils.ops import scale_boxes as scale_boxes
@@ -208,7 +210,10 @@ NAMES: dict[str, Name] = {
     "BaseTrainer": Name(
         "ultralytics.engine.trainer:BaseTrainer",
         _OWNER,
-        ("_build_train_pipeline", "_setup_train", "save_model", "save_metrics", "add_callback", "label_loss_items"),
+        (
+            *("_build_train_pipeline", "_setup_train", "save_model", "save_metrics", "add_callback"),
+            *("label_loss_items", "run_callbacks", "final_eval"),
+        ),
     ),
     "DetectionTrainer": Name(
         "ultralytics.models.yolo.detect.train:DetectionTrainer",
@@ -231,11 +236,18 @@ NAMES: dict[str, Name] = {
     "dist": Name("ultralytics.utils.dist", _OWNER, ("generate_ddp_file", "generate_ddp_command")),
     "nms": Name("ultralytics.utils.nms", _OWNER, ("non_max_suppression",)),
     "DetectionPredictor": Name("ultralytics.models.yolo.detect.predict:DetectionPredictor", _OWNER, ("get_obj_feats",)),
+    "BasePredictor": Name("ultralytics.engine.predictor:BasePredictor", _OWNER, ("run_callbacks", "stream_inference")),
     "ap_per_class": Name(
         "ultralytics.utils.metrics:ap_per_class",
         "gives twelve results, the sixth being AP of shape (classes, 10)",
         (),
         _gives_ap_sixth,
+    ),
+    "DetMetrics": Name(
+        "ultralytics.utils.metrics:DetMetrics",
+        "has maps, AP by class, and after a validation nt_per_class, the objects of each",
+        ("maps",),
+        lambda found: hasattr(found(), "nt_per_class"),
     ),
     "scale_boxes": Name(
         "ultralytics.utils.ops:scale_boxes",

@@ -29,6 +29,7 @@ from yolo_focal.ultra.datasets import (
 )
 from yolo_focal.ultra.families import check_family, start_line
 from yolo_focal.ultra.hooks.arguments import check_call
+from yolo_focal.ultra.hooks.auto_alpha import settled_config
 from yolo_focal.ultra.hooks.nms import watch_for_flood
 from yolo_focal.ultra.hooks.seam import Seam
 from yolo_focal.ultra.sampling.rare_training import check_rare_training, show_rare_classes
@@ -131,7 +132,7 @@ def _wrap_build_train_pipeline(original: Callable[[Any], None]) -> Callable[[Any
 def _wrap_resume_training(original: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(original)
     def resume_training(self: Any, ckpt: dict[str, Any] | None) -> None:
-        config = read_config(vars(self.args))
+        config = settled_config(vars(self.args))
         if config is None:
             original(self, ckpt)
             return

@@ -1,13 +1,14 @@
-"""`fl_alpha=auto`: settled from the training labels, logged, and from then on plain numbers."""
+"""`fl_alpha=auto`: one number per class from the training labels; the arguments keep the word."""
 
 import logging
 
 import pytest
 
-from tests.ultra.helpers import arguments
+from tests.ultra.helpers import arguments, build
 from yolo_focal.data.frequencies import alpha_from_frequencies
 from yolo_focal.errors import ConfigError
 from yolo_focal.ultra.hooks import auto_alpha
+from yolo_focal.ultra.hooks.auto_alpha import settled_config
 
 
 def boxes_per_class(data_yaml):
@@ -19,26 +20,37 @@ def boxes_per_class(data_yaml):
     return counts
 
 
-def test_the_word_becomes_one_number_per_class(enabled, small_set, caplog):
+def alpha_of(**changes):
+    """That of a training with these arguments."""
+    return settled_config(vars(arguments(**changes))).alpha
+
+
+def test_the_word_means_one_number_per_class(enabled, small_set, caplog):
     """Those of the training frequencies, with mean 0.25; the log has each class with its boxes."""
     auto_alpha._alpha_of.cache_clear()
     with caplog.at_level(logging.INFO, logger="ultralytics"):
-        settled = arguments(data=str(small_set), fl_alpha="auto").fl_alpha
+        settled = alpha_of(data=str(small_set), fl_alpha="auto")
     counts = boxes_per_class(small_set)
     assert settled == pytest.approx(alpha_from_frequencies(counts, 0.25), abs=1e-4)
     assert sum(settled) / len(settled) == pytest.approx(0.25, abs=1e-3)
     assert f"disc {settled[0]:g} ({counts[0]} boxes)" in caplog.text
 
 
-def test_a_second_look_at_the_arguments_changes_nothing(enabled, small_set):
-    """Validators, resumed runs and DDP ranks merge the settled numbers again."""
-    settled = arguments(data=str(small_set), fl_alpha="auto")
-    assert arguments(**vars(settled)).fl_alpha == settled.fl_alpha
+def test_the_arguments_keep_the_word(enabled, small_set):
+    """Validators, resumed runs and DDP ranks merge it again, and loggers are told it."""
+    merged = arguments(data=str(small_set), fl_alpha="auto")
+    assert arguments(**vars(merged)).fl_alpha == merged.fl_alpha == "auto"
+
+
+def test_outside_of_a_training_the_model_counts_as_well(enabled, small_set):
+    """The criterion of a model has the numbers of the dataset in its arguments."""
+    config = build("yolo11n.yaml", nc=10, data=str(small_set), fl_alpha="auto").init_criterion().bce.config
+    assert config.alpha == alpha_of(data=str(small_set), fl_alpha="auto")
 
 
 def test_a_single_class_has_nothing_to_balance(enabled, small_set):
     """single_cls=True keeps the default alpha."""
-    assert arguments(data=str(small_set), fl_alpha="auto", single_cls=True).fl_alpha == 0.25
+    assert alpha_of(data=str(small_set), fl_alpha="auto", single_cls=True) == 0.25
 
 
 @pytest.mark.parametrize("data", [None, "/no/such.yaml"])
@@ -50,5 +62,5 @@ def test_without_labels_to_count_it_is_refused(enabled, data):
 
 def test_real_blood_cells(enabled, shared):
     """The rare classes of real data get the larger alpha."""
-    red, white, platelets = arguments(data=str(shared / "data" / "bccd" / "bccd.yaml"), fl_alpha="auto").fl_alpha
+    red, white, platelets = alpha_of(data=str(shared / "data" / "bccd" / "bccd.yaml"), fl_alpha="auto")
     assert red < white <= platelets

@@ -13,9 +13,10 @@ from weakref import WeakKeyDictionary
 
 from torch import nn
 
-from yolo_focal.arguments.focal import FocalConfig, read_config
+from yolo_focal.arguments.focal import FocalConfig
 from yolo_focal.losses import ClassGradients
 from yolo_focal.ultra import host
+from yolo_focal.ultra.hooks.auto_alpha import settled_config
 
 __all__ = ["Schedule", "follow_training", "follow_with_new_ema", "leave_training", "schedule_of", "settings_of"]
 
@@ -66,13 +67,13 @@ def settings_of(model: nn.Module) -> FocalConfig | None:
     """Those of the training which `model` is in; outside of any, those in `model.args`. None where focal is off.
 
     Raises:
-        ConfigError: outside of a training, a bad value.
+        ConfigError: outside of a training, a bad value, or fl_alpha=auto where the dataset is not at hand.
     """
     schedule = _schedules.get(model)
     if schedule is not None:
         return schedule.config
     arguments = getattr(model, "args", {})
-    return read_config(arguments if isinstance(arguments, Mapping) else vars(arguments))
+    return settled_config(arguments if isinstance(arguments, Mapping) else vars(arguments))
 
 
 def leave_training(model: nn.Module) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
-from yolo_focal.arguments.focal import KEYS, FocalConfig, read_config
+from yolo_focal.arguments.focal import KEYS, FocalConfig
 from yolo_focal.errors import UnsupportedModelError
 from yolo_focal.losses.module import SigmoidLoss
 from yolo_focal.ultra import host
@@ -31,6 +31,7 @@ from yolo_focal.ultra.drivers.class_gradients import (
 )
 from yolo_focal.ultra.drivers.load_model import load_model
 from yolo_focal.ultra.drivers.predictions import remove_label_cache
+from yolo_focal.ultra.hooks.auto_alpha import settled_config
 
 __all__ = ["BatchLoss", "Diagnosis", "diagnose", "load_for_diagnosis"]
 
@@ -206,7 +207,7 @@ def _prepared(yolo: Any, arguments: Mapping[str, Any]) -> Iterator[Any]:
 def _examined(model: Any, batch: dict[str, Any], trainer: Any, *, fresh: bool) -> Diagnosis:
     leave_training(model)  # several settings are tried on it, none of them those of the training that was prepared
     given = vars(model.args)
-    focal = read_config(given)
+    focal = settled_config(given)
     has_own_loss = type(model).__name__ == "RTDETRDetectionModel"
     stock = {name: value for name, value in given.items() if name not in KEYS}
     plain = {**stock, "focal": True, "fl_loss": "bce"} if has_own_loss else stock
@@ -227,7 +228,7 @@ def _examined(model: Any, batch: dict[str, Any], trainer: Any, *, fresh: bool) -
         bins=head.reg_max if getattr(head, "reg_max", 1) > 1 else None,
         end_to_end="one2one" in bce.terms,
         focal=focal,
-        compared=read_config(compared),
+        compared=settled_config(compared),
         class_weights_inert=_inert(getattr(model, "class_weights", None), running),
         bce=bce,
         other=other,

@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,13 @@ class TrainedModel:
     criterion: dict[str, str]
 
 
-def train_quietly(model: str, folder: Path, label: str, arguments: Mapping[str, Any]) -> TrainedModel:
+def train_quietly(
+    model: str,
+    folder: Path,
+    label: str,
+    arguments: Mapping[str, Any],
+    first_epoch: Callable[[float], None] | None = None,
+) -> TrainedModel:
     """Train `model` with `arguments` into `folder`; enables the plugin.
 
     Args:
@@ -41,6 +47,7 @@ def train_quietly(model: str, folder: Path, label: str, arguments: Mapping[str, 
         folder: the run folder; an existing one is written over.
         label: in front of the progress bar.
         arguments: training arguments, those of this plugin included.
+        first_epoch: is called after the first epoch with the seconds it took.
     """
     yolo_focal.enable()
     started = time.perf_counter()
@@ -48,6 +55,8 @@ def train_quietly(model: str, folder: Path, label: str, arguments: Mapping[str, 
         yolo = host.YOLO(model)
         _show_epochs(yolo, label)
         criterion = _watch_criterion(yolo)
+        if first_epoch is not None:
+            _time_first_epoch(yolo, first_epoch)
         yolo.train(project=str(folder.parent), name=folder.name, exist_ok=True, **arguments)
     return TrainedModel(folder, folder / "weights" / "last.pt", time.perf_counter() - started, criterion)
 
@@ -73,6 +82,14 @@ def _watch_criterion(yolo: Any) -> dict[str, str]:
 
     yolo.add_callback("on_fit_epoch_end", look)
     return seen
+
+
+def _time_first_epoch(yolo: Any, tell: Callable[[float], None]) -> None:
+    def end_epoch(trainer: Any) -> None:
+        if trainer.epoch == trainer.start_epoch:
+            tell(trainer.epoch_time)
+
+    yolo.add_callback("on_fit_epoch_end", end_epoch)
 
 
 def _show_epochs(yolo: Any, label: str) -> None:

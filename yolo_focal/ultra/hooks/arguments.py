@@ -17,7 +17,7 @@ from yolo_focal.arguments.training_keys import TRAINING_KEYS
 from yolo_focal.errors import ConfigError
 from yolo_focal.ultra import host
 from yolo_focal.ultra.datasets import resolve_data
-from yolo_focal.ultra.hooks.auto_alpha import settle_alpha
+from yolo_focal.ultra.hooks.auto_alpha import settled_config
 from yolo_focal.ultra.hooks.seam import Seam
 
 __all__ = ["PATCHES", "check_call", "misspelt"]
@@ -166,7 +166,8 @@ def _wrap_check_cfg(original: Callable[..., None]) -> Callable[..., None]:
                 if cfg.get(name) == key.default:  # absent and at its default are the same to the anchor detector
                     cfg.pop(name, None)
             cfg["data"] = resolve_data(cfg.get("data"))
-            settle_alpha(cfg)
+            if cfg.get("mode") == "train":
+                settled_config(cfg)  # for its refusals, before anything is written
         original(cfg, *args, **kwargs)
 
     return check_cfg

@@ -1,15 +1,17 @@
-"""`fl_alpha=auto`: one alpha per class from the training labels, settled when a training's arguments are merged.
+"""`fl_alpha=auto`: one alpha per class, counted in the training labels.
 
-The numbers take the word's place in the arguments, so that args.yaml, checkpoints, DDP ranks and a resumed training all
-have the numbers that were used.
+The word stays in the arguments, args.yaml and checkpoints. Every process of a training, a resumed one included, counts
+the labels of its dataset; each epoch logs the numbers.
 """
 
+import dataclasses
 import functools
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from yolo_focal.arguments.focal import AUTO, KEYS
+from yolo_focal.arguments.focal import AUTO, KEYS, FocalConfig, read_config
 from yolo_focal.data.frequencies import alpha_from_frequencies
 from yolo_focal.data.label_statistics import class_counts
 from yolo_focal.data.usable import refuse_unusable
@@ -17,20 +19,27 @@ from yolo_focal.data.yolo import read_data_yaml
 from yolo_focal.errors import ConfigError
 from yolo_focal.ultra.datasets import data_file, datasets_folder, find_data_yaml
 
-__all__ = ["settle_alpha"]
+__all__ = ["settled_config"]
 
-_MOST_SHOWN = 20  # classes of the line in the log; args.yaml has all
+_MOST_SHOWN = 20  # classes of the line in the log; results.csv has all
 
 
-def settle_alpha(arguments: dict[str, Any]) -> None:
-    """Replace `fl_alpha=auto` in the merged arguments of a training by numbers; other arguments are left alone.
+def settled_config(arguments: Mapping[str, Any]) -> FocalConfig | None:
+    """The settings in the merged arguments of a training, with numbers for `fl_alpha=auto`; None where focal is off.
 
     Raises:
-        ConfigError: there is no dataset to count, or its objects are no boxes.
+        ConfigError: a bad value; or there is no dataset to count, or its objects are no boxes.
         DataError: the dataset cannot be read or has no object.
     """
-    if arguments.get("fl_alpha") != AUTO or arguments.get("mode") != "train":
-        return
+    config = read_config(arguments)
+    if config is None or config.alpha != AUTO:
+        return config
+    return dataclasses.replace(config, alpha=_alpha(arguments))
+
+
+def _alpha(arguments: Mapping[str, Any]) -> float | tuple[float, ...]:
+    if arguments.get("single_cls"):
+        return float(KEYS["fl_alpha"].default)  # one class, nothing to balance between classes
     found = data_file(arguments["data"]) if isinstance(arguments.get("data"), str) else None
     if found is not None and found.is_dir() and arguments.get("task") != "classify":
         found = find_data_yaml(found)
@@ -39,10 +48,7 @@ def settle_alpha(arguments: dict[str, Any]) -> None:
             f"fl_alpha={AUTO} counts the training labels of a data YAML, got data={arguments.get('data')}; "
             "give one, or numbers for fl_alpha"
         )
-    if arguments.get("single_cls"):
-        arguments["fl_alpha"] = KEYS["fl_alpha"].default  # one class, nothing to balance between classes
-    else:
-        arguments["fl_alpha"] = list(_alpha_of(found.resolve(), arguments.get("task") == "pose"))
+    return _alpha_of(found.resolve(), arguments.get("task") == "pose")
 
 
 @functools.lru_cache(maxsize=8)

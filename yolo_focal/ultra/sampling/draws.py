@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from yolo_focal.ultra.sampling.exposure import Exposure
+
 __all__ = ["Draw", "EpochBatches", "EpochDraws", "Stream"]
 
 _BUFFERED_BATCHES = 8  # Ultralytics keeps the images of so many batches in memory for its mosaics
@@ -139,9 +141,12 @@ class EpochBatches:
         epoch: the one that the next iteration begins with.
         paste_until: the first epoch without pasting.
         expected: the epoch whose batches the running iteration gives next; None before the first.
+        exposure: what an epoch shows of each class while it is sampled and pasted into.
     """
 
-    def __init__(self, sampler: Any, draws: EpochDraws, stream: Stream, drop_last: bool):
+    def __init__(
+        self, sampler: Any, draws: EpochDraws, stream: Stream, drop_last: bool, exposure: Exposure | None = None
+    ):
         self.sampler = sampler
         self.draws = draws
         self.stream = stream
@@ -149,6 +154,7 @@ class EpochBatches:
         self.epoch = 0
         self.paste_until = math.inf
         self.expected: int | None = None
+        self.exposure = exposure
 
     def __len__(self) -> int:
         """Batches of one epoch."""

@@ -58,6 +58,23 @@ class Exposure:
         return gain
 
     @property
+    def rare(self) -> np.ndarray:
+        """(classes,) whether a class is one that sampling takes for rare, or whose objects are pasted."""
+        rare: np.ndarray = (self.boxes > 0) & (self.images < self.threshold * len(self.factors))
+        return rare | (self.paste_chances > 0)
+
+    def of_rare(self, sampling: bool, pasting: bool) -> float:
+        """Expected boxes of all rare classes shown in an epoch over their boxes in the labels; 1 without rare classes.
+
+        Args:
+            sampling: whether the epoch is sampled.
+            pasting: whether it is pasted into.
+        """
+        shown = (self.sampled if sampling else self.boxes) + (self.pasted if pasting else 0)
+        labelled = self.boxes[self.rare].sum()
+        return float(shown[self.rare].sum() / labelled) if labelled else 1.0
+
+    @property
     def resamples(self) -> bool:
         """Whether some images are drawn more often than others."""
         return bool((self.factors != 1).any())

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from yolo_focal.arguments.rare import RareConfig, read_rare_config
+from yolo_focal.arguments.rare import AUTO, RareConfig, read_rare_config
 from yolo_focal.data.yolo import label_file, read_data_yaml
 from yolo_focal.errors import ConfigError, DataError, UnsupportedModelError
 from yolo_focal.ultra import host
@@ -19,7 +19,7 @@ from yolo_focal.ultra.sampling.draws import EpochBatches, EpochDraws, Stream
 from yolo_focal.ultra.sampling.exposure import Exposure, below_median, expected_exposure, exposure_lines
 from yolo_focal.ultra.sampling.training_images import Pasting, RareImages, attach_to_dataset
 
-__all__ = ["check_rare_training", "show_rare_classes"]
+__all__ = ["check_rare_training", "rare_metrics", "show_rare_classes"]
 
 _SAMPLED_TASKS = ("detect", "segment", "pose", "obb", "classify")
 _PASTED_TASKS = ("detect", "segment")
@@ -103,7 +103,7 @@ def show_rare_classes(trainer: Any) -> None:
         batch=loader.batch_size,
         batches=len(loader),
     )
-    batches = EpochBatches(loader.batch_sampler.sampler, draws, stream, loader.drop_last)
+    batches = EpochBatches(loader.batch_sampler.sampler, draws, stream, loader.drop_last, exposure)
     object.__setattr__(loader, "batch_sampler", batches)  # torch forbids the plain way; Ultralytics does it like this
     if crops is not None or exposure.resamples:
         pasting = _pasting(trainer, config, exposure, crops)
@@ -111,6 +111,22 @@ def show_rare_classes(trainer: Any) -> None:
             attach_to_dataset(dataset, RareImages(draws, stream, exposure.resamples, pasting))
     if _start_epoch not in trainer.callbacks["on_train_epoch_start"]:
         trainer.add_callback("on_train_epoch_start", _start_epoch)
+
+
+def rare_metrics(trainer: Any) -> dict[str, float]:
+    """What the present epoch shows of rare classes, by the names under which it is logged; nothing where both are off.
+
+    rare/exposure: boxes of rare classes that it is expected to show, over those in the labels.
+    rare/threshold: with rare_sampling=auto the image frequency below which a class is rare; 0 if nothing is sampled.
+    """
+    batches = trainer.train_loader.batch_sampler
+    if not isinstance(batches, EpochBatches) or batches.exposure is None:
+        return {}
+    exposure, epoch = batches.exposure, trainer.epoch
+    metrics = {"rare/exposure": exposure.of_rare(epoch < batches.draws.stop, epoch < batches.paste_until)}
+    if trainer.args.rare_sampling == AUTO:
+        metrics["rare/threshold"] = exposure.threshold if exposure.resamples else 0.0
+    return metrics
 
 
 def _pasting(trainer: Any, config: RareConfig, exposure: Exposure, crops: Crops | None) -> Pasting | None:

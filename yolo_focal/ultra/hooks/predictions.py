@@ -1,0 +1,68 @@
+"""A prediction that finds nothing in any image says what to do about it."""
+
+import functools
+import inspect
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from yolo_focal.arguments.focal import read_config
+from yolo_focal.ultra import host
+from yolo_focal.ultra.hooks.seam import Seam
+
+__all__ = ["SEAMS"]
+
+_LEAST_IMAGES = 3  # one or two images may well be empty
+_TASKS = ("detect", "segment", "pose", "obb")
+
+_found: "WeakKeyDictionary[Any, int]" = WeakKeyDictionary()  # detections of the running prediction, by predictor
+
+
+def _wrap_run_callbacks(original: Callable[[Any, str], None]) -> Callable[[Any, str], None]:
+    @functools.wraps(original)
+    def run_callbacks(self: Any, event: str) -> None:
+        if event == "on_predict_start":
+            _found[self] = 0
+        elif event == "on_predict_postprocess_end" and self in _found:
+            _found[self] += sum(len(result) for result in self.results)
+        elif event == "on_predict_end" and _found.pop(self, 1) == 0:
+            _hint(self)
+        original(self, event)
+
+    return run_callbacks
+
+
+def _hint(predictor: Any) -> None:
+    arguments = predictor.args
+    if predictor.seen < _LEAST_IMAGES or arguments.task not in _TASKS or not arguments.verbose:
+        return
+    hint = f"no detections in {predictor.seen} images at conf={arguments.conf:g}: give a lower conf="
+    if _is_focal(predictor.model):
+        hint += (
+            "; a focal loss can leave low scores, which 'yolo-focal calibrate model=CHECKPOINT data=DATA' refits so "
+            "that the usual conf= suits them"
+        )
+    logging.getLogger("ultralytics").info(hint)
+
+
+def _is_focal(backend: Any) -> bool:
+    """Whether the model that predicts was trained with a focal loss; an exported one does not say."""
+    arguments = getattr(getattr(backend, "model", None), "args", {})
+    return read_config(arguments if isinstance(arguments, Mapping) else vars(arguments)) is not None
+
+
+SEAMS = (
+    Seam(
+        owner="BasePredictor",
+        name="run_callbacks",
+        fact="takes (event): on_predict_start, on_predict_postprocess_end with self.results of a batch, and "
+        "on_predict_end with the number of images in self.seen",
+        wrap=_wrap_run_callbacks,
+        holds=lambda function: (
+            list(inspect.signature(function).parameters) == ["self", "event"]
+            and {"on_predict_start", "on_predict_postprocess_end", "on_predict_end"}
+            <= set(inspect.unwrap(host.BasePredictor.stream_inference).__code__.co_consts)
+        ),
+    ),
+)
