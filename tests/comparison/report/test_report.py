@@ -116,6 +116,16 @@ def test_the_report_shows_every_part(reported):
     assert text.count("<svg") == panels and text.count("<path") == panels * curves
 
 
+def test_the_cards_have_an_axis_as_wide_as_their_intervals(reported):
+    """Zero is in the middle, and the interval that reaches furthest nearly reaches an end."""
+    summary, _ = reported
+    cards = (summary.plan.out / "report.html").read_text().partition("Train the winner")[0]
+    bands = re.findall(r'class="range" style="left:([\d.]+)%;width:([\d.]+)%"', cards)
+    assert len(bands) == 2 and cards.count('class="zero" style="left:50.00%"') == 2
+    reach = max(max(50 - float(left), float(left) + float(width) - 50) for left, width in bands)
+    assert 40 < reach < 50
+
+
 def test_names_from_data_are_text_not_markup(reported):
     """A class name or an error message cannot become an element of the page."""
     summary, _ = reported

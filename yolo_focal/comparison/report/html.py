@@ -74,6 +74,7 @@ class _Block:
     main: _Row
     overall: list[_Row]
     classes: list[_Row]
+    main_scale: _Scale
     overall_scale: _Scale
     class_scale: _Scale
 
@@ -140,6 +141,11 @@ def _blocks(summary: Summary, colours: dict[str, int]) -> list[_Block]:
     order = _class_order(summary)
     overall = _scale([each for several in summary.verdicts.values() for each in several[:first_class]])
     classes = _scale([each for several in summary.verdicts.values() for each in several[first_class:]])
+    primary = {
+        name: next(each for each in verdicts if each.difference.metric == PRIMARY)
+        for name, verdicts in summary.verdicts.items()
+    }
+    main = _scale(list(primary.values()))
     meaning = {each.name: str(each) for each in summary.plan.configurations}
     return [
         _Block(
@@ -147,9 +153,10 @@ def _blocks(summary: Summary, colours: dict[str, int]) -> list[_Block]:
             meaning=meaning[name],
             colour=colours[name],
             seeds=verdicts[0].difference.components.seeds,
-            main=next(_row(each, summary, overall) for each in verdicts if each.difference.metric == PRIMARY),
+            main=_row(primary[name], summary, main),
             overall=[_row(each, summary, overall) for each in verdicts[:first_class]],
             classes=[_row(verdicts[first_class + index], summary, classes) for index in order],
+            main_scale=main,
             overall_scale=overall,
             class_scale=classes,
         )
@@ -171,14 +178,16 @@ def _scale(verdicts: Sequence[Verdict]) -> _Scale:
     )
     seen = max((abs(v.difference.difference) for v in verdicts), default=0.0)
     median = reaches[len(reaches) // 2] if reaches else 0.05
-    bound = max(seen * 1.1, min(reaches[-1] if reaches else 0.05, _WIDEST * median), 0.005)
-    low, high, numbers = axis(-bound, bound, 4)
+    bound = 1.05 * max(seen * 1.2, min(reaches[-1] if reaches else 0.05, _WIDEST * median), 0.005)
+    numbers = axis(-bound, bound, 4)[2]
 
     def place(value: float) -> float:
-        return min(max(100 * (value - low) / (high - low), 0.0), 100.0)
+        return min(max(50 + 50 * value / bound, 0.0), 100.0)
 
-    ticks = [Tick(place(n), "0" if abs(n) < 1e-9 else f"{n:+.3g}".replace("-", "−")) for n in numbers]
-    return _Scale(place, place(0), ticks, low, high)
+    ticks = [
+        Tick(place(n), "0" if abs(n) < 1e-9 else f"{n:+.3g}".replace("-", "−")) for n in numbers if abs(n) <= bound
+    ]
+    return _Scale(place, place(0), ticks, -bound, bound)
 
 
 def _row(verdict: Verdict, summary: Summary, scale: _Scale) -> _Row:
