@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import yolo_focal
 from yolo_focal.arguments.focal import KEYS, read_config
 from yolo_focal.arguments.training_keys import TRAINING_KEYS
 
@@ -25,6 +26,11 @@ def test_the_example_of_the_losses_runs():
     """The Python block that needs torch only."""
     block = next(block for block in blocks("python") if "yolo_focal.losses" in block)
     exec(compile(block, "README.md", "exec"), {})
+
+
+def test_the_citation_has_the_version_of_the_package():
+    """It is changed with every release."""
+    assert f"version = {{{yolo_focal.__version__}}}" in README
 
 
 def test_links_and_pictures_work_on_other_pages():

@@ -34,8 +34,8 @@ def test_every_command_takes_the_words_of_yolo():
     """Tune has them among Ultralytics' own arguments; what would overwrite nothing has no exist_ok."""
     for name, command in COMMANDS.items():
         keys = {key.name for key in command.keys}
-        assert {"project", "name", "out"} <= keys or name == "tune"
-        assert ("exist_ok" in keys) == (name not in ("compare", "subset", "voc2yolo", "tune"))
+        assert {"project", "name", "out"} <= keys or name in ("tune", "completion")
+        assert ("exist_ok" in keys) == (name not in ("compare", "subset", "voc2yolo", "tune", "completion"))
 
 
 def test_folders_are_numbered_as_those_of_yolo(tmp_path, monkeypatch):
