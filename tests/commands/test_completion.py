@@ -104,27 +104,28 @@ class Terminal:
     def __init__(self, argv, folder):
         import pty
 
-        self._pid, self._file = pty.fork()
-        if self._pid == 0:
-            os.chdir(folder)
-            os.execvpe(argv[0], argv, {**os.environ, "TERM": "dumb", "HOME": folder, "PS1": "$ "})
+        self._screen, inside = pty.openpty()
+        environment = {**os.environ, "TERM": "dumb", "HOME": folder, "PS1": "$ "}
+        ends = {"stdin": inside, "stdout": inside, "stderr": inside}
+        self._program = subprocess.Popen(argv, cwd=folder, env=environment, start_new_session=True, **ends)
+        os.close(inside)
 
     def __enter__(self):
         return self
 
     def type(self, text, until):
         """Type `text` and wait for `until` on the screen."""
-        os.write(self._file, text.encode())
+        os.write(self._screen, text.encode())
         seen, end = "", time.monotonic() + 20
         while until not in seen:
             assert time.monotonic() < end, seen
-            if select.select([self._file], [], [], 1)[0]:
-                seen += os.read(self._file, 65536).decode(errors="replace")
+            if select.select([self._screen], [], [], 1)[0]:
+                seen += os.read(self._screen, 65536).decode(errors="replace")
 
     def __exit__(self, *_):
-        os.kill(self._pid, 9)
-        os.waitpid(self._pid, 0)
-        os.close(self._file)
+        self._program.kill()
+        self._program.wait()
+        os.close(self._screen)
 
 
 def test_fish_completes(script):

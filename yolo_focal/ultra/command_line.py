@@ -102,6 +102,8 @@ def checked_words(words: Sequence[str]) -> list[str]:
         name, separator, value = word.partition("=")
         if separator and not value.strip():
             raise ConfigError(f"'{word}' has no value; write {name}=VALUE")
+        if word.count("[") != word.count("]"):  # refused above by newer versions of Ultralytics only
+            raise ConfigError(f"'{word}' has an unmatched '[' or ']' bracket")
         if name == "cfg" and separator:
             path = find_hyp(value.strip())
             from_file = read_hyp(path)
