@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from benchmarks.check_versions import OLDEST_SUPPORTED
+from benchmarks.check_versions import CONTRACT, OLDEST_SUPPORTED
 from yolo_focal import __version__, cli
 from yolo_focal.arguments.commands import COMMANDS
 from yolo_focal.ultra import host
@@ -101,6 +101,9 @@ def test_the_matrix_is_what_the_package_promises():
     assert matrix["python"] == classified and f">={classified[0]}" == PROJECT["requires-python"]
     oldest = ".".join(map(str, OLDEST_SUPPORTED))
     assert matrix["ultralytics"] == [f"ultralytics=={oldest}", "ultralytics"]
+    assert [(row["ultralytics"], row["tests"].split()) for row in matrix["include"]] == [
+        (f"ultralytics=={oldest}", list(CONTRACT))
+    ]
     assert f"ultralytics>={oldest}" == host.SUPPORTED and host.SUPPORTED in PROJECT["dependencies"]
 
 

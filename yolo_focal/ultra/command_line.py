@@ -109,8 +109,9 @@ def checked_words(words: Sequence[str]) -> list[str]:
             from_file = read_hyp(path)
             if is_classic(from_file):
                 continue
-            word = f"cfg={path}"
-        elif separator:
+            checked.insert(0, f"cfg={path}")  # older versions of Ultralytics forget what they read before it
+            continue
+        if separator:
             given.update([cfg.parse_key_value_pair(word)])
         elif word in verbs:
             given["mode" if word in cfg.MODES else "task"] = word
