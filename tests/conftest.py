@@ -11,6 +11,7 @@ os.environ.setdefault("YOLO_AUTOINSTALL", "false")
 os.environ["YOLO_CONFIG_DIR"] = _folder = tempfile.mkdtemp(prefix="yolo_focal_tests_")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
+import hypothesis
 import pytest
 from filelock import FileLock
 from ultralytics.utils import SETTINGS
@@ -20,6 +21,9 @@ from tests.helpers import run_command_line, write_squares
 from yolo_focal.data.shapes import draw_shapes
 
 SETTINGS.update({name: str(Path(_folder) / name) for name in ("datasets_dir", "weights_dir", "runs_dir")})
+# The same examples every time: a change passes or fails by what it changes. HYPOTHESIS_PROFILE=default draws new ones.
+hypothesis.settings.register_profile("same", derandomize=True)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 SETTINGS.update(mlflow=False)  # where it is installed it would make a database for every training
 
 
