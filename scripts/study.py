@@ -24,8 +24,9 @@ import yaml
 import yolo_focal
 from yolo_focal.arguments.key import Key, in_range, number, one_of, path, text, text_list
 from yolo_focal.commands.exit_codes import run_script
-from yolo_focal.comparison.configurations import BASELINE
+from yolo_focal.comparison.configurations import BASELINE, parse_configurations
 from yolo_focal.comparison.journal import Journal
+from yolo_focal.comparison.plan import trial_folder, unique_slugs
 from yolo_focal.comparison.runner import JOURNAL
 from yolo_focal.comparison.statistics.student_t import student_critical
 from yolo_focal.comparison.trial import TRAINED
@@ -56,6 +57,7 @@ ARGUMENTS = (
     Key("docs", ROOT / "docs", "folder of evidence.md, for tables", read=path),
 )
 SCORES = "scores"  # the question that is answered by calibrating the trainings' last checkpoints
+_SCORE_COLUMNS = {"error": ".3f", "threshold": ".2f", "candidates": ",.0f"}
 _COLOURS = {"better": GREEN, "worse": ORANGE, "cannot tell": GREY}
 
 
@@ -193,11 +195,13 @@ def run_scores(studies: Sequence[Study], arguments: Mapping[str, Any]) -> None:
         if not study.scores:
             raise ConfigError(f"the study {study.name} has no scores; name configurations in its file")
         source, rows = arguments["out"] / study.name, []
+        slugs = unique_slugs(parse_configurations(",".join(study.configurations)))
+        folders = dict(zip(study.configurations, slugs, strict=True))
         for (name, seed), row in Journal(source / JOURNAL).finished().items():
             if name not in study.scores:
                 continue
             with tempfile.TemporaryDirectory() as folder:
-                weights = source / "trials" / f"{name.replace(':', '-')}-seed{seed}" / "run/weights/last.pt"
+                weights = trial_folder(source, folders[name], seed) / "run/weights/last.pt"
                 try:
                     result = yolo_focal.calibrate(
                         weights, row["arguments"]["data"], imgsz=study.training["imgsz"], out=Path(folder) / "c.pt"
@@ -242,9 +246,6 @@ def scores_table(study: Study, folder: Path) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-_SCORE_COLUMNS = {"error": ".3f", "threshold": ".2f", "candidates": ",.0f"}
-
-
 def _interval(values: Sequence[float], form: str) -> str:
     """Mean and 95 % interval of Student's t."""
     mean = statistics.mean(values)
@@ -266,7 +267,10 @@ def keep_raw_results(study: Study, out: Path, folder: Path) -> None:
     summary = json.loads((source / "summary.json").read_text(encoding="utf-8"))
     keys = ("configuration", "seed", "stats", "class_ap", "best_f1_threshold")
     rows = [{key: row[key] for key in keys} for row in Journal(source / JOURNAL).finished().values()]
-    summary["comparison"]["data"] = study.data  # not where it lay on the machine that trained
+    summary["comparison"]["data"] = (
+        study.data
+    )  # not where it lay on the machine that trained, which is in the command too
+    summary.pop("command", None)
     write_json(folder / study.name / "summary.json", summary)
     write_text(folder / study.name / "trials.jsonl", "".join(f"{json.dumps(row)}\n" for row in rows))
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from hypothesis import HealthCheck, settings
 
 
 def run_python(code: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -62,3 +63,11 @@ def write_squares(root: Path, **images: int) -> Path:
     yaml = root / "squares.yaml"
     yaml.write_text(f"path: {root}\n{paths}names: [light, dark]\n", encoding="utf-8")
     return yaml
+
+
+def repeated(examples: int, anew: bool):
+    """Settings of a property that needs files: so many examples, the same every time or others."""
+    checks = list(HealthCheck)
+    return settings(
+        max_examples=examples, deadline=None, suppress_health_check=checks, database=None, derandomize=not anew
+    )

@@ -1,6 +1,7 @@
 """The study: its files are valid, its page holds what the raw results say, and it runs."""
 
 import json
+import re
 import runpy
 import shutil
 import sys
@@ -135,3 +136,9 @@ def test_scores_of_a_tiny_study(study, tmp_path):
     code, printed, _ = study("scores", *words)
     assert code == 0 and "bce seed 0: " in printed
     assert (tmp_path / "docs/evidence/tiny/scores.jsonl").is_file()
+
+
+def test_raw_results_do_not_name_folders_of_a_machine():
+    """Paths are below the folder of the datasets."""
+    for file in [*EVIDENCE.rglob("*.json"), *EVIDENCE.rglob("*.jsonl")]:
+        assert not re.search(r"[\s\"'=]/\w", file.read_text(encoding="utf-8")), file

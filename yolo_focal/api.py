@@ -12,7 +12,7 @@ from typing import Any
 
 from yolo_focal.arguments.command_line import check_values
 from yolo_focal.arguments.commands import COMMANDS
-from yolo_focal.arguments.output import Output, take_output
+from yolo_focal.arguments.output import PROJECT, Output, take_output
 from yolo_focal.arguments.passed_on import passed_on
 from yolo_focal.files import check_writable
 from yolo_focal.results import (
@@ -48,7 +48,7 @@ def _values(command: str, given: Mapping[str, Any], training: Mapping[str, Any] 
 
 def _asked_output(command: str, values: dict[str, Any]) -> Output | None:
     """Where to write, or None where nobody named a place."""
-    asked = values["out"] is not None or values["name"] is not None
+    asked = values["out"] is not None or values["name"] is not None or values["project"] != PROJECT
     output = take_output(command, values)
     return output if asked else None
 
@@ -105,8 +105,8 @@ def evaluate(
         nms: False for the NMS-free head of an end-to-end model.
         engine: of COCO's twelve numbers: `own`, or `pycocotools`, the reference implementation.
         trust: load checkpoints by unpickling them, which may run code of whoever wrote them.
-        project: folder of the numbered output folders.
-        name: output folder in `project`: NAME, or NAME2, NAME3, ... if that exists; by default nothing is written.
+        project: folder of the numbered output folders; where it, `name` and `out` are left out, nothing is written.
+        name: output folder in `project`: NAME, or NAME2, NAME3, ... if that exists; by default that of the command.
         out: in place of both, the folder of evaluation.json, per_class.csv and the plots.
         exist_ok: write into a folder that exists; files of the same names are replaced.
 
@@ -148,8 +148,8 @@ def doctor(
         seed: of the weights, the batch and its augmentation.
         device: as Ultralytics writes it.
         trust: load checkpoints by unpickling them, which may run code of whoever wrote them.
-        project: folder of the numbered output folders.
-        name: output folder in `project`: NAME, or NAME2, NAME3, ... if that exists; by default nothing is written.
+        project: folder of the numbered output folders; where it, `name` and `out` are left out, nothing is written.
+        name: output folder in `project`: NAME, or NAME2, NAME3, ... if that exists; by default that of the command.
         out: in place of both, the folder of doctor.txt, doctor.json and doctor.png.
         exist_ok: write into a folder that exists; files of the same names are replaced.
         training: training arguments; the training they make is examined.

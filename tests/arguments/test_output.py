@@ -83,6 +83,8 @@ def test_python_writes_where_it_is_told_to(tmp_path, monkeypatch):
     assert {path.name for path in tmp_path.iterdir()} == {"truth.json", "found.json"}
     yolo_focal.evaluate(**files, name="mine")
     assert (tmp_path / "runs/mine/evaluation.json").is_file()
+    yolo_focal.evaluate(**files, project="mine")
+    assert (tmp_path / "mine/evaluate/evaluation.json").is_file()
     with pytest.raises(DataError, match="is not empty"):
         yolo_focal.evaluate(**files, out="runs/mine")
 

@@ -4,9 +4,10 @@ import json
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.helpers import repeated
 from yolo_focal.arguments.classic_hyp import is_classic, translate
 from yolo_focal.arguments.hyp import read_hyp
 from yolo_focal.comparison.journal import Journal
@@ -107,13 +108,7 @@ def examine(name, tmp_path, examples, *, anew):
     """So many examples, the same every time or others."""
     reader, suffix, content = READERS[name]
 
-    @settings(
-        max_examples=examples,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-        database=None,
-        derandomize=not anew,
-    )
+    @repeated(examples, anew)
     @given(damaged(content))
     def examined(example):
         check(reader, tmp_path / f"file.{suffix}", example)

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.helpers import repeated
 from yolo_focal.arguments.hyp import read_hyp
 from yolo_focal.data.coco import clipped_box, read_coco
 from yolo_focal.data.layout import write_labels
@@ -24,14 +25,6 @@ VALUES = (
     | st.lists(st.floats(0, 1), max_size=3)
 )
 WRITTEN = st.dictionaries(st.from_regex(r"[a-z_]{1,8}", fullmatch=True), VALUES, min_size=1, max_size=5)
-
-
-def repeated(examples, anew):
-    """So many examples, the same every time or others."""
-    checks = list(HealthCheck)
-    return settings(
-        max_examples=examples, deadline=None, suppress_health_check=checks, database=None, derandomize=not anew
-    )
 
 
 def examine_hyp(path, examples, *, anew):

@@ -9,7 +9,7 @@ from yolo_focal.arguments.key import Key, path, switch, text, truth
 from yolo_focal.errors import ConfigError
 from yolo_focal.files import numbered_folder
 
-__all__ = ["Output", "output_keys", "take_output"]
+__all__ = ["Output", "PROJECT", "output_keys", "take_output"]
 
 PROJECT = "runs"
 

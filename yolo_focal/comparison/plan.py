@@ -22,7 +22,7 @@ from yolo_focal.ultra.datasets import datasets_folder, find_data_yaml, refuse_un
 from yolo_focal.ultra.drivers.asked_and_used import check_asked
 from yolo_focal.ultra.drivers.load_model import load_model
 
-__all__ = ["Plan", "Split", "check_folder", "claim_folder", "make_plan"]
+__all__ = ["Plan", "Split", "check_folder", "claim_folder", "make_plan", "trial_folder", "unique_slugs"]
 
 IDENTITY = "comparison.json"
 # Every training runs its whole budget, and its last weights are evaluated: nothing is chosen on the evaluated split.
@@ -72,12 +72,12 @@ class Plan:
 
     def trials(self) -> list[Trial]:
         """All trials, seed by seed, so that pairs are complete as early as possible."""
-        slugs = _unique_slugs(self.configurations)
+        slugs = unique_slugs(self.configurations)
         return [
             Trial(
                 configuration=each.name,
                 seed=seed,
-                folder=self.out / "trials" / f"{slug}-seed{seed}",
+                folder=trial_folder(self.out, slug, seed),
                 model=self.model,
                 arguments=self.asked(each) | {"seed": seed},
                 split=self.split.name,
@@ -102,7 +102,13 @@ class Plan:
         }
 
 
-def _unique_slugs(configurations: Sequence[Configuration]) -> list[str]:
+def trial_folder(out: Path, slug: str, seed: int) -> Path:
+    """That of one training below the folder of its comparison."""
+    return out / "trials" / f"{slug}-seed{seed}"
+
+
+def unique_slugs(configurations: Sequence[Configuration]) -> list[str]:
+    """Names for the folders of configurations, no two alike."""
     slugs: list[str] = []
     for each in configurations:
         repeated = slugs.count(each.slug)
