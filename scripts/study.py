@@ -50,7 +50,7 @@ ARGUMENTS = (
     Key("only", [], "studies: names of cfg/study, or YAML files of your own; all by default", read=text_list),
     Key("scale", 1.0, "of epochs and seeds; 1 is the study", number(lambda scale: 0 < scale <= 10, "in (0, 10]")),
     Key("out", Path("runs/study"), "folder of the comparisons", read=path),
-    Key("datasets", Path(), "folder of the datasets that are not built in", read=path),
+    Key("datasets", Path(), "folder of the datasets and weights that are not built in", read=path),
     Key("device", "cpu", "as for yolo: cpu, 0, ...", read=text),
     Key("engine", "local", "local: one trial at a time; ray: a Ray cluster", one_of(("local", "ray")), text),
     Key("parallel", 2, "engine=ray: trials at a time", in_range(int, 1)),
@@ -69,7 +69,7 @@ class Study:
         name: of the file.
         title: of its part of the page.
         data: `shapes`, or a path below the folder of the datasets.
-        model: that every trial starts from.
+        model: that every trial starts from; an architecture, or a path below that folder.
         seeds: number of trainings of each configuration.
         training: arguments that all share.
         questions: configurations by question; every question is answered beside BCE.
@@ -171,10 +171,9 @@ def run_studies(studies: Sequence[Study], arguments: Mapping[str, Any]) -> int:
     """Carry out what is missing; 1 where a trial failed."""
     failed = 0
     for study in studies:
-        data = study.data if study.data == "shapes" else arguments["datasets"].expanduser() / study.data
         result = yolo_focal.compare(
-            data,
-            study.model,
+            _below(arguments["datasets"], study.data),
+            _below(arguments["datasets"], study.model),
             losses=study.configurations,
             seeds=study.seeds,
             engine=arguments["engine"],
@@ -187,6 +186,12 @@ def run_studies(studies: Sequence[Study], arguments: Mapping[str, Any]) -> int:
         print(result.summary())
         failed += len(result.failed)
     return 1 if failed else 0
+
+
+def _below(datasets: Path, name: str) -> str:
+    """The file `name` in the folder of the datasets; `name` itself where there is none, as for what is built in."""
+    file = datasets.expanduser() / name
+    return str(file) if file.is_file() else name
 
 
 def run_scores(studies: Sequence[Study], arguments: Mapping[str, Any]) -> None:

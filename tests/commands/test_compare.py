@@ -196,6 +196,8 @@ def test_two_processes_cannot_share_a_folder(squares, tmp_path, capsys):
         (["device=0,1"], ["device must be a single one", "engine=ray"]),
         (["fl_gamma=2"], ["fl_gamma=2 belongs to a configuration: losses=focal:fl_gamma=2"]),
         (["cls_pw=1"], ["losses=bce,cls_pw:cls_pw=1"]),
+        (["cfg=qfl"], ["fl_loss=qfl belongs to a configuration: losses=focal:fl_loss=qfl"]),
+        (["cfg=fokal"], ["cfg=fokal does not exist; give a YAML file or one of focal"]),
         (["lr=0.1"], ["'lr' is not an argument of compare", "did you mean 'lr"]),
         (["model=nothing.yaml"], ["model=nothing.yaml cannot be loaded"]),
         (["data=nothing.yaml"], ["nothing.yaml does not exist"]),
@@ -209,6 +211,22 @@ def test_bad_input_is_one_line_and_leaves_nothing(squares, tmp_path, capsys, cha
     assert all(phrase in message for phrase in phrases), message
     assert message.count("\n") == 1
     assert not out.exists()
+
+
+def test_a_hyperparameter_file_holds_for_all_configurations(squares, tmp_path, capsys):
+    """`cfg=` gives what is not given, no budget, and no YOLOv5 file whose names mean something else."""
+    hyp, out = tmp_path / "mine.yaml", tmp_path / "out"
+    command = [*words(squares, out), f"cfg={hyp}", "hsv_h=0.3", "dry_run=True"]
+    hyp.write_text("fliplr: 0.25\nhsv_h: 0.1\n")
+    assert main(command) == 0
+    printed = capsys.readouterr().out
+    assert "fliplr=0.25" in printed and "hsv_h=0.3" in printed and "cfg=" not in printed
+    hyp.write_text("epochs: 7\n")
+    assert main(command) == 2
+    assert "mine.yaml sets epochs; leave it out there, and give it to compare itself" in capsys.readouterr().err
+    hyp.write_text("anchor_t: 4.0\nobj_pw: 1.0\niou_t: 0.2\nbox: 0.05\n")
+    assert main(command) == 2
+    assert f"cfg={hyp}" in capsys.readouterr().err and not out.exists()
 
 
 def test_a_folder_that_is_not_a_comparison_is_left_alone(squares, tmp_path, capsys):

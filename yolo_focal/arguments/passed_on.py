@@ -22,7 +22,7 @@ _OTHER_DATA = ("classes", "single_cls", "fraction")  # the counted classes and i
 
 _LEFT_OUT: Mapping[str, frozenset[str]] = {
     "doctor": frozenset([*_NOT_THE_FIRST_BATCH, *_FOLDERS, *_FIXED, *_OTHER_DATA]),
-    "compare": SHARED_BY_CONFIGURATIONS - {"val", "fraction", "deterministic"},
+    "compare": SHARED_BY_CONFIGURATIONS - {"val", "fraction", "deterministic", "cfg"},
     "tune": frozenset({"mode", "task"}),
 }
 

@@ -3,8 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+from yolo_focal.arguments.classic_hyp import refuse_classic
 from yolo_focal.arguments.commands import COMMANDS
 from yolo_focal.arguments.focal import KEYS
+from yolo_focal.arguments.hyp import find_hyp, read_hyp
+from yolo_focal.arguments.passed_on import SHARED_BY_CONFIGURATIONS
 from yolo_focal.comparison.configurations import parse_configurations
 from yolo_focal.comparison.engines import ENGINES, check_engine
 from yolo_focal.comparison.plan import make_plan
@@ -29,9 +32,10 @@ def compared(arguments: dict[str, Any]) -> tuple[Summary, str]:
     Raises:
         YoloFocalError: anything with which a trial could only fail; nothing was started.
     """
+    own = {key.name for key in COMMANDS["compare"].keys} - set(_BUDGET)
+    arguments = _with_file(arguments)
     _check_keys(arguments)
     check_engine(arguments["engine"])
-    own = {key.name for key in COMMANDS["compare"].keys} - set(_BUDGET)
     plan = make_plan(
         out=Path(arguments["out"]),
         data=arguments["data"],
@@ -49,6 +53,18 @@ def compared(arguments: dict[str, Any]) -> tuple[Summary, str]:
     journal = run_missing_trials(plan, lambda trials, first: engine(trials, parallel, first), extend, keep)
     summary = summarise(plan, journal, resamples)
     return summary, write_report(summary)
+
+
+def _with_file(arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments on top of those in the hyperparameter file `cfg`, as a training takes them."""
+    named = arguments.get("cfg")
+    if named is None:
+        return arguments
+    content = read_hyp(find_hyp(named))
+    refuse_classic(content, f"cfg={named}")
+    if shared := sorted(content.keys() & SHARED_BY_CONFIGURATIONS):
+        raise ConfigError(f"cfg={named} sets {', '.join(shared)}; leave it out there, and give it to compare itself")
+    return {**content, **{name: value for name, value in arguments.items() if name != "cfg"}}
 
 
 def _check_keys(arguments: dict[str, Any]) -> None:

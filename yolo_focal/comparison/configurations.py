@@ -52,7 +52,8 @@ class Configuration:
 
     def __str__(self) -> str:
         """What it means: `focal(gamma=2, alpha=0.25)`, `BCE, cls_pw=0.5`."""
-        others = [f"{name}={value}" for name, value in self.arguments.items() if name not in KEYS]
+        places = ("fl_scope", "fl_branch", "fl_obj_gamma", "fl_obj_alpha")  # which a loss does not say of itself
+        others = [f"{name}={value}" for name, value in self.arguments.items() if name in places or name not in KEYS]
         return ", ".join([str(self.focal or "BCE"), *others])
 
 
