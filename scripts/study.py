@@ -4,20 +4,23 @@ python scripts/study.py plan                                    # what is missin
 python scripts/study.py run only=shapes scale=0.1               # a smoke test: a tenth of the epochs and seeds
 python scripts/study.py run datasets=~/datasets                 # all of it; what is there is never repeated
 python scripts/study.py scores only=shapes-3x                   # what scores are worth, before and after calibrate
+python scripts/study.py limit only=bccd-anchor                  # what NMS's time limit loses, on an idle machine
 python scripts/study.py tables                                  # raw results, tables and plots for docs/evidence.md
 """
 
 import dataclasses
+import inspect
 import json
 import math
 import re
 import statistics
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import yaml
 
@@ -37,12 +40,12 @@ from yolo_focal.resources import cfg_file, cfg_names
 from yolo_focal.text_table import aligned
 
 ROOT = Path(__file__).resolve().parents[1]
-ACTIONS = ("plan", "run", "scores", "tables")
+ACTIONS = ("plan", "run", "scores", "limit", "tables")
 ARGUMENTS = (
     Key(
         "do",
         "plan",
-        "plan, run, scores, tables; may stand alone, as the first word",
+        "plan, run, scores, limit, tables; may stand alone, as the first word",
         one_of(ACTIONS),
         text,
         leading=True,
@@ -57,6 +60,7 @@ ARGUMENTS = (
     Key("docs", ROOT / "docs", "folder of evidence.md, for tables", read=path),
 )
 SCORES = "scores"  # the question that is answered by calibrating the trainings' last checkpoints
+LIMIT = "limit"  # the one that is answered by validating them with and without NMS's time limit
 _SCORE_COLUMNS = {"error": ".3f", "threshold": ".2f", "candidates": ",.0f"}
 _COLOURS = {"better": GREEN, "worse": ORANGE, "cannot tell": GREY}
 
@@ -75,6 +79,7 @@ class Study:
         questions: configurations by question; every question is answered beside BCE.
         metrics: that the tables show; the first one's verdict stands beside them.
         scores: configurations whose scores are examined, before and after calibration.
+        limit: configurations that are validated with and without NMS's time limit, and the `imgsz` and `batch` sizes.
     """
 
     name: str
@@ -86,6 +91,7 @@ class Study:
     questions: Mapping[str, Sequence[str]]
     metrics: Sequence[str] = ("AP", "AP rare")
     scores: Sequence[str] = ()
+    limit: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def configurations(self) -> list[str]:
@@ -197,19 +203,12 @@ def _below(datasets: Path, name: str) -> str:
 def run_scores(studies: Sequence[Study], arguments: Mapping[str, Any]) -> None:
     """Calibrate the last checkpoint of every finished trial of `Study.scores`, and keep what its scores are worth."""
     for study in studies:
-        if not study.scores:
-            raise ConfigError(f"the study {study.name} has no scores; name configurations in its file")
-        source, rows = arguments["out"] / study.name, []
-        slugs = unique_slugs(parse_configurations(",".join(study.configurations)))
-        folders = dict(zip(study.configurations, slugs, strict=True))
-        for (name, seed), row in Journal(source / JOURNAL).finished().items():
-            if name not in study.scores:
-                continue
+        rows = []
+        for name, seed, weights, data in _last_checkpoints(study, arguments["out"], study.scores, SCORES):
             with tempfile.TemporaryDirectory() as folder:
-                weights = trial_folder(source, folders[name], seed) / "run/weights/last.pt"
                 try:
                     result = yolo_focal.calibrate(
-                        weights, row["arguments"]["data"], imgsz=study.training["imgsz"], out=Path(folder) / "c.pt"
+                        weights, data, imgsz=study.training["imgsz"], out=Path(folder) / "c.pt"
                     )
                 except YoloFocalError as error:  # it would do harm, and says so
                     print(f"{name} seed {seed}: {error}")
@@ -218,10 +217,82 @@ def run_scores(studies: Sequence[Study], arguments: Mapping[str, Any]) -> None:
             worth = {when: _worth(found[when]) for when in ("before", "after")}
             rows.append({"configuration": name, "seed": seed, **worth})
             print(f"{name} seed {seed}: {worth}")
-        rows.sort(key=lambda each: (study.scores.index(each["configuration"]), each["seed"]))
-        file = arguments["docs"] / "evidence" / study.name / f"{SCORES}.jsonl"
-        write_text(file, "".join(f"{json.dumps(row)}\n" for row in rows))
-        print(file)
+        _keep_rows(study, rows, arguments["docs"], SCORES)
+
+
+def _last_checkpoints(
+    study: Study, out: Path, names: Sequence[str], question: str
+) -> Iterator[tuple[str, int, Path, str]]:
+    """Configuration, seed, last.pt and data YAML of every finished trial of `names`, in their order.
+
+    Raises:
+        ConfigError: the study's file names none for this question.
+    """
+    if not names:
+        raise ConfigError(f"the study {study.name} has no {question}; name configurations in its file")
+    source = out / study.name
+    slugs = unique_slugs(parse_configurations(",".join(study.configurations)))
+    folders = dict(zip(study.configurations, slugs, strict=True))
+    finished = Journal(source / JOURNAL).finished()
+    for name, seed in sorted(
+        (key for key in finished if key[0] in names), key=lambda key: (names.index(key[0]), key[1])
+    ):
+        weights = trial_folder(source, folders[name], seed) / "run/weights/last.pt"
+        yield name, seed, weights, finished[name, seed]["arguments"]["data"]
+
+
+def _keep_rows(study: Study, rows: Sequence[Mapping[str, Any]], docs: Path, question: str) -> None:
+    file = docs / "evidence" / study.name / f"{question}.jsonl"
+    write_text(file, "".join(f"{json.dumps(row)}\n" for row in rows))
+    print(file)
+
+
+def run_limit(studies: Sequence[Study], arguments: Mapping[str, Any]) -> None:
+    """Validate the last checkpoint of every finished trial of `Study.limit`, with and without NMS's time limit."""
+    yolo_focal.enable()
+    for study in studies:
+        rows = []
+        names = study.limit.get("configurations", ())
+        for name, seed, weights, data in _last_checkpoints(study, arguments["out"], names, LIMIT):
+            for batch in study.limit["batch"]:
+                row = {"configuration": name, "seed": seed, "batch": batch}
+                for limited in (False, True):
+                    found = _validated(weights, data, study.limit["imgsz"], batch, limited, arguments["device"])
+                    row["limited" if limited else "unlimited"] = found
+                rows.append(row)
+                print(row)
+        _keep_rows(study, rows, arguments["docs"], LIMIT)
+
+
+def _validated(weights: Path, data: str, imgsz: int, batch: int, limited: bool, device: str) -> dict[str, Any]:
+    """AP, images without a detection and milliseconds of NMS of a validation; NMS is Ultralytics' own if `limited`."""
+    from ultralytics import YOLO
+    from ultralytics.utils import nms
+
+    suppress = inspect.unwrap(nms.non_max_suppression) if limited else nms.non_max_suppression
+    images, empty = 0, 0
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        nonlocal images, empty
+        output = suppress(*args, **kwargs)
+        images, empty = images + len(output), empty + sum(not len(each) for each in output)
+        return output
+
+    with tempfile.TemporaryDirectory() as folder, mock.patch.object(nms, "non_max_suppression", counted):
+        metrics = YOLO(weights).val(
+            data=data,
+            imgsz=imgsz,
+            batch=batch,
+            iou=0.6,
+            device=device,
+            plots=False,
+            verbose=False,
+            workers=0,
+            project=folder,
+            exist_ok=True,
+        )
+    milliseconds = metrics.speed["postprocess"]
+    return {"AP": float(metrics.box.map), "images": images, "empty": empty, "nms_ms": round(milliseconds, 2)}
 
 
 def _worth(measured: Mapping[str, Any]) -> dict[str, float]:
@@ -248,6 +319,29 @@ def scores_table(study: Study, folder: Path) -> str:
                 cells = [_interval(columns[key], form) for key, form in _SCORE_COLUMNS.items()]
                 ap = f"{statistics.mean(columns['AP']):.4f}"
                 rows.append([f"`{name}`", when, *cells, ap, str(len(some))])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def limit_table(study: Study, folder: Path) -> str:
+    """The Markdown table of what NMS's time limit loses: means over the seeds, the difference with its interval."""
+    lines = (folder / study.name / f"{LIMIT}.jsonl").read_text(encoding="utf-8").splitlines()
+    kept = [json.loads(line) for line in lines]
+    head = ["configuration", "batch", "NMS, ms an image", "images lost", "AP", "AP with the limit", "difference, 95 %"]
+    rows = [[*head, "seeds"], ["---"] * (len(head) + 1)]
+    for name in study.limit["configurations"]:
+        for batch in study.limit["batch"]:
+            some = [row for row in kept if (row["configuration"], row["batch"]) == (name, batch)]
+            pairs = [(row["unlimited"], row["limited"]) for row in some]
+            free, bound = (statistics.mean(each["AP"] for each in side) for side in zip(*pairs, strict=True))
+            lost = statistics.mean(with_limit["empty"] - without["empty"] for without, with_limit in pairs)
+            cells = [
+                f"{statistics.median(without['nms_ms'] for without, _ in pairs):.0f}",
+                f"{lost:.0f} of {pairs[0][0]['images']}",
+                f"{free:.3f}",
+                f"{bound:.3f}",
+                _interval([with_limit["AP"] - without["AP"] for without, with_limit in pairs], "+.3f"),
+            ]
+            rows.append([f"`{name}`", str(batch), *cells, str(len(some))])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
@@ -340,9 +434,8 @@ def place_tables(page: str, studies: Sequence[Study], folder: Path) -> str:
         study, question = match["study"], match["question"]
         if study not in by_name:
             return match[0]
-        content = (
-            scores_table(by_name[study], folder) if question == SCORES else table(by_name[study], question, folder)
-        )
+        of_checkpoints = {SCORES: scores_table, LIMIT: limit_table}.get(question)
+        content = of_checkpoints(by_name[study], folder) if of_checkpoints else table(by_name[study], question, folder)
         return f"<!-- table {study}/{question} -->\n{content}\n<!-- end -->"
 
     pattern = r"<!-- table (?P<study>[\w-]+)/(?P<question>[\w-]+) -->\n.*?<!-- end -->"
@@ -370,7 +463,9 @@ def main(arguments: dict[str, Any]) -> int:
     studies = read_studies(arguments["only"], arguments["scale"])
     if arguments["do"] == "run":
         return run_studies(studies, arguments)
-    {"plan": show_plan, SCORES: run_scores, "tables": make_tables}[arguments["do"]](studies, arguments)
+    {"plan": show_plan, SCORES: run_scores, LIMIT: run_limit, "tables": make_tables}[arguments["do"]](
+        studies, arguments
+    )
     return 0
 
 

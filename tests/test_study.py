@@ -86,8 +86,8 @@ def test_the_plan_counts_what_is_missing(study, tmp_path):
     ("words", "message"),
     [
         (["only=nothing"], "only=nothing does not exist; give a YAML file or one of "),
-        (["do=else"], "do must be one of plan, run, scores, tables"),
-        (["else"], "do must be one of plan, run, scores, tables"),
+        (["do=else"], "do must be one of plan, run, scores, limit, tables"),
+        (["else"], "do must be one of plan, run, scores, limit, tables"),
         (["scale=0"], "scale must be in (0, 10], got '0'"),
         (["tables", "out=nowhere", "docs=nowhere"], "neither nowhere nor nowhere/evidence has results"),
     ],
@@ -122,20 +122,30 @@ def test_the_worth_of_scores_is_the_mean_over_seeds():
     assert STUDY["_interval"]([0.5], ".2f") == "0.50"
 
 
-def test_scores_are_refused_where_none_are_asked_for(study, tmp_path):
+@pytest.mark.parametrize("action", ["scores", "limit"])
+def test_what_a_study_does_not_ask_is_refused(study, tmp_path, action):
     """In one line."""
-    code, _, error = study("scores", "only=masks", f"out={tmp_path}")
-    assert code == 2 and "the study masks has no scores" in error
+    code, _, error = study(action, "only=masks", f"out={tmp_path}")
+    assert code == 2 and f"the study masks has no {action}" in error
 
 
-def test_scores_of_a_tiny_study(study, tmp_path):
-    """A training too short to be calibrated is named; the file is there."""
-    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump({**TINY, "scores": ["bce"]}), encoding="utf-8")
+@pytest.mark.usefixtures("enabled")
+def test_checkpoints_of_a_tiny_study(study, tmp_path):
+    """A training too short to be calibrated is named; NMS within its time limit loses nothing; the tables are made."""
+    limit = {"configurations": ["bce"], "imgsz": 32, "batch": [4]}
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump({**TINY, "scores": ["bce"], "limit": limit}), encoding="utf-8")
     words = (f"only={tmp_path / 'tiny.yaml'}", f"out={tmp_path / 'out'}", f"docs={tmp_path / 'docs'}")
     assert study("run", *words)[0] == 0
     code, printed, _ = study("scores", *words)
     assert code == 0 and "bce seed 0: " in printed
     assert (tmp_path / "docs/evidence/tiny/scores.jsonl").is_file()
+    assert study("limit", *words)[0] == 0
+    (row,) = (tmp_path / "docs/evidence/tiny/limit.jsonl").read_text(encoding="utf-8").splitlines()
+    found = json.loads(row)
+    assert found["limited"]["AP"] == found["unlimited"]["AP"] and found["limited"]["images"] == 200
+    (tmp_path / "docs/evidence.md").write_text("<!-- table tiny/limit -->\n<!-- end -->\n", encoding="utf-8")
+    assert study("tables", *words)[0] == 0
+    assert "| 0 of 200 | " in (tmp_path / "docs/evidence.md").read_text(encoding="utf-8")
 
 
 def test_raw_results_do_not_name_folders_of_a_machine():
