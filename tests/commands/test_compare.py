@@ -7,8 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.helpers import write_squares
@@ -248,16 +248,9 @@ def test_ray_missing_is_said_before_anything_starts(squares, tmp_path, capsys, m
     assert not (tmp_path / "out").exists()
 
 
-def processes_of(out: Path):
-    """The process that trains into `out`, found by what Ray's workers have open; None while there is none."""
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            try:
-                title = (folder / "cmdline").read_bytes()
-            except OSError:
-                continue
-            if title.startswith(b"ray::run_trial"):
-                yield int(folder.name)
+def trials_of(process):
+    """Ray's workers below `process` that train; those of another comparison on this machine are not among them."""
+    return [each for each in psutil.Process(process.pid).children(recursive=True) if "ray::run_trial" in each.cmdline()]
 
 
 @pytest.mark.slow
@@ -267,8 +260,7 @@ def test_ray_gives_the_same_trials_and_survives_a_lost_worker(undisturbed, squar
     out = tmp_path / "out"
     process = start(words(squares, out, "engine=ray", "parallel=2"))
     wait_for(out / "trials" / "bce-seed0" / "run" / "args.yaml", process)
-    victims = list(processes_of(out))
-    os.kill(victims[0], signal.SIGKILL)
+    trials_of(process)[0].kill()
     printed, _ = process.communicate(timeout=300)
     assert process.returncode == 0, printed
     assert rows_of(out) == rows_of(undisturbed[0])

@@ -63,6 +63,7 @@ if TYPE_CHECKING:  # for editors and type checkers; a test holds it equal to NAM
     from ultralytics.utils import SETTINGS as SETTINGS
     from ultralytics.utils import YAML as YAML
     from ultralytics.utils import IterableSimpleNamespace as IterableSimpleNamespace
+    from ultralytics.utils.callbacks import add_integration_callbacks as add_integration_callbacks
     from ultralytics.utils.checks import check_file as check_file
     from ultralytics.utils.loss import E2ELoss as E2ELoss
     from ultralytics.utils.loss import SemanticSegmentationLoss as SemanticSegmentationLoss
@@ -231,6 +232,12 @@ NAMES: dict[str, Name] = {
     ),
     "InfiniteDataLoader": Name(
         "ultralytics.data.build:InfiniteDataLoader", "keeps its workers over the epochs until it is reset", ("reset",)
+    ),
+    "add_integration_callbacks": Name(
+        "ultralytics.utils.callbacks:add_integration_callbacks",
+        "imports the packages of the loggers and adds their callbacks to a trainer",
+        (),
+        _takes("instance"),
     ),
     "tuner_module": Name("ultralytics.engine.tuner", "has the tuner that Model.tune looks up there", ("Tuner",)),
     "dist": Name("ultralytics.utils.dist", _OWNER, ("generate_ddp_file", "generate_ddp_command")),

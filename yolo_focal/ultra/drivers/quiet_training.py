@@ -1,5 +1,6 @@
 """One training of an experiment: Ultralytics' ordinary trainer, quiet, with one progress bar over its epochs."""
 
+import collections
 import contextlib
 import logging
 import time
@@ -52,6 +53,7 @@ def train_quietly(
     yolo_focal.enable()
     started = time.perf_counter()
     with warnings_only():
+        _import_loggers()
         yolo = host.YOLO(model)
         _show_epochs(yolo, label)
         criterion = _watch_criterion(yolo)
@@ -71,6 +73,20 @@ def warnings_only() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
+
+
+def _import_loggers() -> None:
+    """Import the packages of the loggers before a training, as every later training of this process finds them.
+
+    Ultralytics imports them once the trainer has seeded the random numbers, and some draw from them when imported: the
+    first training of a process would be augmented otherwise than the same one after another.
+    """
+
+    class Trainer:
+        def __init__(self) -> None:
+            self.callbacks: dict[str, list[Callable[..., None]]] = collections.defaultdict(list)
+
+    host.add_integration_callbacks(Trainer())
 
 
 def _watch_criterion(yolo: Any) -> dict[str, str]:
