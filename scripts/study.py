@@ -79,6 +79,7 @@ class Study:
         questions: configurations by question; every question is answered beside BCE.
         metrics: that the tables show; the first one's verdict stands beside them.
         scores: configurations whose scores are examined, before and after calibration.
+        shorter: studies of the same configurations with fewer epochs, for a plot of AP over epochs.
         limit: configurations that are validated with and without NMS's time limit, and the `imgsz` and `batch` sizes.
     """
 
@@ -91,6 +92,7 @@ class Study:
     questions: Mapping[str, Sequence[str]]
     metrics: Sequence[str] = ("AP", "AP rare")
     scores: Sequence[str] = ()
+    shorter: Sequence[str] = ()
     limit: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -347,11 +349,16 @@ def limit_table(study: Study, folder: Path) -> str:
 
 def _interval(values: Sequence[float], form: str) -> str:
     """Mean and 95 % interval of Student's t."""
-    mean = statistics.mean(values)
+    mean, half = _mean_and_half(values)
+    return f"{mean:{form}} ({mean - half:{form}} to {mean + half:{form}})" if len(values) > 1 else f"{mean:{form}}"
+
+
+def _mean_and_half(values: Sequence[float]) -> tuple[float, float]:
+    """The mean, and half of the length of its 95 % interval; 0 where there is one value."""
     if len(values) < 2:
-        return f"{mean:{form}}"
+        return statistics.mean(values), 0.0
     half = student_critical(0.05, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
-    return f"{mean:{form}} ({mean - half:{form}} to {mean + half:{form}})"
+    return statistics.mean(values), half
 
 
 def keep_raw_results(study: Study, out: Path, folder: Path) -> None:
@@ -426,6 +433,39 @@ def forest_plot(study: Study, question: str, folder: Path, file: Path) -> None:
         figure.savefig(temporary, dpi=110)
 
 
+def budget_plot(study: Study, shorter: Sequence[Study], folder: Path, file: Path) -> None:
+    """AP of each configuration over the epochs of several studies: means with 95 % intervals, the same seeds in all."""
+    from matplotlib.figure import Figure
+
+    studies = sorted([*shorter, study], key=lambda each: each.training["epochs"])
+    found = {each.name: _ap_by_trial(folder / each.name) for each in studies}
+    figure = Figure(figsize=(7.5, 4), layout="constrained")
+    axes = plain_axes(figure)
+    for number_of_it, name in enumerate(study.configurations):
+        epochs, means, halves = [], [], []
+        for each in studies:
+            values = [ap for (other, seed), ap in found[each.name].items() if other == name and seed < study.seeds]
+            mean, half = _mean_and_half(values)
+            epochs.append(each.training["epochs"] * (1 + 0.015 * number_of_it))  # side by side, not one on another
+            means.append(mean)
+            halves.append(half)
+        colour = (GREY, ORANGE, GREEN, BLUE)[number_of_it % 4]
+        axes.errorbar(epochs, means, halves, color=colour, marker="o", capsize=3, label=name)
+    axes.set_xscale("log")
+    axes.set_xticks([each.training["epochs"] for each in studies], [str(each.training["epochs"]) for each in studies])
+    axes.minorticks_off()
+    axes.set_xlabel("epochs of the whole training")
+    axes.set_ylabel("AP, 95 % interval")
+    axes.legend(frameon=False)
+    with replace_file(file) as temporary:
+        figure.savefig(temporary, dpi=110)
+
+
+def _ap_by_trial(folder: Path) -> dict[tuple[str, int], float]:
+    rows = [json.loads(line) for line in (folder / "trials.jsonl").read_text(encoding="utf-8").splitlines()]
+    return {(row["configuration"], row["seed"]): row["stats"]["AP"] for row in rows}
+
+
 def place_tables(page: str, studies: Sequence[Study], folder: Path) -> str:
     """`page` with the table of every `<!-- table study/question -->` as the raw results give it."""
     by_name = {study.name: study for study in studies}
@@ -454,6 +494,8 @@ def make_tables(studies: Sequence[Study], arguments: Mapping[str, Any]) -> None:
     for study in kept:
         for question in study.questions:
             forest_plot(study, question, folder, folder / f"{study.name}-{question}.png")
+        if study.shorter:
+            budget_plot(study, read_studies(study.shorter, 1.0), folder, folder / f"{study.name}-epochs.png")
     write_text(page, place_tables(page.read_text(encoding="utf-8"), kept, folder))
     print(f"{page}: {', '.join(study.name for study in kept)}")
 
