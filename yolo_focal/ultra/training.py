@@ -30,7 +30,7 @@ from yolo_focal.ultra.datasets import (
 from yolo_focal.ultra.families import check_family, start_line
 from yolo_focal.ultra.hooks.arguments import check_call
 from yolo_focal.ultra.hooks.auto_alpha import settled_config
-from yolo_focal.ultra.hooks.nms import watch_for_flood
+from yolo_focal.ultra.hooks.nms import watch_for_too_many_candidates
 from yolo_focal.ultra.hooks.seam import Seam
 from yolo_focal.ultra.sampling.rare_training import check_rare_training, show_rare_classes
 
@@ -76,7 +76,7 @@ def _number_of_classes(given: Mapping[str, Any]) -> int | None:
 def _wrap_train(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def train(self: Any, trainer: Any = None, **kwargs: Any) -> Any:
-        watch_for_flood()
+        watch_for_too_many_candidates()
         from_file = {}
         if kwargs.get("cfg"):
             path = find_hyp(kwargs["cfg"])
@@ -166,7 +166,7 @@ def _wrap_setup_train(original: Callable[[Any], None]) -> Callable[[Any], None]:
 def _wrap_val(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def val(self: Any, *args: Any, **kwargs: Any) -> Any:
-        watch_for_flood()
+        watch_for_too_many_candidates()
         data, splits = resolve_data(kwargs.get("data")), (str(kwargs.get("split") or "val"),)
         reading = _reading(self, kwargs)
         if self.task in BOX_TASKS:

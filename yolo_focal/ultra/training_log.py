@@ -25,32 +25,12 @@ from yolo_focal.arguments.focal import AUTO, read_config
 from yolo_focal.arguments.rare import read_rare_config
 from yolo_focal.losses import EqualizedFocalLoss
 from yolo_focal.ultra import host
-from yolo_focal.ultra.anchor.criterion import AnchorCriterion
-from yolo_focal.ultra.criteria.detection import box_criteria
-from yolo_focal.ultra.criteria.focal_term import FocalTerm
-from yolo_focal.ultra.criteria.rtdetr import QueryClassCriterion
+from yolo_focal.ultra.class_losses import focal_terms
 from yolo_focal.ultra.criteria.schedule import settings_of
-from yolo_focal.ultra.criteria.softmax import ClassificationCriterion
 from yolo_focal.ultra.hooks.seam import Seam
 from yolo_focal.ultra.sampling.rare_training import rare_metrics
 
-__all__ = ["SEAMS", "class_ap", "focal_terms", "logged_names"]
-
-
-def focal_terms(criterion: Any) -> dict[str, FocalTerm]:
-    """The terms of a criterion in which a focal loss acts, by the name of the branch or of the term."""
-    found: dict[str, Any]
-    if isinstance(criterion, AnchorCriterion):
-        found = {"obj": criterion.objectness, "cls": criterion.classes}
-    elif isinstance(criterion, ClassificationCriterion):
-        found = {"class": criterion.term}
-    elif isinstance(getattr(criterion, "fl", None), QueryClassCriterion):
-        found = {"class": criterion.vfl or criterion.fl}
-    elif hasattr(criterion, "ce"):
-        found = {"class": criterion.ce}
-    else:
-        found = {branch: getattr(inner, "bce", None) for branch, inner in box_criteria(criterion).items()}
-    return {name: term for name, term in found.items() if isinstance(term, FocalTerm)}
+__all__ = ["SEAMS", "class_ap", "logged_names"]
 
 
 def logged_names(names: Mapping[int, str]) -> dict[int, str]:

@@ -9,7 +9,9 @@ from yolo_focal.arguments.focal import FocalConfig
 from yolo_focal.errors import ConfigError
 from yolo_focal.ultra import host
 from yolo_focal.ultra.anchor.criterion import AnchorCriterion
-from yolo_focal.ultra.criteria.detection import ClassCriterion, acts_on, box_criteria
+from yolo_focal.ultra.class_losses import Place, class_losses
+from yolo_focal.ultra.criteria.detection import acts_on
+from yolo_focal.ultra.criteria.focal_term import FocalTerm
 from yolo_focal.ultra.hooks.arguments import misspelt
 from yolo_focal.ultra.training import check_training
 
@@ -32,17 +34,18 @@ def describe_criterion(criterion: Any) -> dict[str, str]:
     """The class criterion of every branch of `criterion`: the settings of this plugin, `BCE`, or a foreign class."""
     if isinstance(criterion, AnchorCriterion):
         return {"anchor": str(criterion.focal) if criterion.focal is not None else PLAIN}
-    return {branch: _in_words(inner) for branch, inner in box_criteria(criterion).items()}
+    found = {branch: _in_words(places[0]) for branch, places in class_losses(criterion).items()}
+    return found or {"class": type(criterion).__name__}
 
 
-def _in_words(inner: Any) -> str:
-    loss, weights = getattr(inner, "bce", None), getattr(inner, "class_weights", None)
-    if isinstance(loss, ClassCriterion):
+def _in_words(place: Place) -> str:
+    loss, weights = place.loss, getattr(place.owner, "class_weights", None)
+    if isinstance(loss, FocalTerm):
         words, weights = str(loss.config), getattr(loss.loss, "weight", None)
     elif isinstance(loss, nn.BCEWithLogitsLoss):
         words = PLAIN
     else:
-        words = type(inner if loss is None else loss).__name__
+        words = type(loss).__name__
     return f"{words}, classes weighted" if isinstance(weights, Tensor) else words
 
 

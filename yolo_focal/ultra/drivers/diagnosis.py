@@ -17,12 +17,12 @@ from yolo_focal.arguments.focal import KEYS, FocalConfig
 from yolo_focal.errors import UnsupportedModelError
 from yolo_focal.losses.module import SigmoidLoss
 from yolo_focal.ultra import host
+from yolo_focal.ultra.class_losses import OBJECTNESS
 from yolo_focal.ultra.criteria.focal_term import FocalTerm
 from yolo_focal.ultra.criteria.schedule import leave_training
 from yolo_focal.ultra.datasets import explained_dataset_errors
 from yolo_focal.ultra.drivers.asked_and_used import PLAIN, check_asked
 from yolo_focal.ultra.drivers.class_gradients import (
-    OBJECTNESS,
     ClassTerm,
     Floats,
     Recorder,

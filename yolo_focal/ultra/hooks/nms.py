@@ -18,9 +18,10 @@ from torch import Tensor
 
 from yolo_focal.ultra.hooks.seam import Seam
 
-__all__ = ["CandidateCount", "FLOOD", "SEAMS", "count_candidates", "watch_for_flood"]
+__all__ = ["CandidateCount", "SEAMS", "TOO_MANY_CANDIDATES", "count_candidates", "watch_for_too_many_candidates"]
 
-FLOOD = 3000  # candidates per image, averaged over a batch; a trained model has 100 to 1,000 at conf=0.001
+# Per image, averaged over a batch; a trained model has 100 to 1,000 at conf=0.001.
+TOO_MANY_CANDIDATES = 3000
 
 
 @dataclass
@@ -31,7 +32,7 @@ class CandidateCount:
 
 
 _counts: list[CandidateCount] = []
-_flood_reported = False
+_too_many_reported = False
 
 
 @contextlib.contextmanager
@@ -45,10 +46,10 @@ def count_candidates() -> Iterator[CandidateCount]:
         _counts.remove(count)
 
 
-def watch_for_flood() -> None:
-    """Let the next flood be reported again: called at the start of a training or a validation."""
-    global _flood_reported
-    _flood_reported = False
+def watch_for_too_many_candidates() -> None:
+    """Let too many candidates be reported again: called at the start of a training or a validation."""
+    global _too_many_reported
+    _too_many_reported = False
 
 
 def candidates_per_image(prediction: Tensor, conf: float, nc: int, multi_label: bool) -> Tensor:
@@ -82,7 +83,7 @@ def _wrap_nms(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _note_candidates(given: dict[str, Any]) -> None:
-    global _flood_reported
+    global _too_many_reported
     prediction = given["prediction"]
     prediction = prediction[0] if isinstance(prediction, list | tuple) else prediction
     if given["end2end"] or prediction.shape[-1] == 6:
@@ -91,11 +92,12 @@ def _note_candidates(given: dict[str, Any]) -> None:
     for count in _counts:
         count.per_image.extend(counts)
     mean = sum(counts) / max(len(counts), 1)
-    if mean > FLOOD and not _flood_reported:
-        _flood_reported = True
+    if mean > TOO_MANY_CANDIDATES and not _too_many_reported:
+        _too_many_reported = True
         logging.getLogger("ultralytics").warning(
-            f"{mean:,.0f} candidates per image reach NMS at conf={given['conf_thres']:g} (usual: below {FLOOD:,}). No "
-            "image is lost, but validation is slow. Scores are low and flat: train longer, or refit them with "
+            f"{mean:,.0f} candidates per image reach NMS at conf={given['conf_thres']:g} "
+            f"(usual: below {TOO_MANY_CANDIDATES:,}). No image is lost, but validation is slow. "
+            "Scores are low and flat: train longer, or refit them with "
             "`yolo-focal calibrate`; with a focal loss, fl_cooldown=0.4 ends it while training."
         )
 
