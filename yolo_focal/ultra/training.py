@@ -1,7 +1,5 @@
 """The two moments at which a training is checked: before anything is written, and before the first batch."""
 
-import functools
-import inspect
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -31,7 +29,7 @@ from yolo_focal.ultra.families import check_family, start_line
 from yolo_focal.ultra.hooks.arguments import check_call
 from yolo_focal.ultra.hooks.auto_alpha import settled_config
 from yolo_focal.ultra.hooks.nms import watch_for_too_many_candidates
-from yolo_focal.ultra.hooks.seam import Seam
+from yolo_focal.ultra.hooks.seam import Seam, around, takes
 from yolo_focal.ultra.sampling.rare_training import check_rare_training, show_rare_classes
 
 __all__ = ["SEAMS", "check_training"]
@@ -73,32 +71,29 @@ def _number_of_classes(given: Mapping[str, Any]) -> int | None:
     return 1 if given.get("single_cls") else class_count(data)
 
 
-def _wrap_train(original: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(original)
-    def train(self: Any, trainer: Any = None, **kwargs: Any) -> Any:
-        watch_for_too_many_candidates()
-        from_file = {}
-        if kwargs.get("cfg"):
-            path = find_hyp(kwargs["cfg"])
-            kwargs["cfg"] = str(path)
-            from_file = read_hyp(path)
-            if is_classic(from_file):
-                from_file = translate_for(self.model, from_file, path)
-                kwargs = {**from_file, **{name: value for name, value in kwargs.items() if name != "cfg"}}
-        if isinstance(self.model, nn.Module):  # an exported model is refused upstream
-            check_training(self.model, {**from_file, **kwargs})
-        given = {**from_file, **kwargs}
-        data, reading = resolve_data(given.get("data")), _reading(self, given)
-        if trainer is None and not given.get("resume") and self.task in BOX_TASKS:
-            refuse_unusable_data(data, labelled=(), **reading)
-        started = time.time()
-        try:
-            with explained_dataset_errors(data, **reading):
-                return original(self, trainer=trainer, **kwargs)
-        except KeyboardInterrupt as interruption:
-            raise KeyboardInterrupt(_what_is_kept(self, started, resumed=bool(given.get("resume")))) from interruption
-
-    return train
+@around
+def _train(original: Callable[..., Any], self: Any, trainer: Any = None, **kwargs: Any) -> Any:
+    watch_for_too_many_candidates()
+    from_file = {}
+    if kwargs.get("cfg"):
+        path = find_hyp(kwargs["cfg"])
+        kwargs["cfg"] = str(path)
+        from_file = read_hyp(path)
+        if is_classic(from_file):
+            from_file = translate_for(self.model, from_file, path)
+            kwargs = {**from_file, **{name: value for name, value in kwargs.items() if name != "cfg"}}
+    if isinstance(self.model, nn.Module):  # an exported model is refused upstream
+        check_training(self.model, {**from_file, **kwargs})
+    given = {**from_file, **kwargs}
+    data, reading = resolve_data(given.get("data")), _reading(self, given)
+    if trainer is None and not given.get("resume") and self.task in BOX_TASKS:
+        refuse_unusable_data(data, labelled=(), **reading)
+    started = time.time()
+    try:
+        with explained_dataset_errors(data, **reading):
+            return original(self, trainer=trainer, **kwargs)
+    except KeyboardInterrupt as interruption:
+        raise KeyboardInterrupt(_what_is_kept(self, started, resumed=bool(given.get("resume")))) from interruption
 
 
 def _what_is_kept(model: Any, started: float, *, resumed: bool) -> str:
@@ -118,63 +113,51 @@ def _reading(model: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     return {"task": str(model.task), "single_class": bool(given.get("single_cls"))}
 
 
-def _wrap_build_train_pipeline(original: Callable[[Any], None]) -> Callable[[Any], None]:
-    @functools.wraps(original)
-    def _build_train_pipeline(self: Any) -> None:
-        original(self)
-        if self.ema is None and not self.resume:  # later calls follow an out-of-memory retry; resumed anchors are fit
-            fit_anchors_to_data(self)
-        show_rare_classes(self)
-
-    return _build_train_pipeline
+@around
+def _build_train_pipeline_around(original: Callable[[Any], None], self: Any) -> None:
+    original(self)
+    if self.ema is None and not self.resume:  # later calls follow an out-of-memory retry; resumed anchors are fit
+        fit_anchors_to_data(self)
+    show_rare_classes(self)
 
 
-def _wrap_resume_training(original: Callable[..., None]) -> Callable[..., None]:
-    @functools.wraps(original)
-    def resume_training(self: Any, ckpt: dict[str, Any] | None) -> None:
-        config = settled_config(vars(self.args))
-        if config is None:
-            original(self, ckpt)
-            return
-        # Before: of an end-to-end head, upstream builds the criterion here.
-        follow_training(self, config, ckpt["ema"] if ckpt is not None and self.resume else None)
+@around
+def _resume_training(original: Callable[..., None], self: Any, ckpt: dict[str, Any] | None) -> None:
+    config = settled_config(vars(self.args))
+    if config is None:
         original(self, ckpt)
-        follow_with_new_ema(self)
-
-    return resume_training
-
-
-def _wrap_setup_train(original: Callable[[Any], None]) -> Callable[[Any], None]:
-    @functools.wraps(original)
-    def _setup_train(self: Any) -> None:
-        original(self)
-        model = host.unwrap_model(self.model)
-        if read_config(vars(self.args)) is None and anchor_head(model) is None:
-            return
-        line = start_line(model.init_criterion())  # as the first batch will build it
-        if line is None:
-            raise UnsupportedModelError(
-                f"focal cannot act: the criterion of {type(model).__name__} has no class loss that the plugin knows; "
-                "train it with focal=False and without fl_* arguments"
-            )
-        if host.RANK in {-1, 0}:
-            logging.getLogger("ultralytics").info(line)
-
-    return _setup_train
+        return
+    # Before: of an end-to-end head, upstream builds the criterion here.
+    follow_training(self, config, ckpt["ema"] if ckpt is not None and self.resume else None)
+    original(self, ckpt)
+    follow_with_new_ema(self)
 
 
-def _wrap_val(original: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(original)
-    def val(self: Any, *args: Any, **kwargs: Any) -> Any:
-        watch_for_too_many_candidates()
-        data, splits = resolve_data(kwargs.get("data")), (str(kwargs.get("split") or "val"),)
-        reading = _reading(self, kwargs)
-        if self.task in BOX_TASKS:
-            refuse_unusable_data(data, splits, (), **reading)
-        with explained_dataset_errors(data, splits, **reading):
-            return original(self, *args, **kwargs)
+@around
+def _setup_train_around(original: Callable[[Any], None], self: Any) -> None:
+    original(self)
+    model = host.unwrap_model(self.model)
+    if read_config(vars(self.args)) is None and anchor_head(model) is None:
+        return
+    line = start_line(model.init_criterion())  # as the first batch will build it
+    if line is None:
+        raise UnsupportedModelError(
+            f"focal cannot act: the criterion of {type(model).__name__} has no class loss that the plugin knows; "
+            "train it with focal=False and without fl_* arguments"
+        )
+    if host.RANK in {-1, 0}:
+        logging.getLogger("ultralytics").info(line)
 
-    return val
+
+@around
+def _val(original: Callable[..., Any], self: Any, *args: Any, **kwargs: Any) -> Any:
+    watch_for_too_many_candidates()
+    data, splits = resolve_data(kwargs.get("data")), (str(kwargs.get("split") or "val"),)
+    reading = _reading(self, kwargs)
+    if self.task in BOX_TASKS:
+        refuse_unusable_data(data, splits, (), **reading)
+    with explained_dataset_errors(data, splits, **reading):
+        return original(self, *args, **kwargs)
 
 
 SEAMS = (
@@ -182,35 +165,35 @@ SEAMS = (
         owner="Model",
         name="train",
         fact="takes (trainer, **arguments), the arguments of the call and, as cfg=, a file with more",
-        wrap=_wrap_train,
-        holds=lambda function: list(inspect.signature(function).parameters) == ["self", "trainer", "kwargs"],
+        wrap=_train,
+        holds=takes("self", "trainer", "kwargs"),
     ),
     Seam(
         owner="Model",
         name="val",
         fact="starts a validation outside training",
-        wrap=_wrap_val,
+        wrap=_val,
     ),
     Seam(
         owner="BaseTrainer",
         name="_build_train_pipeline",
         fact="makes self.train_loader, whose batch_sampler repeats a batch sampler for ever and whose iterator starts "
         "later, and first runs before self.ema exists",
-        wrap=_wrap_build_train_pipeline,
-        holds=lambda function: list(inspect.signature(function).parameters) == ["self"],
+        wrap=_build_train_pipeline_around,
+        holds=takes("self"),
     ),
     Seam(
         owner="BaseTrainer",
         name="resume_training",
         fact="takes (ckpt), the checkpoint or None, once model and EMA are built and before any criterion is",
-        wrap=_wrap_resume_training,
-        holds=lambda function: list(inspect.signature(function).parameters) == ["self", "ckpt"],
+        wrap=_resume_training,
+        holds=takes("self", "ckpt"),
     ),
     Seam(
         owner="BaseTrainer",
         name="_setup_train",
         fact="prepares the model, its arguments and the data, before the first batch",
-        wrap=_wrap_setup_train,
-        holds=lambda function: list(inspect.signature(function).parameters) == ["self"],
+        wrap=_setup_train_around,
+        holds=takes("self"),
     ),
 )

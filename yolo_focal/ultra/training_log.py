@@ -11,8 +11,6 @@ With several terms (one2many and one2one, or obj and cls of an anchor detector) 
 focal/gain_one2many.
 """
 
-import functools
-import inspect
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -27,7 +25,7 @@ from yolo_focal.losses import EqualizedFocalLoss
 from yolo_focal.ultra import host
 from yolo_focal.ultra.class_losses import focal_terms
 from yolo_focal.ultra.criteria.schedule import settings_of
-from yolo_focal.ultra.hooks.seam import Seam
+from yolo_focal.ultra.hooks.seam import Seam, around, takes
 from yolo_focal.ultra.sampling.rare_training import rare_metrics
 
 __all__ = ["SEAMS", "class_ap", "logged_names"]
@@ -82,18 +80,15 @@ def _acts(trainer: Any) -> bool:
     return asked and host.RANK in {-1, 0}
 
 
-def _wrap_save_metrics(original: Callable[..., None]) -> Callable[..., None]:
-    @functools.wraps(original)
-    def save_metrics(self: Any, metrics: dict[str, float]) -> None:
-        if not _acts(self):
-            return original(self, metrics)
-        ours = _epoch_metrics(self)
-        # At the end of the row in every epoch; where an epoch was not validated, those of the one before are there.
-        others = {name: value for name, value in metrics.items() if name not in ours}
-        self.metrics = {**self.metrics, **ours}  # what loggers are told at the end of the epoch
-        return original(self, _in_columns_of(Path(self.csv), {**others, **ours}))
-
-    return save_metrics
+@around
+def _save_metrics(original: Callable[..., None], self: Any, metrics: dict[str, float]) -> None:
+    if not _acts(self):
+        return original(self, metrics)
+    ours = _epoch_metrics(self)
+    # At the end of the row in every epoch; where an epoch was not validated, those of the one before are there.
+    others = {name: value for name, value in metrics.items() if name not in ours}
+    self.metrics = {**self.metrics, **ours}  # what loggers are told at the end of the epoch
+    return original(self, _in_columns_of(Path(self.csv), {**others, **ours}))
 
 
 def _in_columns_of(file: Path, row: dict[str, float]) -> dict[str, float]:
@@ -105,14 +100,11 @@ def _in_columns_of(file: Path, row: dict[str, float]) -> dict[str, float]:
     return {name: row.get(name, math.nan) for name in columns}
 
 
-def _wrap_run_callbacks(original: Callable[[Any, str], None]) -> Callable[[Any, str], None]:
-    @functools.wraps(original)
-    def run_callbacks(self: Any, event: str) -> None:
-        if event == "on_fit_epoch_end" and _acts(self):
-            self.metrics = {**self.metrics, **_validated_ap(self)}
-        original(self, event)
-
-    return run_callbacks
+@around
+def _run_callbacks(original: Callable[[Any, str], None], self: Any, event: str) -> None:
+    if event == "on_fit_epoch_end" and _acts(self):
+        self.metrics = {**self.metrics, **_validated_ap(self)}
+    original(self, event)
 
 
 SEAMS = (
@@ -120,18 +112,17 @@ SEAMS = (
         owner="BaseTrainer",
         name="save_metrics",
         fact="takes (metrics), a dictionary, and writes it as a row of results.csv before loggers read self.metrics",
-        wrap=_wrap_save_metrics,
-        holds=lambda function: list(inspect.signature(function).parameters) == ["self", "metrics"],
+        wrap=_save_metrics,
+        holds=takes("self", "metrics"),
     ),
     Seam(
         owner="BaseTrainer",
         name="run_callbacks",
         fact="takes (event); after the last epoch final_eval puts those of best.pt into self.metrics and runs "
         "on_fit_epoch_end, with no row of results.csv",
-        wrap=_wrap_run_callbacks,
+        wrap=_run_callbacks,
         holds=lambda function: (
-            list(inspect.signature(function).parameters) == ["self", "event"]
-            and "run_callbacks" in host.BaseTrainer.final_eval.__code__.co_names
+            takes("self", "event")(function) and "run_callbacks" in host.BaseTrainer.final_eval.__code__.co_names
         ),
     ),
 )

@@ -9,7 +9,6 @@ fl_gain=auto is 1, the scale that the stock losses have too.
 """
 
 import dataclasses
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -19,7 +18,7 @@ from yolo_focal.arguments.focal import AUTO, FocalConfig
 from yolo_focal.ultra import host
 from yolo_focal.ultra.criteria.detection import ClassCriterion
 from yolo_focal.ultra.criteria.schedule import schedule_of, settings_of
-from yolo_focal.ultra.hooks.seam import Seam
+from yolo_focal.ultra.hooks.seam import Seam, around
 
 __all__ = ["QueryClassCriterion", "SEAMS", "describe_query_criterion"]
 
@@ -36,17 +35,14 @@ class QueryClassCriterion(ClassCriterion):
         return super().forward(logits, targets) / logits.shape[1]
 
 
-def _wrap_init_criterion(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    @functools.wraps(original)
-    def init_criterion(self: Any) -> Any:
-        criterion = original(self)
-        config = settings_of(self)
-        if config is not None:
-            config.check_classes(self.nc)
-            criterion.fl, criterion.vfl = _losses(self, config)
-        return criterion
-
-    return init_criterion
+@around
+def _init_criterion(original: Callable[[Any], Any], self: Any) -> Any:
+    criterion = original(self)
+    config = settings_of(self)
+    if config is not None:
+        config.check_classes(self.nc)
+        criterion.fl, criterion.vfl = _losses(self, config)
+    return criterion
 
 
 def _losses(model: Any, config: FocalConfig) -> tuple[QueryClassCriterion, QueryClassCriterion | None]:
@@ -95,7 +91,7 @@ SEAMS = (
         owner="RTDETRDetectionModel",
         name="init_criterion",
         fact="builds a criterion whose class losses are fl and vfl",
-        wrap=_wrap_init_criterion,
+        wrap=_init_criterion,
         holds=_builds_both_losses,
     ),
 )

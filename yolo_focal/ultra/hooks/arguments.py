@@ -5,7 +5,6 @@ added to these two objects in place; two functions that see each call's argument
 where focal is off, so that args.yaml, checkpoints and child processes of such a run are those of stock Ultralytics.
 """
 
-import functools
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -18,7 +17,7 @@ from yolo_focal.errors import ConfigError
 from yolo_focal.ultra import host
 from yolo_focal.ultra.datasets import resolve_data
 from yolo_focal.ultra.hooks.auto_alpha import settled_config
-from yolo_focal.ultra.hooks.seam import Seam
+from yolo_focal.ultra.hooks.seam import Seam, around
 
 __all__ = ["PATCHES", "check_call", "misspelt"]
 
@@ -139,38 +138,34 @@ def check_call(given: Mapping[str, Any], known: Mapping[str, Any]) -> None:
         raise ConfigError(problems)
 
 
-def _wrap_alignment(original: Callable[..., None]) -> Callable[..., None]:
-    @functools.wraps(original)
-    def check_dict_alignment(base: Mapping[str, Any], custom: dict[str, Any], *args: Any, **kwargs: Any) -> None:
-        if "focal" not in base:  # some other dictionary: settings, solutions
-            return original(base, custom, *args, **kwargs)
-        check_call(custom, base)
-        if focal_keys(custom):
-            custom.setdefault("focal", True)  # any fl_* switches the plugin on; from here on the key says so
+@around
+def _alignment(
+    original: Callable[..., None], base: Mapping[str, Any], custom: dict[str, Any], *args: Any, **kwargs: Any
+) -> None:
+    if "focal" not in base:  # some other dictionary: settings, solutions
         return original(base, custom, *args, **kwargs)
+    check_call(custom, base)
+    if focal_keys(custom):
+        custom.setdefault("focal", True)  # any fl_* switches the plugin on; from here on the key says so
+    return original(base, custom, *args, **kwargs)
 
-    return check_dict_alignment
 
-
-def _wrap_check_cfg(original: Callable[..., None]) -> Callable[..., None]:
-    @functools.wraps(original)
-    def check_cfg(cfg: dict[str, Any], *args: Any, **kwargs: Any) -> None:
-        if not _is_live(cfg):
-            if read_config(cfg) is None:
-                for name in KEYS:
-                    cfg.pop(name, None)
-            if read_rare_config(cfg) is None:
-                for name in RARE_KEYS:
-                    cfg.pop(name, None)
-            for name, key in ANCHOR_KEYS.items():
-                if cfg.get(name) == key.default:  # absent and at its default are the same to the anchor detector
-                    cfg.pop(name, None)
-            cfg["data"] = resolve_data(cfg.get("data"))
-            if cfg.get("mode") == "train":
-                settled_config(cfg)  # for its refusals, before anything is written
-        original(cfg, *args, **kwargs)
-
-    return check_cfg
+@around
+def _check_cfg(original: Callable[..., None], cfg: dict[str, Any], *args: Any, **kwargs: Any) -> None:
+    if not _is_live(cfg):
+        if read_config(cfg) is None:
+            for name in KEYS:
+                cfg.pop(name, None)
+        if read_rare_config(cfg) is None:
+            for name in RARE_KEYS:
+                cfg.pop(name, None)
+        for name, key in ANCHOR_KEYS.items():
+            if cfg.get(name) == key.default:  # absent and at its default are the same to the anchor detector
+                cfg.pop(name, None)
+        cfg["data"] = resolve_data(cfg.get("data"))
+        if cfg.get("mode") == "train":
+            settled_config(cfg)  # for its refusals, before anything is written
+    original(cfg, *args, **kwargs)
 
 
 def _is_live(cfg: Mapping[str, Any]) -> bool:
@@ -185,14 +180,14 @@ PATCHES = (
         owner="cfg",
         name="check_dict_alignment",
         fact="takes (base, custom) and sees the arguments of each call before they are merged into the defaults",
-        wrap=_wrap_alignment,
+        wrap=_alignment,
         holds=lambda function: list(inspect.signature(function).parameters)[:2] == ["base", "custom"],
     ),
     Seam(
         owner="cfg",
         name="check_cfg",
         fact="takes the merged arguments as a dictionary, and get_cfg calls it for every trainer and validator",
-        wrap=_wrap_check_cfg,
+        wrap=_check_cfg,
         holds=lambda function: (
             list(inspect.signature(function).parameters)[:1] == ["cfg"]
             and "check_cfg" in host.get_cfg.__code__.co_names
