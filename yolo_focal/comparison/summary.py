@@ -1,7 +1,5 @@
 """What a comparison found: differences, intervals, verdicts, the winner and the command that trains it."""
 
-import csv
-import io
 import math
 import shlex
 from collections.abc import Mapping
@@ -19,8 +17,8 @@ from yolo_focal.comparison.trial import MATCHES
 from yolo_focal.data.progress_bar import progress_bar
 from yolo_focal.evaluation.matches_file import load_matches
 from yolo_focal.evaluation.matching import ImageMatches
-from yolo_focal.foreign_text import for_spreadsheet
 from yolo_focal.numbers import null_for_nan
+from yolo_focal.text_table import as_csv
 from yolo_focal.ultra import host
 
 __all__ = ["LEAST_LEARNT", "Summary", "advice", "document", "results_csv", "summarise", "unjudged", "verdict_text"]
@@ -245,9 +243,4 @@ def results_csv(summary: Summary) -> str:
         ]
     columns = ["configuration", "metric", "mean", "baseline", "difference", "low", "high", "p_value"]
     columns += ["adjusted_p_value", "verdict", "seeds_needed", "images_needed"]
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, columns, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow(row | {key: for_spreadsheet(str(row[key])) for key in ("configuration", "metric")})
-    return stream.getvalue()
+    return as_csv(columns, rows)

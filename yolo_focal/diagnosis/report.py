@@ -23,6 +23,11 @@ SCHEMA = 1
 WIDTH = 110
 MOST_CLASSES = 24  # rows of the table; doctor.json has all
 MOST_PROBLEMS = 5
+# Arrays of a class term that doctor.json has class by class.
+_COLUMNS = (
+    *("positives", "negatives", "loss_positives", "loss_negatives", "gradient_positives", "gradient_negatives"),
+    *("weight_positives", "weight_negatives", "effective_alpha"),
+)
 
 
 def document(title: str, arguments: dict[str, Any], it: Examination, advice: Sequence[Advice]) -> dict[str, Any]:
@@ -71,17 +76,7 @@ def _loss_record(loss: BatchLoss, names: Sequence[str]) -> dict[str, Any]:
 
 
 def _term_record(term: ClassTerm, names: Sequence[str]) -> dict[str, Any]:
-    columns = {
-        "positives": term.positives,
-        "negatives": term.negatives,
-        "loss_positives": term.loss_positives,
-        "loss_negatives": term.loss_negatives,
-        "gradient_positives": term.gradient_positives,
-        "gradient_negatives": term.gradient_negatives,
-        "weight_positives": term.weight_positives,
-        "weight_negatives": term.weight_negatives,
-        "effective_alpha": term.effective_alpha,
-    }
+    columns = {name: getattr(term, name) for name in _COLUMNS}
     labels = list(names) if len(term.positives) == len(names) else ["object"]
     return {
         "soft_share": term.soft_share,
