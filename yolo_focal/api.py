@@ -35,10 +35,10 @@ def training_arguments(command: str) -> list[str]:
     if command == "demo":  # takes none of Ultralytics'
         return passed_on(command, ())
     import yolo_focal
-    from yolo_focal.ultra.drivers.asked_and_used import known_arguments
+    from yolo_focal.ultra import host
 
     yolo_focal.enable()
-    return passed_on(command, known_arguments())
+    return passed_on(command, host.DEFAULT_CFG_DICT)
 
 
 def _values(command: str, given: Mapping[str, Any], training: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -152,20 +152,12 @@ def recalibrate(
         fitted.append((branch, sample, score_map, measured))
     write_folded(content, content["model"], out)
 
+    def measured_anew(path: Path, branch: str, conf: float = LEAST_SCORE) -> ModelEvaluation:
+        return evaluate_model(load_branch(path, branch), split=evaluate_split, conf=conf, **settings)
+
     results = []
     for branch, sample, score_map, measured in fitted:
-        before = (
-            measured
-            if evaluate_split == split
-            else evaluate_model(load_branch(checkpoint, branch), split=evaluate_split, conf=LEAST_SCORE, **settings)
-        )
-        after = evaluate_model(load_branch(out, branch), split=evaluate_split, conf=LEAST_SCORE, **settings)
         moved_conf = score_map.score(LEAST_SCORE) if score_map.keeps_order else None
-        moved = (
-            evaluate_model(load_branch(out, branch), split=evaluate_split, conf=moved_conf, **settings)
-            if moved_conf is not None
-            else None
-        )
         true = int(sample.true.sum())
         results.append(
             Recalibration(
@@ -173,10 +165,10 @@ def recalibrate(
                 score_map=score_map,
                 true=true,
                 false=len(sample.true) - true,
-                before=before,
-                after=after,
+                before=measured if evaluate_split == split else measured_anew(checkpoint, branch),
+                after=measured_anew(out, branch),
                 moved_conf=moved_conf,
-                moved_ap=moved.evaluation.stats["AP"] if moved is not None else None,
+                moved_ap=None if moved_conf is None else measured_anew(out, branch, moved_conf).evaluation.stats["AP"],
             )
         )
     return results

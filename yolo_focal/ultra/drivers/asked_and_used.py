@@ -15,23 +15,22 @@ from yolo_focal.ultra.criteria.focal_term import FocalTerm
 from yolo_focal.ultra.hooks.arguments import misspelt
 from yolo_focal.ultra.training import check_training
 
-__all__ = ["check_asked", "criterion_in_use", "describe_criterion", "expected_criterion", "known_arguments", "value_of"]
+__all__ = ["PLAIN", "check_asked", "criterion_in_use", "expected_criterion"]
 
 PLAIN = "BCE"
 
 
 def criterion_in_use(trainer: Any) -> dict[str, str] | None:
-    """The class criterion of every branch of a running training, in words; None before its first batch.
+    """The class criterion of every branch of a running training; None before its first batch.
+
+    In words: the settings of this plugin, `BCE`, or a foreign class.
 
     Args:
         trainer: an Ultralytics trainer, as callbacks receive it.
     """
     criterion = getattr(host.unwrap_model(trainer.model), "criterion", None)
-    return None if criterion is None else describe_criterion(criterion)
-
-
-def describe_criterion(criterion: Any) -> dict[str, str]:
-    """The class criterion of every branch of `criterion`: the settings of this plugin, `BCE`, or a foreign class."""
+    if criterion is None:
+        return None
     if isinstance(criterion, AnchorCriterion):
         return {"anchor": str(criterion.focal) if criterion.focal is not None else PLAIN}
     found = {branch: _in_words(places[0]) for branch, places in class_losses(criterion).items()}
@@ -65,16 +64,6 @@ def expected_criterion(branches: list[str], config: FocalConfig | None, weighted
     }
 
 
-def known_arguments() -> dict[str, Any]:
-    """Every argument of Ultralytics and its default; with the plugin enabled also this plugin's."""
-    return dict(host.DEFAULT_CFG_DICT)
-
-
-def value_of(text: str) -> Any:
-    """The value of `text` in `key=text`, as the yolo command reads it."""
-    return host.smart_value(text)
-
-
 def check_asked(model: Any, arguments: Mapping[str, Any]) -> None:
     """Check all arguments of a training before it starts; the plugin is enabled.
 
@@ -85,7 +74,7 @@ def check_asked(model: Any, arguments: Mapping[str, Any]) -> None:
     Raises:
         YoloFocalError: an argument is unknown or wrong, or cannot act on this model and dataset.
     """
-    if problems := misspelt(arguments, known_arguments()):
+    if problems := misspelt(arguments, host.DEFAULT_CFG_DICT):
         raise ConfigError(problems)
     try:
         host.get_cfg(overrides=dict(arguments))

@@ -282,12 +282,9 @@ def _matching_gain(recorders: Mapping[str, list[Recorder]]) -> float | None:
         if isinstance(recorder.criterion, FocalTerm):
             for call in recorder.calls:
                 assert call.output.grad is not None
-                measured, factor = (
-                    recorder.criterion.loss.measured(call.logits.detach(), call.targets),
-                    call.output.grad,
-                )
-                stock += float(measured.stock * factor.abs())
-                own += float(measured.own * factor.abs())
+                measured = recorder.criterion.loss.measured(call.logits.detach(), call.targets)
+                stock += float(measured.stock * call.output.grad.abs())
+                own += float(measured.own * call.output.grad.abs())
     return stock / own if own else None
 
 
