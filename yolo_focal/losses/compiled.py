@@ -56,21 +56,13 @@ def run_compiled(
     hyperparameters: Hyperparameters,
     *,
     elementwise: bool,
-    gradient: bool,
     slopes: bool,
+    **wanted: bool,
 ) -> Outcome:
     """Like `run_chunked`, which also takes over, after one warning, where compilation is not possible."""
     global _unusable
-    eagerly = functools.partial(
-        run_chunked,
-        formula,
-        logits,
-        targets,
-        hyperparameters,
-        elementwise=elementwise,
-        gradient=gradient,
-        slopes=slopes,
-    )
+    wanted |= {"elementwise": elementwise, "slopes": slopes}
+    eagerly = functools.partial(run_chunked, formula, logits, targets, hyperparameters, **wanted)
     if _unusable or not logits.numel():
         return eagerly()
     dtype = torch.promote_types(logits.dtype, torch.float32)

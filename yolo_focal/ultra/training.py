@@ -7,14 +7,12 @@ from typing import Any
 
 from torch import nn
 
-from yolo_focal.arguments.classic_hyp import is_classic
 from yolo_focal.arguments.focal import read_config
-from yolo_focal.arguments.hyp import find_hyp, read_hyp
 from yolo_focal.arguments.rare import read_rare_config
 from yolo_focal.errors import UnsupportedModelError
 from yolo_focal.ultra import host
 from yolo_focal.ultra.anchor.autoanchor import fit_anchors_to_data
-from yolo_focal.ultra.anchor.checks import check_anchor_training, translate_for
+from yolo_focal.ultra.anchor.checks import check_anchor_training, read_hyp_for
 from yolo_focal.ultra.anchor.head import anchor_head
 from yolo_focal.ultra.criteria.schedule import follow_training, follow_with_new_ema
 from yolo_focal.ultra.datasets import (
@@ -74,14 +72,10 @@ def _number_of_classes(given: Mapping[str, Any]) -> int | None:
 @around
 def _train(original: Callable[..., Any], self: Any, trainer: Any = None, **kwargs: Any) -> Any:
     watch_for_too_many_candidates()
-    from_file = {}
+    from_file: dict[str, Any] = {}
     if kwargs.get("cfg"):
-        path = find_hyp(kwargs["cfg"])
-        kwargs["cfg"] = str(path)
-        from_file = read_hyp(path)
-        if is_classic(from_file):
-            from_file = translate_for(self.model, from_file, path)
-            kwargs = {**from_file, **{name: value for name, value in kwargs.items() if name != "cfg"}}
+        path, from_file, translated = read_hyp_for(self.model, kwargs.pop("cfg"))
+        kwargs = {**from_file, **kwargs} if translated else {**kwargs, "cfg": str(path)}
     if isinstance(self.model, nn.Module):  # an exported model is refused upstream
         check_training(self.model, {**from_file, **kwargs})
     given = {**from_file, **kwargs}
