@@ -67,12 +67,9 @@ class Summary:
     def command(self) -> str:
         """Trains the winner as it was trained here."""
         arguments = self.plan.asked(self.winner)
-        words = [f"{name}={_word(value)}" for name, value in arguments.items() if value is not None and name != "save"]
+        shown = {name: str(value).replace(" ", "") for name, value in arguments.items() if value is not None}
+        words = [f"{name}={value}" for name, value in shown.items() if name != "save"]
         return shlex.join(["yolo-focal", "train", f"model={self.plan.model}", *words, f"seed={self.plan.seeds[0]}"])
-
-
-def _word(value: Any) -> str:
-    return str(value).replace(" ", "")
 
 
 def summarise(plan: Plan, journal: Journal, resamples: int) -> Summary:
@@ -83,7 +80,8 @@ def summarise(plan: Plan, journal: Journal, resamples: int) -> Summary:
         if (trial.configuration, trial.seed) in finished:
             matches[trial.configuration][trial.seed] = load_matches(trial.folder / MATCHES)
     matches = {name: trials for name, trials in matches.items() if trials}
-    metrics = _metrics(plan, matches) if matches else None
+    any_trial = next((each for trials in matches.values() for each in trials.values()), None)
+    metrics = Metrics.of(any_trial, plan.split.classes, plan.split.buckets) if any_trial is not None else None
     measured: dict[str, Measured] = {}
     verdicts: dict[str, list[Verdict]] = {}
     if metrics is not None:
@@ -119,11 +117,6 @@ def unjudged(plan: Plan, journal: Journal, resamples: int) -> Summary:
         failed={key: row["error"] for key, row in journal.failed().items()},
         winner=_winner(plan, {}),
     )
-
-
-def _metrics(plan: Plan, matches: Mapping[str, Mapping[int, ImageMatches]]) -> Metrics:
-    any_trial = next(iter(next(iter(matches.values())).values()))
-    return Metrics.of(any_trial, plan.split.classes, plan.split.buckets)
 
 
 def _winner(plan: Plan, verdicts: Mapping[str, list[Verdict]]) -> Configuration:

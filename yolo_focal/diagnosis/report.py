@@ -32,12 +32,15 @@ _COLUMNS = (
 
 def document(title: str, arguments: dict[str, Any], it: Examination, advice: Sequence[Advice]) -> dict[str, Any]:
     """The content of doctor.json; undefined numbers are null."""
-    diagnosis = it.diagnosis
+    diagnosis, sides = it.diagnosis, network_sides(it.train, it.diagnosis.imgsz)
     return {
         "schema": SCHEMA,
         "yolo_focal": __version__,
         "title": title,
-        "arguments": {name: str(value) if not _is_plain(value) else value for name, value in arguments.items()},
+        "arguments": {
+            name: value if isinstance(value, int | float | str | list | None) else str(value)
+            for name, value in arguments.items()
+        },
         "model": {
             "kind": diagnosis.kind,
             "head": diagnosis.head,
@@ -53,14 +56,13 @@ def document(title: str, arguments: dict[str, Any], it: Examination, advice: Seq
         "rare_classes": _rare_record(it.rare, it.train.names),
         "dataset": {
             **{split.split: split.to_json() for split in (it.train, it.val) if split is not None},
-            "train_sides_at_imgsz": _side_record(network_sides(it.train, diagnosis.imgsz)),
+            "train_sides_at_imgsz": {
+                "median": float(np.median(sides)),
+                f"below_{TINY_SIDE:g}_px": int((sides < TINY_SIDE).sum()),
+            },
         },
         "advice": [vars(each) for each in advice],
     }
-
-
-def _is_plain(value: Any) -> bool:
-    return value is None or isinstance(value, bool | int | float | str | list)
 
 
 def _loss_record(loss: BatchLoss, names: Sequence[str]) -> dict[str, Any]:
@@ -102,10 +104,6 @@ def _rare_record(rare: RareClasses, names: Sequence[str]) -> dict[str, Any]:
         if exposure
         else [],
     }
-
-
-def _side_record(sides: np.ndarray) -> dict[str, float]:
-    return {"median": float(np.median(sides)), f"below_{TINY_SIDE:g}_px": int((sides < TINY_SIDE).sum())}
 
 
 def _minimisers(diagnosis: Diagnosis) -> dict[str, str]:

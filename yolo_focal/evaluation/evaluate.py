@@ -32,9 +32,8 @@ def evaluated(arguments: dict[str, Any]) -> Report:
 def evaluated_into(arguments: dict[str, Any], out: Path, exist_ok: bool) -> Report:
     """The same, written into the folder `out` as evaluation.json, per_class.csv and pictures."""
     _check(arguments)
-    with new_folder(
-        out, exist_ok
-    ) as folder:  # first of all: an output folder that cannot be used must not cost an evaluation
+    # First of all: an output folder that cannot be used must not cost an evaluation.
+    with new_folder(out, exist_ok) as folder:
         report = _report(arguments)
         _write(report, folder, arguments["conf"])
     return report

@@ -46,7 +46,8 @@ def check_training(model: nn.Module, given: Mapping[str, Any]) -> None:
     is_anchor_detector = anchor_head(model) is not None
     rare = read_rare_config(given)
     counted = config is not None or is_anchor_detector or rare is not None
-    number_of_classes = _number_of_classes(given) if counted and _has_data_yaml(model) else None
+    counted = counted and getattr(model, "task", None) != "classify"  # whose dataset is a folder
+    number_of_classes = _number_of_classes(given) if counted else None
     check_anchor_training(model, given, number_of_classes)
     check_rare_training(model, given, number_of_classes)
     if config is None:
@@ -54,10 +55,6 @@ def check_training(model: nn.Module, given: Mapping[str, Any]) -> None:
     check_family(model, config, given)
     if number_of_classes is not None:
         config.check_classes(number_of_classes)
-
-
-def _has_data_yaml(model: nn.Module) -> bool:
-    return getattr(model, "task", None) != "classify"  # whose dataset is a folder
 
 
 def _number_of_classes(given: Mapping[str, Any]) -> int | None:

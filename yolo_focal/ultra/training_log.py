@@ -38,10 +38,6 @@ def logged_names(names: Mapping[int, str]) -> dict[int, str]:
     return {c: name if given.count(name) == 1 else f"{name}_{c}" for c, name in plain.items()}
 
 
-def _epoch_metrics(trainer: Any) -> dict[str, float]:
-    return {**_focal_metrics(trainer), **rare_metrics(trainer), **_validated_ap(trainer)}
-
-
 def _focal_metrics(trainer: Any) -> dict[str, float]:
     """Gain and gamma of every focal term in use, efl's ratios, and the numbers that stand for `fl_alpha=auto`."""
     model = host.unwrap_model(trainer.model)
@@ -84,7 +80,7 @@ def _acts(trainer: Any) -> bool:
 def _save_metrics(original: Callable[..., None], self: Any, metrics: dict[str, float]) -> None:
     if not _acts(self):
         return original(self, metrics)
-    ours = _epoch_metrics(self)
+    ours = {**_focal_metrics(self), **rare_metrics(self), **_validated_ap(self)}
     # At the end of the row in every epoch; where an epoch was not validated, those of the one before are there.
     others = {name: value for name, value in metrics.items() if name not in ours}
     self.metrics = {**self.metrics, **ours}  # what loggers are told at the end of the epoch

@@ -106,7 +106,7 @@ def page(summary: Summary) -> str:
         else [],
         training=training_charts(plan, colours),
         trials=_trials(summary),
-        shared=_shared(summary),
+        shared=[("data", plan.data), ("model", plan.model), ("split", plan.split.name), *plan.training.items()],
         resamples=summary.resamples,
         failed=len(summary.failed),
         versions=_versions(),
@@ -298,11 +298,6 @@ def _trials(summary: Summary) -> list[dict[str, Any]]:
             }
         )
     return rows
-
-
-def _shared(summary: Summary) -> list[tuple[str, Any]]:
-    plan = summary.plan
-    return [("data", plan.data), ("model", plan.model), ("split", plan.split.name), *plan.training.items()]
 
 
 def _versions() -> str:

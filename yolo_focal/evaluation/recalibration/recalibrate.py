@@ -141,14 +141,10 @@ def recalibrate(
         logits = record_anchor_logits(model)
         measured = evaluate_model(model, split=split, conf=LEAST_SCORE, **settings)
         sample = _sample(measured, logits() if logits is not None else None)
-        score_map = _fit(sample, measured, per_class)
-        fold_scores(
-            content["model"],
-            branch,
-            score_map.scale,
-            score_map.shift,
-            _in_model_order(score_map, measured.classes.index),
-        )
+        classes = len(measured.ground_truth.categories)
+        score_map = fit_score_map(sample.logits, sample.true, sample.category, classes, per_class=per_class)
+        class_shifts = _in_model_order(score_map, measured.classes.index)
+        fold_scores(content["model"], branch, score_map.scale, score_map.shift, class_shifts)
         fitted.append((branch, sample, score_map, measured))
     write_folded(content, content["model"], out)
 
@@ -176,11 +172,6 @@ def recalibrate(
 
 def _dataset(data: str) -> YoloDataset:
     return read_data_yaml(find_data_yaml(data), datasets_folder())
-
-
-def _fit(sample: _Sample, measured: ModelEvaluation, per_class: bool) -> ScoreMap:
-    classes = len(measured.ground_truth.categories)
-    return fit_score_map(sample.logits, sample.true, sample.category, classes, per_class=per_class)
 
 
 def _sample(measured: ModelEvaluation, factor_logits: Floats | None) -> _Sample:

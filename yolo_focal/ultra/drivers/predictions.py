@@ -21,7 +21,7 @@ from yolo_focal.ultra.datasets import check_data_exists, explained_dataset_error
 from yolo_focal.ultra.drivers.load_model import load_model, unloadable
 from yolo_focal.ultra.hooks.nms import SEAMS as NMS_SEAMS
 from yolo_focal.ultra.hooks.nms import count_candidates
-from yolo_focal.ultra.hooks.seam import MARK, Seam
+from yolo_focal.ultra.hooks.seam import MARK
 
 __all__ = ["Predictions", "collect_predictions", "remove_label_cache", "ultralytics_average_precision"]
 
@@ -246,7 +246,7 @@ def _load(model: Any) -> Any:
 @contextlib.contextmanager
 def _lifted_time_limit() -> Iterator[None]:
     """NMS without its time limit, also where the plugin is not enabled, which then stays so."""
-    absent = [seam for seam in NMS_SEAMS if not _is_installed(seam)]
+    absent = [seam for seam in NMS_SEAMS if not hasattr(getattr(host.take(seam.owner), seam.name), MARK)]
     for seam in absent:
         seam.install()
     try:
@@ -254,10 +254,6 @@ def _lifted_time_limit() -> Iterator[None]:
     finally:
         for seam in absent:
             seam.uninstall()
-
-
-def _is_installed(seam: Seam) -> bool:
-    return hasattr(getattr(host.take(seam.owner), seam.name), MARK)
 
 
 def remove_label_cache(label_files: Sequence[str], started: float) -> None:

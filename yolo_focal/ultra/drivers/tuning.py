@@ -163,8 +163,10 @@ def _watched_tuner(space: Space) -> Iterator[list[Any]]:
     def run(command: Any, *args: Any, **kwargs: Any) -> Any:
         finished = original_run(command, *args, **kwargs)
         words = dict(str(word).split("=", 1) for word in command if "=" in str(word))
-        if "save_dir" in words and (problem := applied_values(Path(words["save_dir"]), _numbers(words, space))):
-            raise ConfigError(problem)
+        if "save_dir" in words:
+            asked = {key: float(words[key]) for key in space}
+            if problem := applied_values(Path(words["save_dir"]), asked):
+                raise ConfigError(problem)
         return finished
 
     module.Tuner = WatchedTuner
@@ -174,10 +176,6 @@ def _watched_tuner(space: Space) -> Iterator[list[Any]]:
     finally:
         module.Tuner = original_tuner
         subprocess.run = original_run
-
-
-def _numbers(words: Mapping[str, str], space: Space) -> dict[str, float]:
-    return {key: float(words[key]) for key in space}
 
 
 def _tune_with_ray(model: Any, space: Space, iterations: int, given: Mapping[str, Any]) -> TuningResult:
