@@ -27,7 +27,7 @@ from yolo_focal.ultra.families import check_family, start_line
 from yolo_focal.ultra.hooks.arguments import check_call
 from yolo_focal.ultra.hooks.auto_alpha import settled_config
 from yolo_focal.ultra.hooks.nms import watch_for_too_many_candidates
-from yolo_focal.ultra.hooks.seam import Seam, around, takes
+from yolo_focal.ultra.hooks.seam import seam, takes
 from yolo_focal.ultra.sampling.rare_training import check_rare_training, show_rare_classes
 
 __all__ = ["SEAMS", "check_training"]
@@ -66,7 +66,11 @@ def _number_of_classes(given: Mapping[str, Any]) -> int | None:
     return 1 if given.get("single_cls") else class_count(data)
 
 
-@around
+@seam(
+    "Model.train",
+    "takes (trainer, **arguments), the arguments of the call and, as cfg=, a file with more",
+    takes("self", "trainer", "kwargs"),
+)
 def _train(original: Callable[..., Any], self: Any, trainer: Any = None, **kwargs: Any) -> Any:
     watch_for_too_many_candidates()
     from_file: dict[str, Any] = {}
@@ -104,15 +108,24 @@ def _reading(model: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     return {"task": str(model.task), "single_class": bool(given.get("single_cls"))}
 
 
-@around
-def _build_train_pipeline_around(original: Callable[[Any], None], self: Any) -> None:
+@seam(
+    "BaseTrainer._build_train_pipeline",
+    "makes self.train_loader, whose batch_sampler repeats a batch sampler for ever and whose iterator starts "
+    "later, and first runs before self.ema exists",
+    takes("self"),
+)
+def _build_train_pipeline(original: Callable[[Any], None], self: Any) -> None:
     original(self)
     if self.ema is None and not self.resume:  # later calls follow an out-of-memory retry; resumed anchors are fit
         fit_anchors_to_data(self)
     show_rare_classes(self)
 
 
-@around
+@seam(
+    "BaseTrainer.resume_training",
+    "takes (ckpt), the checkpoint or None, once model and EMA are built and before any criterion is",
+    takes("self", "ckpt"),
+)
 def _resume_training(original: Callable[..., None], self: Any, ckpt: dict[str, Any] | None) -> None:
     config = settled_config(vars(self.args))
     if config is None:
@@ -124,8 +137,12 @@ def _resume_training(original: Callable[..., None], self: Any, ckpt: dict[str, A
     follow_with_new_ema(self)
 
 
-@around
-def _setup_train_around(original: Callable[[Any], None], self: Any) -> None:
+@seam(
+    "BaseTrainer._setup_train",
+    "prepares the model, its arguments and the data, before the first batch",
+    takes("self"),
+)
+def _setup_train(original: Callable[[Any], None], self: Any) -> None:
     original(self)
     model = host.unwrap_model(self.model)
     if read_config(vars(self.args)) is None and anchor_head(model) is None:
@@ -140,7 +157,10 @@ def _setup_train_around(original: Callable[[Any], None], self: Any) -> None:
         logging.getLogger("ultralytics").info(line)
 
 
-@around
+@seam(
+    "Model.val",
+    "starts a validation outside training",
+)
 def _val(original: Callable[..., Any], self: Any, *args: Any, **kwargs: Any) -> Any:
     watch_for_too_many_candidates()
     data, splits = resolve_data(kwargs.get("data")), (str(kwargs.get("split") or "val"),)
@@ -151,40 +171,4 @@ def _val(original: Callable[..., Any], self: Any, *args: Any, **kwargs: Any) -> 
         return original(self, *args, **kwargs)
 
 
-SEAMS = (
-    Seam(
-        owner="Model",
-        name="train",
-        fact="takes (trainer, **arguments), the arguments of the call and, as cfg=, a file with more",
-        wrap=_train,
-        holds=takes("self", "trainer", "kwargs"),
-    ),
-    Seam(
-        owner="Model",
-        name="val",
-        fact="starts a validation outside training",
-        wrap=_val,
-    ),
-    Seam(
-        owner="BaseTrainer",
-        name="_build_train_pipeline",
-        fact="makes self.train_loader, whose batch_sampler repeats a batch sampler for ever and whose iterator starts "
-        "later, and first runs before self.ema exists",
-        wrap=_build_train_pipeline_around,
-        holds=takes("self"),
-    ),
-    Seam(
-        owner="BaseTrainer",
-        name="resume_training",
-        fact="takes (ckpt), the checkpoint or None, once model and EMA are built and before any criterion is",
-        wrap=_resume_training,
-        holds=takes("self", "ckpt"),
-    ),
-    Seam(
-        owner="BaseTrainer",
-        name="_setup_train",
-        fact="prepares the model, its arguments and the data, before the first batch",
-        wrap=_setup_train_around,
-        holds=takes("self"),
-    ),
-)
+SEAMS = (_train, _val, _build_train_pipeline, _resume_training, _setup_train)

@@ -25,7 +25,7 @@ from yolo_focal.losses import EqualizedFocalLoss
 from yolo_focal.ultra import host
 from yolo_focal.ultra.class_losses import focal_terms
 from yolo_focal.ultra.criteria.schedule import settings_of
-from yolo_focal.ultra.hooks.seam import Seam, around, takes
+from yolo_focal.ultra.hooks.seam import seam, takes
 from yolo_focal.ultra.sampling.rare_training import rare_metrics
 
 __all__ = ["SEAMS", "class_ap", "logged_names"]
@@ -76,7 +76,11 @@ def _acts(trainer: Any) -> bool:
     return asked and host.RANK in {-1, 0}
 
 
-@around
+@seam(
+    "BaseTrainer.save_metrics",
+    "takes (metrics), a dictionary, and writes it as a row of results.csv before loggers read self.metrics",
+    takes("self", "metrics"),
+)
 def _save_metrics(original: Callable[..., None], self: Any, metrics: dict[str, float]) -> None:
     if not _acts(self):
         return original(self, metrics)
@@ -96,29 +100,18 @@ def _in_columns_of(file: Path, row: dict[str, float]) -> dict[str, float]:
     return {name: row.get(name, math.nan) for name in columns}
 
 
-@around
+@seam(
+    "BaseTrainer.run_callbacks",
+    "takes (event); after the last epoch final_eval puts those of best.pt into self.metrics and runs "
+    "on_fit_epoch_end, with no row of results.csv",
+    lambda function: (
+        takes("self", "event")(function) and "run_callbacks" in host.BaseTrainer.final_eval.__code__.co_names
+    ),
+)
 def _run_callbacks(original: Callable[[Any, str], None], self: Any, event: str) -> None:
     if event == "on_fit_epoch_end" and _acts(self):
         self.metrics = {**self.metrics, **_validated_ap(self)}
     original(self, event)
 
 
-SEAMS = (
-    Seam(
-        owner="BaseTrainer",
-        name="save_metrics",
-        fact="takes (metrics), a dictionary, and writes it as a row of results.csv before loggers read self.metrics",
-        wrap=_save_metrics,
-        holds=takes("self", "metrics"),
-    ),
-    Seam(
-        owner="BaseTrainer",
-        name="run_callbacks",
-        fact="takes (event); after the last epoch final_eval puts those of best.pt into self.metrics and runs "
-        "on_fit_epoch_end, with no row of results.csv",
-        wrap=_run_callbacks,
-        holds=lambda function: (
-            takes("self", "event")(function) and "run_callbacks" in host.BaseTrainer.final_eval.__code__.co_names
-        ),
-    ),
-)
+SEAMS = (_save_metrics, _run_callbacks)

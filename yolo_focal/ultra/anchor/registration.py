@@ -13,7 +13,7 @@ from yolo_focal.detector.anchors import read_anchors
 from yolo_focal.errors import ConfigError, UnsupportedModelError
 from yolo_focal.resources import cfg_file
 from yolo_focal.ultra import host
-from yolo_focal.ultra.hooks.seam import Patch, Seam, around, takes
+from yolo_focal.ultra.hooks.seam import Patch, Seam, around, seam, takes
 
 __all__ = ["PATCHES", "bundled_model"]
 
@@ -53,7 +53,11 @@ def _yaml_model_load(original: Callable[[Any], dict[str, Any]], path: Any) -> di
     return original(path) if bundled is None else bundled
 
 
-@around
+@seam(
+    "tasks.parse_model",
+    "takes (d, ch, verbose), returns (layers, save), and its Detect has cv2[level][0].conv",
+    takes("d", "ch", "verbose"),
+)
 def _parse_model(original: Callable[..., Any], d: dict[str, Any], ch: int, verbose: bool = True) -> Any:
     *layers, last = d["head"]
     if any(row[2] == _HEAD for row in [*d["backbone"], *layers]):
@@ -89,7 +93,11 @@ def _parse_anchor_model(parse_model: Callable[..., Any], d: dict[str, Any], ch: 
     return model, save
 
 
-@around
+@seam(
+    "DetectionModel.init_criterion",
+    "takes (self) and returns the criterion: (predictions, batch) -> (loss vector, dictionary of items)",
+    takes("self"),
+)
 def _init_criterion(original: Callable[[Any], Any], self: Any) -> Any:
     from yolo_focal.ultra.anchor.head import anchor_head
 
@@ -100,7 +108,11 @@ def _init_criterion(original: Callable[[Any], Any], self: Any) -> Any:
     return AnchorCriterion(self)
 
 
-@around
+@seam(
+    "Exporter.__call__",
+    "takes (self, model) and exports to self.args.format",
+    takes("self", "model"),
+)
 def _export(original: Callable[..., Any], self: Any, model: Any) -> Any:
     from yolo_focal.ultra.anchor.head import anchor_head
 
@@ -115,7 +127,11 @@ def _export(original: Callable[..., Any], self: Any, model: Any) -> Any:
     return original(self, model)
 
 
-@around
+@seam(
+    "DistillationModel.__init__",
+    "takes (self, teacher_model, student_model), and sets self.teacher_model to the loaded teacher",
+    takes("self", "teacher_model", "student_model"),
+)
 def _distillation(original: Callable[..., None], self: Any, teacher_model: Any, student_model: Any) -> None:
     refuse_distillation(student_model)
     original(self, teacher_model, student_model)
@@ -133,7 +149,11 @@ def refuse_distillation(model: Any) -> None:
         )
 
 
-@around
+@seam(
+    "DetectionPredictor.get_obj_feats",
+    "takes (feat_maps, idxs), idxs being positions along the last dimension of the decoded output",
+    takes("feat_maps", "idxs"),
+)
 def _object_features(original: Callable[..., Any], feat_maps: list[torch.Tensor], idxs: list[torch.Tensor]) -> Any:
     cells = sum(feature.shape[2] * feature.shape[3] for feature in feat_maps)
     return original(feat_maps, [index % cells for index in idxs])  # several anchors share a cell's features
@@ -164,13 +184,7 @@ class _SafeLoading:
 
 
 PATCHES: tuple[Patch, ...] = (
-    Seam(
-        owner="tasks",
-        name="parse_model",
-        fact="takes (d, ch, verbose), returns (layers, save), and its Detect has cv2[level][0].conv",
-        wrap=_parse_model,
-        holds=takes("d", "ch", "verbose"),
-    ),
+    _parse_model,
     Seam(
         owner="tasks",
         name="yaml_model_load",
@@ -185,33 +199,9 @@ PATCHES: tuple[Patch, ...] = (
         wrap=_yaml_model_load,
         holds=takes("path"),
     ),
-    Seam(
-        owner="DetectionModel",
-        name="init_criterion",
-        fact="takes (self) and returns the criterion: (predictions, batch) -> (loss vector, dictionary of items)",
-        wrap=_init_criterion,
-        holds=takes("self"),
-    ),
-    Seam(
-        owner="Exporter",
-        name="__call__",
-        fact="takes (self, model) and exports to self.args.format",
-        wrap=_export,
-        holds=takes("self", "model"),
-    ),
-    Seam(
-        owner="DistillationModel",
-        name="__init__",
-        fact="takes (self, teacher_model, student_model), and sets self.teacher_model to the loaded teacher",
-        wrap=_distillation,
-        holds=takes("self", "teacher_model", "student_model"),
-    ),
-    Seam(
-        owner="DetectionPredictor",
-        name="get_obj_feats",
-        fact="takes (feat_maps, idxs), idxs being positions along the last dimension of the decoded output",
-        wrap=_object_features,
-        holds=takes("feat_maps", "idxs"),
-    ),
+    _init_criterion,
+    _export,
+    _distillation,
+    _object_features,
     _SafeLoading(),
 )

@@ -10,12 +10,16 @@ import torch
 from yolo_focal.arguments.focal import read_config
 from yolo_focal.losses import object_normalised_weights
 from yolo_focal.ultra import host
-from yolo_focal.ultra.hooks.seam import Seam, around, takes
+from yolo_focal.ultra.hooks.seam import seam, takes
 
 __all__ = ["SEAMS"]
 
 
-@around
+@seam(
+    "DetectionTrainer.set_class_weights",
+    "takes (self), after the train loader is made and before the EMA is copied, and sets model.class_weights",
+    takes("self", uses=("class_weights",)),
+)
 def _set_class_weights(original: Callable[[Any], None], self: Any) -> None:
     original(self)
     config = read_config(vars(self.args))
@@ -37,12 +41,4 @@ def _set_class_weights(original: Callable[[Any], None], self: Any) -> None:
         logging.getLogger("ultralytics").info(f"focal: fl_class_weights={config.class_weights:g} -> {shown}")
 
 
-SEAMS = (
-    Seam(
-        owner="DetectionTrainer",
-        name="set_class_weights",
-        fact="takes (self), after the train loader is made and before the EMA is copied, and sets model.class_weights",
-        wrap=_set_class_weights,
-        holds=takes("self", uses=("class_weights",)),
-    ),
-)
+SEAMS = (_set_class_weights,)

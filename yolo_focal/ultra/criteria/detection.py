@@ -15,7 +15,7 @@ from yolo_focal.errors import ConfigError, UnsupportedModelError
 from yolo_focal.losses import LOSSES
 from yolo_focal.ultra.criteria.focal_term import FocalTerm
 from yolo_focal.ultra.criteria.schedule import Schedule, schedule_of, settings_of
-from yolo_focal.ultra.hooks.seam import Seam, around, takes
+from yolo_focal.ultra.hooks.seam import seam, takes
 
 __all__ = [
     "ClassCriterion",
@@ -58,7 +58,15 @@ def is_end_to_end(model: nn.Module) -> bool:
     return getattr(model.model[-1], "one2one_cv2", None) is not None  # type: ignore[index]
 
 
-@around
+@seam(
+    "v8DetectionLoss.__init__",
+    "takes (model, tal_topk, tal_topk2), sets self.bce, self.class_weights, self.nc and self.device, and "
+    "names the items of its loss in self.loss_names",
+    takes(
+        *("self", "model", "tal_topk", "tal_topk2"),
+        uses=("bce", "class_weights", "nc", "device", "args", "loss_names"),
+    ),
+)
 def _init(
     original: Callable[..., None], self: Any, model: nn.Module, tal_topk: int = 10, tal_topk2: int | None = None
 ) -> None:
@@ -82,7 +90,11 @@ def acts_on(config: FocalConfig, branch: str) -> bool:
     return branch == "class" or config.branch in ("both", branch)
 
 
-@around
+@seam(
+    "E2ELoss.__init__",
+    "takes (model, loss_fn) and sets self.one2many and self.one2one",
+    takes("self", "model", "loss_fn", uses=("one2many", "one2one")),
+)
 def _end_to_end_init(original: Callable[..., None], self: Any, model: nn.Module, *args: Any, **kwargs: Any) -> None:
     original(self, model, *args, **kwargs)
     config = settings_of(model)
@@ -125,23 +137,4 @@ def check_branch(config: FocalConfig, model: nn.Module) -> None:
         )
 
 
-SEAMS = (
-    Seam(
-        owner="v8DetectionLoss",
-        name="__init__",
-        fact="takes (model, tal_topk, tal_topk2), sets self.bce, self.class_weights, self.nc and self.device, and "
-        "names the items of its loss in self.loss_names",
-        wrap=_init,
-        holds=takes(
-            *("self", "model", "tal_topk", "tal_topk2"),
-            uses=("bce", "class_weights", "nc", "device", "args", "loss_names"),
-        ),
-    ),
-    Seam(
-        owner="E2ELoss",
-        name="__init__",
-        fact="takes (model, loss_fn) and sets self.one2many and self.one2one",
-        wrap=_end_to_end_init,
-        holds=takes("self", "model", "loss_fn", uses=("one2many", "one2one")),
-    ),
-)
+SEAMS = (_init, _end_to_end_init)

@@ -18,7 +18,7 @@ from yolo_focal.arguments.focal import AUTO, FocalConfig
 from yolo_focal.ultra import host
 from yolo_focal.ultra.criteria.detection import ClassCriterion
 from yolo_focal.ultra.criteria.schedule import schedule_of, settings_of
-from yolo_focal.ultra.hooks.seam import Seam, around
+from yolo_focal.ultra.hooks.seam import seam
 
 __all__ = ["QueryClassCriterion", "SEAMS", "describe_query_criterion"]
 
@@ -35,7 +35,19 @@ class QueryClassCriterion(ClassCriterion):
         return super().forward(logits, targets) / logits.shape[1]
 
 
-@around
+def _builds_both_losses(init_criterion: Any) -> bool:
+    loss = host.DETRLoss
+    functions = (loss.__init__, loss._get_loss_class)
+    return "RTDETRDetectionLoss" in init_criterion.__code__.co_names and all(
+        {"fl", "vfl"} <= set(function.__code__.co_names) for function in functions
+    )
+
+
+@seam(
+    "RTDETRDetectionModel.init_criterion",
+    "builds a criterion whose class losses are fl and vfl",
+    _builds_both_losses,
+)
 def _init_criterion(original: Callable[[Any], Any], self: Any) -> Any:
     criterion = original(self)
     config = settings_of(self)
@@ -78,20 +90,4 @@ def describe_query_criterion(criterion: Any) -> str | None:
     return f"focal: class loss (stock: varifocal) -> {losses}; box losses and matching untouched"
 
 
-def _builds_both_losses(init_criterion: Any) -> bool:
-    loss = host.DETRLoss
-    functions = (loss.__init__, loss._get_loss_class)
-    return "RTDETRDetectionLoss" in init_criterion.__code__.co_names and all(
-        {"fl", "vfl"} <= set(function.__code__.co_names) for function in functions
-    )
-
-
-SEAMS = (
-    Seam(
-        owner="RTDETRDetectionModel",
-        name="init_criterion",
-        fact="builds a criterion whose class losses are fl and vfl",
-        wrap=_init_criterion,
-        holds=_builds_both_losses,
-    ),
-)
+SEAMS = (_init_criterion,)

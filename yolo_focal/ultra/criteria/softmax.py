@@ -16,7 +16,7 @@ from yolo_focal.losses.softmax import SoftmaxFocalLoss
 from yolo_focal.ultra import host
 from yolo_focal.ultra.criteria.focal_term import FocalTerm
 from yolo_focal.ultra.criteria.schedule import Schedule, schedule_of, settings_of
-from yolo_focal.ultra.hooks.seam import Seam, around
+from yolo_focal.ultra.hooks.seam import seam
 
 __all__ = ["ClassificationCriterion", "PixelCriterion", "SEAMS", "describe_softmax_criterion"]
 
@@ -73,7 +73,14 @@ class BinaryPixelCriterion(FocalTerm):
         return super().forward(logits[:, None], targets[:, None])
 
 
-@around
+@seam(
+    "ClassificationModel.init_criterion",
+    "builds a criterion that is called with (preds, batch) and reads batch['cls']",
+    lambda function: (
+        "v8ClassificationLoss" in function.__code__.co_names
+        and "cls" in host.v8ClassificationLoss.__call__.__code__.co_consts
+    ),
+)
 def _init_criterion(original: Callable[[Any], Any], self: Any) -> Any:
     config = settings_of(self)
     if config is None:
@@ -81,14 +88,22 @@ def _init_criterion(original: Callable[[Any], Any], self: Any) -> Any:
     return ClassificationCriterion(SoftmaxTerm(config, schedule_of(self), reduction="mean"))
 
 
-@around
+@seam(
+    "ClassificationTrainer.set_model_attributes",
+    "prepares the model after it is built, before a criterion is",
+    lambda function: function.__qualname__.startswith("ClassificationTrainer."),
+)
 def _set_model_attributes(original: Callable[[Any], None], self: Any) -> None:
     original(self)
     if getattr(self.args, "focal", False):
         self.model.args = self.args  # upstream leaves a classification model without its arguments
 
 
-@around
+@seam(
+    "SemanticSegmentationLoss.__init__",
+    "takes (model) and sets self.ce, self.nc and self.device",
+    lambda init: {"ce", "nc", "device"} <= set(init.__code__.co_names),
+)
 def _semantic_init(original: Callable[..., None], self: Any, model: nn.Module) -> None:
     original(self, model)
     config = settings_of(model)
@@ -115,29 +130,4 @@ def describe_softmax_criterion(criterion: Any) -> str | None:
     return None
 
 
-SEAMS = (
-    Seam(
-        owner="ClassificationModel",
-        name="init_criterion",
-        fact="builds a criterion that is called with (preds, batch) and reads batch['cls']",
-        wrap=_init_criterion,
-        holds=lambda function: (
-            "v8ClassificationLoss" in function.__code__.co_names
-            and "cls" in host.v8ClassificationLoss.__call__.__code__.co_consts
-        ),
-    ),
-    Seam(
-        owner="ClassificationTrainer",
-        name="set_model_attributes",
-        fact="prepares the model after it is built, before a criterion is",
-        wrap=_set_model_attributes,
-        holds=lambda function: function.__qualname__.startswith("ClassificationTrainer."),
-    ),
-    Seam(
-        owner="SemanticSegmentationLoss",
-        name="__init__",
-        fact="takes (model) and sets self.ce, self.nc and self.device",
-        wrap=_semantic_init,
-        holds=lambda init: {"ce", "nc", "device"} <= set(init.__code__.co_names),
-    ),
-)
+SEAMS = (_init_criterion, _set_model_attributes, _semantic_init)

@@ -17,7 +17,7 @@ from yolo_focal.errors import ConfigError
 from yolo_focal.ultra import host
 from yolo_focal.ultra.datasets import resolve_data
 from yolo_focal.ultra.hooks.auto_alpha import settled_config
-from yolo_focal.ultra.hooks.seam import Seam, around
+from yolo_focal.ultra.hooks.seam import seam
 
 __all__ = ["PATCHES", "check_call", "misspelt"]
 
@@ -138,7 +138,11 @@ def check_call(given: Mapping[str, Any], known: Mapping[str, Any]) -> None:
         raise ConfigError(problems)
 
 
-@around
+@seam(
+    "cfg.check_dict_alignment",
+    "takes (base, custom) and sees the arguments of each call before they are merged into the defaults",
+    lambda function: list(inspect.signature(function).parameters)[:2] == ["base", "custom"],
+)
 def _alignment(
     original: Callable[..., None], base: Mapping[str, Any], custom: dict[str, Any], *args: Any, **kwargs: Any
 ) -> None:
@@ -150,7 +154,13 @@ def _alignment(
     return original(base, custom, *args, **kwargs)
 
 
-@around
+@seam(
+    "cfg.check_cfg",
+    "takes the merged arguments as a dictionary, and get_cfg calls it for every trainer and validator",
+    lambda function: (
+        list(inspect.signature(function).parameters)[:1] == ["cfg"] and "check_cfg" in host.get_cfg.__code__.co_names
+    ),
+)
 def _check_cfg(original: Callable[..., None], cfg: dict[str, Any], *args: Any, **kwargs: Any) -> None:
     if not _is_live(cfg):
         if read_config(cfg) is None:
@@ -173,24 +183,4 @@ def _is_live(cfg: Mapping[str, Any]) -> bool:
     return cfg is host.DEFAULT_CFG_DICT or cfg is vars(host.DEFAULT_CFG)
 
 
-PATCHES = (
-    _Registration(),
-    _CheckpointDefaults(),
-    Seam(
-        owner="cfg",
-        name="check_dict_alignment",
-        fact="takes (base, custom) and sees the arguments of each call before they are merged into the defaults",
-        wrap=_alignment,
-        holds=lambda function: list(inspect.signature(function).parameters)[:2] == ["base", "custom"],
-    ),
-    Seam(
-        owner="cfg",
-        name="check_cfg",
-        fact="takes the merged arguments as a dictionary, and get_cfg calls it for every trainer and validator",
-        wrap=_check_cfg,
-        holds=lambda function: (
-            list(inspect.signature(function).parameters)[:1] == ["cfg"]
-            and "check_cfg" in host.get_cfg.__code__.co_names
-        ),
-    ),
-)
+PATCHES = (_Registration(), _CheckpointDefaults(), _alignment, _check_cfg)

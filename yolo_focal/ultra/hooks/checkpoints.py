@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from yolo_focal.errors import CheckpointError, UntrustedCheckpointError
-from yolo_focal.ultra.hooks.seam import Seam, around, takes
+from yolo_focal.ultra.hooks.seam import seam, takes
 
 __all__ = ["SEAMS", "safe_loading"]
 
@@ -24,7 +24,11 @@ __all__ = ["SEAMS", "safe_loading"]
 _SAFE = "ULTRALYTICS_SAFE_LOAD"
 
 
-@around
+@seam(
+    "BaseTrainer.save_model",
+    "takes (self) and writes self.last and, of the best epoch, self.best",
+    takes("self", uses=("last", "best", "write_bytes")),
+)
 def _save_model(original: Callable[[Any], Any], self: Any) -> Any:
     last, best = self.last, self.best
     self.last, self.best = (path.with_name(f"{path.name}.part") for path in (last, best))
@@ -70,7 +74,11 @@ def _safely() -> bool | None:
     return None if not said else said in ("1", "true", "yes", "on")
 
 
-@around
+@seam(
+    "tasks.torch_safe_load",
+    "takes the file of a checkpoint and whether to load it safely, and load_checkpoint calls it",
+    lambda function: "safe_only" in inspect.signature(function).parameters,
+)
 def _safe_load(original: Callable[..., Any], weight: Any, *args: Any, **kwargs: Any) -> Any:
     if not args and kwargs.get("safe_only") is None:
         kwargs["safe_only"] = _safely()
@@ -94,19 +102,4 @@ def _named(error: Exception) -> str:
     return f" ({found[1]})" if found else ""
 
 
-SEAMS = (
-    Seam(
-        owner="BaseTrainer",
-        name="save_model",
-        fact="takes (self) and writes self.last and, of the best epoch, self.best",
-        wrap=_save_model,
-        holds=takes("self", uses=("last", "best", "write_bytes")),
-    ),
-    Seam(
-        owner="tasks",
-        name="torch_safe_load",
-        fact="takes the file of a checkpoint and whether to load it safely, and load_checkpoint calls it",
-        wrap=_safe_load,
-        holds=lambda function: "safe_only" in inspect.signature(function).parameters,
-    ),
-)
+SEAMS = (_save_model, _safe_load)

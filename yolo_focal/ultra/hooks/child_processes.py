@@ -7,7 +7,7 @@ from typing import Any
 
 import yolo_focal
 from yolo_focal.ultra import host
-from yolo_focal.ultra.hooks.seam import Seam, around
+from yolo_focal.ultra.hooks.seam import seam
 
 __all__ = ["EnableWhenUnpickled", "PATCHES"]
 
@@ -33,7 +33,11 @@ class _ChildCommand:
         host.cfg._YOLO_CLI_COMMAND[:] = _ORIGINAL
 
 
-@around
+@seam(
+    "dist.generate_ddp_file",
+    "takes the trainer, writes the program of a DDP rank and returns its path; generate_ddp_command calls it",
+    lambda _: "generate_ddp_file" in host.dist.generate_ddp_command.__code__.co_names,
+)
 def _generate_ddp_file(original: Callable[[Any], str], trainer: Any) -> str:
     path = Path(original(trainer))
     package_parent = str(Path(yolo_focal.__file__).resolve().parents[1])
@@ -54,25 +58,13 @@ def _enabled_passenger() -> EnableWhenUnpickled:
     return EnableWhenUnpickled()
 
 
-@around
+@seam(
+    "Model.tune",
+    "starts the tuner, or Ray Tune with the model itself pickled into the workers",
+)
 def _tune(original: Callable[..., Any], self: Any, *args: Any, **kwargs: Any) -> Any:
     self.yolo_focal = EnableWhenUnpickled()  # Ray pickles the model into its workers
     return original(self, *args, **kwargs)
 
 
-PATCHES = (
-    _ChildCommand(),
-    Seam(
-        owner="dist",
-        name="generate_ddp_file",
-        fact="takes the trainer, writes the program of a DDP rank and returns its path; generate_ddp_command calls it",
-        wrap=_generate_ddp_file,
-        holds=lambda _: "generate_ddp_file" in host.dist.generate_ddp_command.__code__.co_names,
-    ),
-    Seam(
-        owner="Model",
-        name="tune",
-        fact="starts the tuner, or Ray Tune with the model itself pickled into the workers",
-        wrap=_tune,
-    ),
-)
+PATCHES = (_ChildCommand(), _generate_ddp_file, _tune)

@@ -6,7 +6,6 @@ at conf=0.001 thousands of candidates per image arrive and the limit is met in e
 """
 
 import contextlib
-import functools
 import inspect
 import logging
 import math
@@ -16,12 +15,13 @@ from typing import Any
 
 from torch import Tensor
 
-from yolo_focal.ultra.hooks.seam import Seam
+from yolo_focal.ultra.hooks.seam import seam
 
 __all__ = ["CandidateCount", "SEAMS", "TOO_MANY_CANDIDATES", "count_candidates", "watch_for_too_many_candidates"]
 
 # Per image, averaged over a batch; a trained model has 100 to 1,000 at conf=0.001.
 TOO_MANY_CANDIDATES = 3000
+_READ = ("prediction", "conf_thres", "nc", "multi_label", "end2end")  # arguments of NMS
 
 
 @dataclass
@@ -66,20 +66,20 @@ def candidates_per_image(prediction: Tensor, conf: float, nc: int, multi_label: 
     return above.sum((1, 2))
 
 
-def _wrap_nms(original: Callable[..., Any]) -> Callable[..., Any]:
-    signature = inspect.signature(original)
-
-    @functools.wraps(original)
-    def non_max_suppression(*args: Any, **kwargs: Any) -> Any:
-        call = signature.bind(*args, **kwargs)
-        call.apply_defaults()
-        given = call.arguments
-        given["max_time_img"] = math.inf
-        if given["multi_label"]:  # only validators keep several classes of a box
-            _note_candidates(given)
-        return original(*call.args, **call.kwargs)
-
-    return non_max_suppression
+@seam(
+    "nms.non_max_suppression",
+    "takes prediction, conf_thres, nc, multi_label, end2end and max_time_img, and validators call it as "
+    "nms.non_max_suppression",
+    lambda function: {*_READ, "max_time_img"} <= inspect.signature(function).parameters.keys(),
+)
+def _non_max_suppression(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    call = inspect.signature(original).bind(*args, **kwargs)
+    call.apply_defaults()
+    given = call.arguments
+    given["max_time_img"] = math.inf
+    if given["multi_label"]:  # only validators keep several classes of a box
+        _note_candidates(given)
+    return original(*call.args, **call.kwargs)
 
 
 def _note_candidates(given: dict[str, Any]) -> None:
@@ -102,18 +102,4 @@ def _note_candidates(given: dict[str, Any]) -> None:
         )
 
 
-def _has_time_limit(function: Callable[..., Any]) -> bool:
-    names = {"prediction", "conf_thres", "nc", "multi_label", "end2end", "max_time_img"}
-    return names <= inspect.signature(function).parameters.keys()
-
-
-SEAMS = (
-    Seam(
-        owner="nms",
-        name="non_max_suppression",
-        fact="takes prediction, conf_thres, nc, multi_label, end2end and max_time_img, and validators call it as "
-        "nms.non_max_suppression",
-        wrap=_wrap_nms,
-        holds=_has_time_limit,
-    ),
-)
+SEAMS = (_non_max_suppression,)

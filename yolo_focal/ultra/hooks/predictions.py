@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 
 from yolo_focal.arguments.focal import read_config
 from yolo_focal.ultra import host
-from yolo_focal.ultra.hooks.seam import Seam, around, takes
+from yolo_focal.ultra.hooks.seam import seam, takes
 
 __all__ = ["SEAMS"]
 
@@ -18,7 +18,16 @@ _TASKS = ("detect", "segment", "pose", "obb")
 _found: "WeakKeyDictionary[Any, int]" = WeakKeyDictionary()  # detections of the running prediction, by predictor
 
 
-@around
+@seam(
+    "BasePredictor.run_callbacks",
+    "takes (event): on_predict_start, on_predict_postprocess_end with self.results of a batch, and "
+    "on_predict_end with the number of images in self.seen",
+    lambda function: (
+        takes("self", "event")(function)
+        and {"on_predict_start", "on_predict_postprocess_end", "on_predict_end"}
+        <= set(inspect.unwrap(host.BasePredictor.stream_inference).__code__.co_consts)
+    ),
+)
 def _run_callbacks(original: Callable[[Any, str], None], self: Any, event: str) -> None:
     if event == "on_predict_start":
         _found[self] = 0
@@ -48,17 +57,4 @@ def _is_focal(backend: Any) -> bool:
     return read_config(arguments if isinstance(arguments, Mapping) else vars(arguments)) is not None
 
 
-SEAMS = (
-    Seam(
-        owner="BasePredictor",
-        name="run_callbacks",
-        fact="takes (event): on_predict_start, on_predict_postprocess_end with self.results of a batch, and "
-        "on_predict_end with the number of images in self.seen",
-        wrap=_run_callbacks,
-        holds=lambda function: (
-            takes("self", "event")(function)
-            and {"on_predict_start", "on_predict_postprocess_end", "on_predict_end"}
-            <= set(inspect.unwrap(host.BasePredictor.stream_inference).__code__.co_consts)
-        ),
-    ),
-)
+SEAMS = (_run_callbacks,)

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from yolo_focal.ultra import host
 
-__all__ = ["MARK", "Patch", "Seam", "around", "takes"]
+__all__ = ["MARK", "Patch", "Seam", "around", "seam", "takes"]
 
 MARK = "__yolo_focal_original__"
 
@@ -102,3 +102,15 @@ class Seam:
 
     def _sentence(self) -> str:
         return f"{host.NAMES[self.owner].dotted}.{self.name}: {self.fact}"
+
+
+def seam(place: str, fact: str, holds: Callable[[Any], bool] = _always) -> Callable[[Callable[..., Any]], Seam]:
+    """Makes the seam of a function that is to stand in `place`, and is called as `around` says.
+
+    Args:
+        place: owner and name, as in `Model.train`.
+        fact: see `Seam`.
+        holds: see `Seam`.
+    """
+    owner, name = place.split(".")
+    return lambda replacement: Seam(owner, name, fact, around(replacement), holds)

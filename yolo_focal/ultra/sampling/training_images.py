@@ -9,7 +9,7 @@ import numpy as np
 from torch.utils.data import get_worker_info
 
 from yolo_focal.ultra import host
-from yolo_focal.ultra.hooks.seam import Seam, around, takes
+from yolo_focal.ultra.hooks.seam import seam, takes
 from yolo_focal.ultra.sampling.crops import CropBank
 from yolo_focal.ultra.sampling.draws import Draw, EpochDraws, Stream
 from yolo_focal.ultra.sampling.exposure import CROPS
@@ -167,7 +167,16 @@ def attach_to_dataset(dataset: Any, rare: RareImages) -> None:
     setattr(dataset, _ATTRIBUTE, rare)
 
 
-@around
+@seam(
+    "BaseDataset.get_image_and_label",
+    "takes the index of an image and returns its pixels and labels; items and the tiles of mosaic, mixup, "
+    "cutmix and copy_paste come from it",
+    lambda function: (
+        takes("self", "index")(function)
+        and "get_image_and_label" in host.BaseDataset.__getitem__.__code__.co_names
+        and "get_image_and_label" in _names(host.BaseMixTransform)
+    ),
+)
 def _get_image_and_label(original: Callable[..., Any], self: Any, index: int) -> Any:
     rare: RareImages | None = getattr(self, _ATTRIBUTE, None)
     if rare is None:
@@ -178,20 +187,7 @@ def _get_image_and_label(original: Callable[..., Any], self: Any, index: int) ->
     return label
 
 
-SEAMS = (
-    Seam(
-        owner="BaseDataset",
-        name="get_image_and_label",
-        fact="takes the index of an image and returns its pixels and labels; items and the tiles of mosaic, mixup, "
-        "cutmix and copy_paste come from it",
-        wrap=_get_image_and_label,
-        holds=lambda function: (
-            takes("self", "index")(function)
-            and "get_image_and_label" in host.BaseDataset.__getitem__.__code__.co_names
-            and "get_image_and_label" in _names(host.BaseMixTransform)
-        ),
-    ),
-)
+SEAMS = (_get_image_and_label,)
 
 
 def _names(kind: type) -> set[str]:
