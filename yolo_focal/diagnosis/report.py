@@ -9,6 +9,7 @@ import numpy as np
 
 from yolo_focal import __version__
 from yolo_focal.data.label_statistics import SplitStatistics
+from yolo_focal.data.problem_lines import MOST_PROBLEMS, problem_lines
 from yolo_focal.diagnosis.advice import TINY_SIDE, Advice, Examination, network_sides
 from yolo_focal.diagnosis.rare_classes import RareClasses
 from yolo_focal.losses import LOSSES
@@ -22,7 +23,6 @@ __all__ = ["document", "page"]
 SCHEMA = 1
 WIDTH = 110
 MOST_CLASSES = 24  # rows of the table; doctor.json has all
-MOST_PROBLEMS = 5
 # Arrays of a class term that doctor.json has class by class.
 _COLUMNS = (
     *("positives", "negatives", "loss_positives", "loss_negatives", "gradient_positives", "gradient_negatives"),
@@ -265,9 +265,8 @@ def _split_lines(split: SplitStatistics) -> list[str]:
     if split.problems:
         kinds = ", ".join(f"{count} x {kind}" for kind, count in split.problem_counts().items())
         lines += _wrapped(f"      label problems: {kinds}", " " * 6)
-        lines += [f"        {problem}" for problem in split.problems[:MOST_PROBLEMS]]
-        if len(split.problems) > MOST_PROBLEMS:
-            lines.append(f"        ... {len(split.problems) - MOST_PROBLEMS} more in doctor.json")
+        more = f"... {len(split.problems) - MOST_PROBLEMS} more in doctor.json"
+        lines += problem_lines(split.problems, "        ", more)
     return lines
 
 

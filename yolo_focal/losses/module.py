@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from yolo_focal.errors import ConfigError
 from yolo_focal.losses.pieces import Formula, Hyperparameters
-from yolo_focal.losses.run import REDUCTIONS, Measured, Observe, as_factor, check_constants, run
+from yolo_focal.losses.run import Measured, Observe, as_factor, check_constants, check_reduction, run
 
 __all__ = [
     "AUTO",
@@ -168,9 +168,7 @@ class SigmoidLoss(MeasuredLoss):
         wrapped = nn.BCEWithLogitsLoss() if loss_fcn is None else loss_fcn
         if not isinstance(wrapped, nn.BCEWithLogitsLoss):
             raise ConfigError(f"loss_fcn must be an nn.BCEWithLogitsLoss, got {wrapped!r}; gamma is the next argument")
-        self.reduction = wrapped.reduction if reduction is None else reduction
-        if self.reduction not in REDUCTIONS:
-            raise ConfigError(f"reduction must be one of {', '.join(REDUCTIONS)}, got {self.reduction!r}")
+        self.reduction = check_reduction(wrapped.reduction if reduction is None else reduction)
         self.gamma = as_exponent("gamma", gamma)
         self._hold("alpha", as_alpha(alpha))
         self._hold("weight", as_factor("weight", wrapped.weight if weight is None else weight))

@@ -22,6 +22,7 @@ __all__ = [
     "as_factor",
     "backend",
     "check_constants",
+    "check_reduction",
     "evaluate",
     "fuse",
     "run",
@@ -162,10 +163,16 @@ def _observed(run: Run, observe: Observe) -> Run:
     return running
 
 
-def check_operands(logits: Tensor, targets: Tensor, reduction: str) -> None:
-    """Raise ConfigError for an unknown reduction, logits that are no floats, and targets that require a gradient."""
+def check_reduction(reduction: str) -> str:
+    """`reduction`; ConfigError where it is unknown."""
     if reduction not in REDUCTIONS:
         raise ConfigError(f"reduction must be one of {', '.join(REDUCTIONS)}, got {reduction!r}")
+    return reduction
+
+
+def check_operands(logits: Tensor, targets: Tensor, reduction: str) -> None:
+    """Raise ConfigError for an unknown reduction, logits that are no floats, and targets that require a gradient."""
+    check_reduction(reduction)
     if not logits.is_floating_point():
         raise ConfigError(f"logits must be floating point, got {logits.dtype}; call .float() on them")
     if targets.requires_grad:

@@ -9,7 +9,7 @@ from yolo_focal.errors import ConfigError
 from yolo_focal.losses.chunked import Outcome
 from yolo_focal.losses.module import Alpha, Gain, MeasuredLoss, as_alpha, as_exponent, as_fraction, as_gain, describe
 from yolo_focal.losses.pieces import saturate
-from yolo_focal.losses.run import REDUCTIONS, as_factor, check_operands, fuse
+from yolo_focal.losses.run import as_factor, check_operands, check_reduction, fuse
 
 __all__ = ["SoftmaxFocalLoss", "softmax_focal_loss"]
 
@@ -176,12 +176,10 @@ class SoftmaxFocalLoss(MeasuredLoss):
     ):
         super().__init__()
         self.gain = as_gain(gain)
-        if reduction not in REDUCTIONS:
-            raise ConfigError(f"reduction must be one of {', '.join(REDUCTIONS)}, got {reduction!r}")
+        self.reduction = check_reduction(reduction)
         self.gamma = as_exponent("gamma", gamma)
         self.ignore_index = ignore_index
         self.label_smoothing = as_fraction("label_smoothing", label_smoothing)
-        self.reduction = reduction
         self.alpha = as_alpha(alpha)
         factor = as_factor("weight", weight)
         self.register_buffer("weight", None if factor is None else factor.clone(), persistent=False)

@@ -12,7 +12,7 @@ import jinja2
 
 import yolo_focal
 from yolo_focal.comparison.configurations import BASELINE
-from yolo_focal.comparison.metrics import PRIMARY
+from yolo_focal.comparison.metrics import PRIMARY, Metrics
 from yolo_focal.comparison.report.charts import Tick, axis, precision_recall_charts, training_charts
 from yolo_focal.comparison.statistics.bootstrap import Difference
 from yolo_focal.comparison.statistics.verdicts import Verdict
@@ -97,10 +97,7 @@ def page(summary: Summary) -> str:
         command=summary.command if summary.won else None,
         configurations=[(each.name, str(each), colours[each.name]) for each in plan.configurations],
         colours=colours,
-        blocks=_blocks(summary, colours),
-        means=_means(summary),
-        bars=_bars(summary, colours),
-        full_width=_full_width(summary),
+        **_measured(summary, colours),
         precision_recall=precision_recall_charts(summary.matches, colours, plan.split.classes)
         if summary.matches
         else [],
@@ -134,11 +131,22 @@ def interval_text(difference: Difference) -> str:
     return "-" if math.isnan(difference.low) else f"{signed(difference.low)} to {signed(difference.high)}"
 
 
-def _blocks(summary: Summary, colours: dict[str, int]) -> list[_Block]:
-    if summary.metrics is None:
-        return []
-    first_class = summary.metrics.classes
-    order = _class_order(summary)
+def _measured(summary: Summary, colours: dict[str, int]) -> dict[str, Any]:
+    """What there is to show of measured trainings."""
+    metrics = summary.metrics
+    if metrics is None:
+        return {"blocks": [], "means": [], "bars": [], "full_width": 1.0}
+    return {
+        "blocks": _blocks(summary, metrics, colours),
+        "means": _means(summary, metrics),
+        "bars": _bars(summary, metrics, colours),
+        "full_width": _full_width(summary, metrics),
+    }
+
+
+def _blocks(summary: Summary, metrics: Metrics, colours: dict[str, int]) -> list[_Block]:
+    first_class = metrics.classes
+    order = _class_order(summary, metrics)
     overall = _scale([each for several in summary.verdicts.values() for each in several[:first_class]])
     classes = _scale([each for several in summary.verdicts.values() for each in several[first_class:]])
     primary = {
@@ -164,11 +172,9 @@ def _blocks(summary: Summary, colours: dict[str, int]) -> list[_Block]:
     ]
 
 
-def _class_order(summary: Summary) -> list[int]:
+def _class_order(summary: Summary, metrics: Metrics) -> list[int]:
     """Places of the classes among the class metrics, from the most to the least frequent in training."""
-    if summary.metrics is None:
-        return []
-    members = summary.metrics.members[summary.metrics.classes :].argmax(1)
+    members = metrics.members[metrics.classes :].argmax(1)
     return sorted(range(len(members)), key=lambda place: -summary.plan.split.training_instances[members[place]])
 
 
@@ -223,12 +229,10 @@ def _note(difference: Difference, summary: Summary) -> str:
     return f"{seen} in training · in {difference.components.images} of {split.images} images"
 
 
-def _means(summary: Summary) -> list[tuple[str, list[str]]]:
+def _means(summary: Summary, metrics: Metrics) -> list[tuple[str, list[str]]]:
     """Mean and standard deviation over seeds of every metric, by configuration."""
-    if summary.metrics is None:
-        return []
     rows = []
-    for place, name in enumerate(summary.metrics.names):
+    for place, name in enumerate(metrics.names):
         cells = []
         for each in summary.plan.configurations:
             values = summary.measured[each.name].value[:, place] if each.name in summary.measured else None
@@ -242,21 +246,17 @@ def _means(summary: Summary) -> list[tuple[str, list[str]]]:
     return rows
 
 
-def _full_width(summary: Summary) -> float:
+def _full_width(summary: Summary, metrics: Metrics) -> float:
     """The AP at the right end of the bars: a round number above all of them."""
-    if summary.metrics is None:
-        return 1.0
-    highest = max(float(each.value[:, summary.metrics.classes :].max()) for each in summary.measured.values())
+    highest = max(float(each.value[:, metrics.classes :].max()) for each in summary.measured.values())
     return max(axis(0.0, highest, 4)[1], 0.01)
 
 
-def _bars(summary: Summary, colours: dict[str, int]) -> list[dict[str, Any]]:
+def _bars(summary: Summary, metrics: Metrics, colours: dict[str, int]) -> list[dict[str, Any]]:
     """AP of every class, a bar per configuration and a dot per seed, most frequent first."""
-    if summary.metrics is None:
-        return []
     rows = []
-    for place in _class_order(summary):
-        row = summary.metrics.classes + place
+    for place in _class_order(summary, metrics):
+        row = metrics.classes + place
         bars = [
             {
                 "colour": colours[name],
@@ -266,7 +266,7 @@ def _bars(summary: Summary, colours: dict[str, int]) -> list[dict[str, Any]]:
             }
             for name, each in sorted(summary.measured.items(), key=lambda item: colours[item[0]])
         ]
-        members = int(summary.metrics.members[row].argmax())
+        members = int(metrics.members[row].argmax())
         split = summary.plan.split
         rows.append(
             {

@@ -31,29 +31,24 @@ class _Registration:
 
     def missing(self) -> str | None:
         try:
-            defaults, namespace = self._defaults()
-            get_cfg = host.get_cfg
-            if inspect.signature(get_cfg).parameters["cfg"].default is defaults and hasattr(namespace, "epochs"):
+            default = inspect.signature(host.get_cfg).parameters["cfg"].default
+            if default is host.DEFAULT_CFG_DICT and hasattr(host.DEFAULT_CFG, "epochs"):
                 return None
         except (ImportError, AttributeError, KeyError):
             pass
         return f"ultralytics.utils.DEFAULT_CFG_DICT: {self.fact}"
 
     def install(self) -> None:
-        defaults, namespace = self._defaults()
+        defaults, namespace = host.DEFAULT_CFG_DICT, host.DEFAULT_CFG
         for name, key in TRAINING_KEYS.items():
             defaults.setdefault(name, key.default)
             setattr(namespace, name, defaults[name])
 
     def uninstall(self) -> None:
-        defaults, namespace = self._defaults()
+        defaults, namespace = host.DEFAULT_CFG_DICT, host.DEFAULT_CFG
         for name in TRAINING_KEYS:
             defaults.pop(name, None)
             vars(namespace).pop(name, None)
-
-    @staticmethod
-    def _defaults() -> tuple[dict[str, Any], Any]:
-        return host.DEFAULT_CFG_DICT, host.DEFAULT_CFG
 
 
 class _CheckpointDefaults:
@@ -72,10 +67,8 @@ class _CheckpointDefaults:
         return None
 
     def install(self) -> None:
-        ours = TRAINING_KEYS
-        defaults = host.DEFAULT_CFG_DICT
         for module in self.modules:
-            stock = {name: value for name, value in defaults.items() if name not in ours}
+            stock = {name: value for name, value in host.DEFAULT_CFG_DICT.items() if name not in TRAINING_KEYS}
             vars(host.take(module))["DEFAULT_CFG_DICT"] = stock
 
     def uninstall(self) -> None:
@@ -121,9 +114,8 @@ def check_call(given: Mapping[str, Any], known: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: with one sentence per problem.
     """
-    ours = TRAINING_KEYS
-    meant_for_us = [name for name in given if name not in known and closest_key(name, known) in ours]
-    acting = [name for name in given if name in ours and name != "focal"]
+    meant_for_us = [name for name in given if name not in known and closest_key(name, known) in TRAINING_KEYS]
+    acting = [name for name in given if name in TRAINING_KEYS and name != "focal"]
     if not (meant_for_us or given.get("focal") or acting):
         return
     problems = misspelt(given, known) + anchor_problems(given) + rare_problems(given)
