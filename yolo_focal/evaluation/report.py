@@ -1,7 +1,6 @@
 """An evaluation as a JSON document, a CSV table and lines for people; docs/evaluation.md describes the document."""
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,9 +19,10 @@ from yolo_focal.numbers import null_for_nan
 from yolo_focal.text_table import aligned, as_csv, three_decimals
 from yolo_focal.ultra.drivers.predictions import Predictions
 
-__all__ = ["Report", "document", "per_class_csv", "summary_lines"]
+__all__ = ["Report", "document", "per_class_csv", "point_cells", "summary_lines"]
 
 SCHEMA = 1
+_SHOWN = ("AP", "AP50", "AP75", "AR100")  # means over classes in the table
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,15 +99,14 @@ def summary_lines(report: Report) -> list[str]:
 
 def _table(evaluation: Evaluation) -> list[str]:
     known = evaluation.classes[0].training_instances is not None
-    header = ["class", *(["bucket", "training"] if known else []), "objects", "AP", "AP50", "AP75", "AR100"]
+    header = ["class", *(["bucket", "training"] if known else []), "objects", *_SHOWN]
     rows = [
         [
             result.category.name,
             *([str(result.bucket), f"{result.training_instances:,}"] if known else []),
             f"{result.objects:,}",
             *(three_decimals(value) for value in (result.ap, result.ap50, result.ap75, result.ar)),
-            three_decimals(result.best_f1.f1 if result.best_f1 else math.nan),
-            three_decimals(result.best_f1.threshold if result.best_f1 else math.nan),
+            *point_cells(result.best_f1),
         ]
         for result in evaluation.classes
         if result.objects
@@ -118,11 +117,8 @@ def _table(evaluation: Evaluation) -> list[str]:
          three_decimals(bucket.ar), "", ""]
         for bucket in evaluation.buckets
     ]  # fmt: skip
-    stats, best = evaluation.stats, evaluation.best_f1
-    rows.append(
-        ["all", *blank, f"{evaluation.objects:,}", *(_stat(stats[name]) for name in ("AP", "AP50", "AP75", "AR100")),
-         three_decimals(best.f1 if best else math.nan), three_decimals(best.threshold if best else math.nan)]
-    )  # fmt: skip
+    means = ("-" if (value := evaluation.stats[name]) < 0 else f"{value:.3f}" for name in _SHOWN)
+    rows.append(["all", *blank, f"{evaluation.objects:,}", *means, *point_cells(evaluation.best_f1)])
     sections = (len(evaluation.classes) and sum(result.objects > 0 for result in evaluation.classes), len(rows) - 1)
     lines = aligned([[*header, "best F1", "at conf"], *rows])
     rule = "-" * len(lines[0])
@@ -130,6 +126,11 @@ def _table(evaluation: Evaluation) -> list[str]:
         lines.insert(position + 1, rule)
     absent = [result.category.name for result in evaluation.classes if not result.objects]
     return lines + ([f"without objects here: {first_names(map(printable, absent), 12)}"] if absent else [])
+
+
+def point_cells(point: OperatingPoint | None) -> tuple[str, str]:
+    """F1 and threshold of a point, as they stand in a table."""
+    return ("-", "-") if point is None else (three_decimals(point.f1), three_decimals(point.threshold))
 
 
 def _findings(evaluation: Evaluation) -> list[str]:
@@ -243,7 +244,3 @@ def _nms_record(predictions: Predictions) -> dict[str, Any] | None:
         },
         "images_lost": [str(file) for file in predictions.lost_images or ()],
     }
-
-
-def _stat(value: float) -> str:
-    return "-" if value < 0 else f"{value:.3f}"

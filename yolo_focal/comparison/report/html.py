@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jinja2
+import torch
 
 import yolo_focal
 from yolo_focal.comparison.configurations import BASELINE
@@ -301,6 +302,4 @@ def _trials(summary: Summary) -> list[dict[str, Any]]:
 
 
 def _versions() -> str:
-    import torch
-
     return f"yolo_focal {yolo_focal.__version__}, ultralytics {host.version()}, torch {torch.__version__}"

@@ -13,6 +13,8 @@ from yolo_focal.detector.anchors import read_anchors
 from yolo_focal.errors import ConfigError, UnsupportedModelError
 from yolo_focal.resources import cfg_file
 from yolo_focal.ultra import host
+from yolo_focal.ultra.anchor.criterion import AnchorCriterion
+from yolo_focal.ultra.anchor.head import AnchorDetect, anchor_head
 from yolo_focal.ultra.hooks.seam import Patch, Seam, around, seam, takes
 
 __all__ = ["PATCHES", "bundled_model"]
@@ -69,8 +71,6 @@ def _parse_model(original: Callable[..., Any], d: dict[str, Any], ch: int, verbo
 
 def _parse_anchor_model(parse_model: Callable[..., Any], d: dict[str, Any], ch: int, verbose: bool) -> Any:
     """Build with a stock head, ask it for the channels it was given, and put the anchor head in its place."""
-    from yolo_focal.ultra.anchor.head import AnchorDetect
-
     *layers, (sources, _, _, arguments) = d["head"]
     if [str(argument) for argument in arguments] not in (["nc"], ["nc", "anchors"]):
         raise ConfigError(f"{_HEAD} takes [nc, anchors] in the model YAML, got {arguments}; write [nc, anchors]")
@@ -99,13 +99,7 @@ def _parse_anchor_model(parse_model: Callable[..., Any], d: dict[str, Any], ch: 
     takes("self"),
 )
 def _init_criterion(original: Callable[[Any], Any], self: Any) -> Any:
-    from yolo_focal.ultra.anchor.head import anchor_head
-
-    if anchor_head(self) is None:
-        return original(self)
-    from yolo_focal.ultra.anchor.criterion import AnchorCriterion
-
-    return AnchorCriterion(self)
+    return original(self) if anchor_head(self) is None else AnchorCriterion(self)
 
 
 @seam(
@@ -114,8 +108,6 @@ def _init_criterion(original: Callable[[Any], Any], self: Any) -> Any:
     takes("self", "model"),
 )
 def _export(original: Callable[..., Any], self: Any, model: Any) -> Any:
-    from yolo_focal.ultra.anchor.head import anchor_head
-
     if anchor_head(model) is not None:
         known = list(host.export_formats()["Argument"])
         wanted = str(self.args.format).lower()
@@ -140,8 +132,6 @@ def _distillation(original: Callable[..., None], self: Any, teacher_model: Any, 
 
 def refuse_distillation(model: Any) -> None:
     """Raise UnsupportedModelError for an anchor detector."""
-    from yolo_focal.ultra.anchor.head import anchor_head
-
     if anchor_head(model) is not None:
         raise UnsupportedModelError(
             "distill_model= cannot act on an anchor detector, as teacher or student: distillation reads the box "
@@ -178,8 +168,6 @@ class _SafeLoading:
     @staticmethod
     def _heads() -> list[Any]:
         """The head, and the head under the path that checkpoints of version 0.1 have."""
-        from yolo_focal.ultra.anchor.head import AnchorDetect
-
         return [AnchorDetect, (AnchorDetect, "yolo_focal.ultra.anchor_head.AnchorDetect")]
 
 
