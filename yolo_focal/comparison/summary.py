@@ -21,7 +21,16 @@ from yolo_focal.numbers import null_for_nan
 from yolo_focal.text_table import as_csv
 from yolo_focal.ultra import host
 
-__all__ = ["LEAST_LEARNT", "Summary", "advice", "document", "results_csv", "summarise", "unjudged", "verdict_text"]
+__all__ = [
+    "LEAST_LEARNT",
+    "Summary",
+    "advice",
+    "results_csv",
+    "summarise",
+    "summary_document",
+    "unjudged",
+    "verdict_text",
+]
 
 
 LEAST_LEARNT = 0.005  # AP of a training that has learnt anything
@@ -172,7 +181,7 @@ def _round_up(images: float) -> int:
     return math.ceil(images / unit) * int(unit)
 
 
-def document(summary: Summary) -> dict[str, Any]:
+def summary_document(summary: Summary) -> dict[str, Any]:
     """The content of summary.json."""
     plan = summary.plan
     return {

@@ -18,11 +18,11 @@ from yolo_focal.text_table import aligned
 from yolo_focal.ultra.drivers.class_gradients import ClassTerm
 from yolo_focal.ultra.drivers.diagnosis import BatchLoss, Diagnosis
 
-__all__ = ["document", "page"]
+__all__ = ["examination_document", "examination_page"]
 
 SCHEMA = 1
 WIDTH = 110
-MOST_CLASSES = 24  # rows of the table; doctor.json has all
+MOST_ROWS = 24  # rows of the table; doctor.json has all
 # Arrays of a class term that doctor.json has class by class.
 _COLUMNS = (
     *("positives", "negatives", "loss_positives", "loss_negatives", "gradient_positives", "gradient_negatives"),
@@ -30,7 +30,9 @@ _COLUMNS = (
 )
 
 
-def document(title: str, arguments: dict[str, Any], it: Examination, advice: Sequence[Advice]) -> dict[str, Any]:
+def examination_document(
+    title: str, arguments: dict[str, Any], it: Examination, advice: Sequence[Advice]
+) -> dict[str, Any]:
     """The content of doctor.json; undefined numbers are null."""
     diagnosis, sides = it.diagnosis, network_sides(it.train, it.diagnosis.imgsz)
     return {
@@ -113,7 +115,7 @@ def _minimisers(diagnosis: Diagnosis) -> dict[str, str]:
     return {name: LOSSES[row].soft_minimiser for name, row in {diagnosis.bce.name: "bce", **compared}.items()}
 
 
-def page(title: str, it: Examination, advice: Sequence[Advice]) -> str:
+def examination_page(title: str, it: Examination, advice: Sequence[Advice]) -> str:
     """Everything worth reading, on one page."""
     sections = [
         ("What runs", _what_runs(it.diagnosis)),
@@ -185,7 +187,7 @@ def _class_table(it: Examination) -> list[str]:
     heads = ["class", "train boxes", "images"] + (["val boxes"] if val is not None else [])
     rows = [[*heads, "in batch: BCE", diagnosis.other.label, "pos. / neg.: BCE", diagnosis.other.label]]
     order = np.argsort(-train.instances, kind="stable")
-    shown = order if len(order) <= MOST_CLASSES else np.r_[order[: MOST_CLASSES // 2], order[-MOST_CLASSES // 2 :]]
+    shown = order if len(order) <= MOST_ROWS else np.r_[order[: MOST_ROWS // 2], order[-MOST_ROWS // 2 :]]
     for index in shown:
         counts = [train.instances[index], train.images_with[index]]
         counts += [val.instances[index]] if val is not None else []
@@ -199,7 +201,7 @@ def _class_table(it: Examination) -> list[str]:
         )
     lines = aligned(rows)
     if len(shown) < len(order):
-        lines.insert(1 + MOST_CLASSES // 2, f"... {len(order) - len(shown)} more classes are in doctor.json ...")
+        lines.insert(1 + MOST_ROWS // 2, f"... {len(order) - len(shown)} more classes are in doctor.json ...")
     explained = (
         f"In batch: the class's share of the gradient, positives and negatives, under BCE and {diagnosis.other.label}; "
         "pos. / neg.: its gradient on positives over that on negatives."

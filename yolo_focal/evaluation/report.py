@@ -19,7 +19,7 @@ from yolo_focal.numbers import null_for_nan
 from yolo_focal.text_table import aligned, as_csv, three_decimals
 from yolo_focal.ultra.drivers.predictions import Predictions
 
-__all__ = ["Report", "document", "per_class_csv", "point_cells", "summary_lines"]
+__all__ = ["Report", "evaluation_document", "per_class_csv", "point_cells", "summary_lines"]
 
 SCHEMA = 1
 _SHOWN = ("AP", "AP50", "AP75", "AR100")  # means over classes in the table
@@ -44,7 +44,7 @@ class Report:
     notes: Sequence[str]
 
 
-def document(report: Report) -> dict[str, Any]:
+def evaluation_document(report: Report) -> dict[str, Any]:
     """The content of evaluation.json; undefined numbers are null, but for COCO's own -1 in `coco`."""
     evaluation, model = report.evaluation, report.model
     content = {

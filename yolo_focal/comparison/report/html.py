@@ -21,7 +21,7 @@ from yolo_focal.comparison.summary import LEAST_LEARNT, Summary, advice
 from yolo_focal.comparison.trial import seconds_of
 from yolo_focal.ultra import host
 
-__all__ = ["headline", "interval_text", "page", "signed"]
+__all__ = ["comparison_page", "headline", "interval_text", "signed"]
 
 _MARKS = {"better": "▲", "worse": "▼", "cannot tell": "?"}
 _WIDEST = 3.0  # times the median interval; what reaches further is cut, or one rare class would squash the others
@@ -80,7 +80,7 @@ class _Block:
     class_scale: _Scale
 
 
-def page(summary: Summary) -> str:
+def comparison_page(summary: Summary) -> str:
     """The report."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("yolo_focal.comparison.report"),

@@ -8,7 +8,7 @@ import numpy as np
 from yolo_focal import __version__
 from yolo_focal.evaluation.model import ModelEvaluation
 from yolo_focal.evaluation.recalibration.recalibrate import LEAST_SCORE, Recalibration
-from yolo_focal.evaluation.report import Report, document, point_cells
+from yolo_focal.evaluation.report import Report, evaluation_document, point_cells
 from yolo_focal.text_table import aligned, three_decimals
 
 __all__ = ["recalibration_document", "recalibration_lines"]
@@ -144,5 +144,5 @@ def _by_name(result: Recalibration) -> dict[str, float] | None:
 
 
 def _document(model: ModelEvaluation) -> dict[str, Any]:
-    content = document(Report("", {}, model.evaluation, model, ()))
+    content = evaluation_document(Report("", {}, model.evaluation, model, ()))
     return {name: value for name, value in content.items() if name not in ("schema", "yolo_focal", "source", "notes")}
