@@ -204,12 +204,8 @@ def _choose(formula: Formula, logits: Tensor, hyperparameters: Hyperparameters) 
         kernel = _triton_kernel(formula, logits, hyperparameters)
         if kernel is not None:
             return kernel
-    run = run_compiled if name == "compile" else run_chunked
-
-    def execute(logits: Tensor, targets: Tensor, **wanted: bool) -> Outcome:
-        return run(formula, logits, targets, hyperparameters, **wanted)
-
-    return execute, None
+    execute = run_compiled if name == "compile" else run_chunked
+    return functools.partial(execute, formula, hyperparameters=hyperparameters), None
 
 
 def _triton_kernel(formula: Formula, logits: Tensor, hyperparameters: Hyperparameters) -> tuple[Run, Backward] | None:

@@ -1,5 +1,6 @@
 """How Ultralytics learns of the anchor detector: building, loading, training it, and what it must not do with it."""
 
+import dataclasses
 import difflib
 import logging
 import re
@@ -15,7 +16,7 @@ from yolo_focal.resources import cfg_file
 from yolo_focal.ultra import host
 from yolo_focal.ultra.anchor.criterion import AnchorCriterion
 from yolo_focal.ultra.anchor.head import AnchorDetect, anchor_head
-from yolo_focal.ultra.hooks.seam import Patch, Seam, around, seam, takes
+from yolo_focal.ultra.hooks.seam import Patch, seam, takes
 
 __all__ = ["PATCHES", "bundled_model"]
 
@@ -49,7 +50,11 @@ def bundled_model(name: str) -> dict[str, Any] | None:
     return {**model, "scale": scale, "yaml_file": name}
 
 
-@around
+@seam(
+    "tasks.yaml_model_load",
+    "takes (path) and turns the name of a model YAML into its dictionary when a trainer builds a model",
+    takes("path"),
+)
 def _yaml_model_load(original: Callable[[Any], dict[str, Any]], path: Any) -> dict[str, Any]:
     bundled = None if Path(path).is_file() else bundled_model(Path(path).name)
     return original(path) if bundled is None else bundled
@@ -173,19 +178,11 @@ class _SafeLoading:
 
 PATCHES: tuple[Patch, ...] = (
     _parse_model,
-    Seam(
-        owner="tasks",
-        name="yaml_model_load",
-        fact="takes (path) and turns the name of a model YAML into its dictionary when a trainer builds a model",
-        wrap=_yaml_model_load,
-        holds=takes("path"),
-    ),
-    Seam(
+    _yaml_model_load,
+    dataclasses.replace(
+        _yaml_model_load,
         owner="model_module",
-        name="yaml_model_load",
         fact="takes (path) and turns the name of a model YAML into its dictionary in YOLO(...)",
-        wrap=_yaml_model_load,
-        holds=takes("path"),
     ),
     _init_criterion,
     _export,

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from yolo_focal.ultra import host
 
-__all__ = ["MARK", "Patch", "Seam", "around", "seam", "takes"]
+__all__ = ["MARK", "Patch", "Seam", "seam", "takes"]
 
 MARK = "__yolo_focal_original__"
 
@@ -28,19 +28,6 @@ class Patch(Protocol):
 
 def _always(_: Any) -> bool:
     return True
-
-
-def around(replacement: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """The `wrap` of a seam whose wrapper is `replacement`, called with the original before its own arguments."""
-
-    def wrap(original: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(original)
-        def wrapper(*args: Any, **kwargs: Any) -> Any:
-            return replacement(original, *args, **kwargs)
-
-        return wrapper
-
-    return wrap
 
 
 def takes(*parameters: str, uses: tuple[str, ...] = ()) -> Callable[[Any], bool]:
@@ -105,12 +92,23 @@ class Seam:
 
 
 def seam(place: str, fact: str, holds: Callable[[Any], bool] = _always) -> Callable[[Callable[..., Any]], Seam]:
-    """Makes the seam of a function that is to stand in `place`, and is called as `around` says.
+    """Makes a seam of a function that replaces another, and is called with the original before its own arguments.
 
     Args:
-        place: owner and name, as in `Model.train`.
+        place: owner and name of the other, as in `Model.train`.
         fact: see `Seam`.
         holds: see `Seam`.
     """
     owner, name = place.split(".")
-    return lambda replacement: Seam(owner, name, fact, around(replacement), holds)
+
+    def made(replacement: Callable[..., Any]) -> Seam:
+        def wrap(original: Callable[..., Any]) -> Callable[..., Any]:
+            @functools.wraps(original)
+            def wrapper(*args: Any, **kwargs: Any) -> Any:
+                return replacement(original, *args, **kwargs)
+
+            return wrapper
+
+        return Seam(owner, name, fact, wrap, holds)
+
+    return made
