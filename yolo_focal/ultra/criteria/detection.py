@@ -23,7 +23,6 @@ __all__ = [
     "acts_on",
     "box_criteria",
     "check_branch",
-    "describe_box_criterion",
 ]
 
 
@@ -112,20 +111,6 @@ def box_criteria(criterion: Any) -> dict[str, Any]:
     branches = [name for name in ("one2many", "one2one") if hasattr(criterion, name)]
     found = {name: getattr(criterion, name) for name in branches} or {"class": criterion}
     return {name: getattr(inner, "vp_criterion", inner) for name, inner in found.items()}
-
-
-def describe_box_criterion(criterion: Any) -> str | None:
-    """One line that says what runs, read off the criterion itself; None where focal acts on none of its branches."""
-    acting = {
-        name: inner.bce.config
-        for name, inner in box_criteria(criterion).items()
-        if isinstance(getattr(inner, "bce", None), ClassCriterion)
-    }
-    if not acting:
-        return None
-    config = next(iter(acting.values()))
-    where = "" if "class" in acting else f" on {', '.join(acting)}"
-    return f"focal: class BCE -> {config}{where}; box and DFL untouched"
 
 
 def check_branch(config: FocalConfig, model: nn.Module) -> None:

@@ -20,7 +20,7 @@ from yolo_focal.ultra.criteria.detection import ClassCriterion
 from yolo_focal.ultra.criteria.schedule import schedule_of, settings_of
 from yolo_focal.ultra.hooks.seam import seam
 
-__all__ = ["QueryClassCriterion", "SEAMS", "describe_query_criterion"]
+__all__ = ["QueryClassCriterion", "SEAMS"]
 
 
 class QueryClassCriterion(ClassCriterion):
@@ -74,20 +74,6 @@ def _losses(model: Any, config: FocalConfig) -> tuple[QueryClassCriterion, Query
             dataclasses.replace(config, alpha=config.varifocal_alpha)
         )
     return make(config), make(config)
-
-
-def describe_query_criterion(criterion: Any) -> str | None:
-    """One line that says what runs; None where `criterion` is not RT-DETR's, or has its stock losses."""
-    empty, full = getattr(criterion, "fl", None), getattr(criterion, "vfl", None)
-    if not isinstance(empty, QueryClassCriterion):
-        return None
-    if full is None:
-        losses = f"{empty.config} on hard labels"
-    elif empty.config == full.config:
-        losses = f"{full.config}"
-    else:
-        losses = f"{full.config}, in batches without objects {empty.config}"
-    return f"focal: class loss (stock: varifocal) -> {losses}; box losses and matching untouched"
 
 
 SEAMS = (_init_criterion,)

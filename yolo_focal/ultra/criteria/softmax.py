@@ -18,7 +18,7 @@ from yolo_focal.ultra.criteria.focal_term import FocalTerm
 from yolo_focal.ultra.criteria.schedule import Schedule, schedule_of, settings_of
 from yolo_focal.ultra.hooks.seam import seam
 
-__all__ = ["ClassificationCriterion", "PixelCriterion", "SEAMS", "describe_softmax_criterion"]
+__all__ = ["BinaryPixelCriterion", "ClassificationCriterion", "PixelCriterion", "SEAMS", "SoftmaxTerm"]
 
 IGNORED_PIXEL = 255
 
@@ -116,18 +116,6 @@ def _semantic_init(original: Callable[..., None], self: Any, model: nn.Module) -
         config.check_classes(self.nc)
         self.ce = PixelCriterion(config, schedule, self.ce.weight)
     self.ce.to(self.device)
-
-
-def describe_softmax_criterion(criterion: Any) -> str | None:
-    """One line that says what runs; None for the criterion of another task, and for a stock one."""
-    if isinstance(criterion, ClassificationCriterion):
-        return f"focal: cross-entropy -> {criterion.term.config}"
-    term = getattr(criterion, "ce", None)
-    if isinstance(term, PixelCriterion):
-        return f"focal: cross-entropy -> {term.config}; Dice untouched"
-    if isinstance(term, BinaryPixelCriterion):
-        return f"focal: pixel BCE -> {term.config}; Dice untouched"
-    return None
 
 
 SEAMS = (_init_criterion, _set_model_attributes, _semantic_init)
