@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from yolo_focal.errors import DataError, UnsupportedModelError, YoloFocalError
+from yolo_focal.errors import DataError, UnsupportedModelError, YoloFocalError, reason_of
 from yolo_focal.ultra import host
 from yolo_focal.ultra.datasets import check_data_exists, explained_dataset_errors, resolve_data
 from yolo_focal.ultra.drivers.load_model import load_model, unloadable
@@ -161,9 +161,9 @@ def _validated(model: Any, data: str | Path, **settings: Any) -> Any:
             raise unloadable(model.model, error) from error
         if model.task == "detect" or not isinstance(error, KeyError | ValueError) or isinstance(error, YoloFocalError):
             raise
-        reason = " ".join(str(error).split())
         raise DataError(
-            f"data={data} does not suit a model for '{model.task}' ({reason}); its labels must be of that kind"
+            f"data={data} does not suit a model for '{model.task}' ({reason_of(error)}); its labels must be of that "
+            "kind"
         ) from error
 
 

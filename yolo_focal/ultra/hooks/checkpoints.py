@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from yolo_focal.errors import CheckpointError, UntrustedCheckpointError
+from yolo_focal.errors import CheckpointError, UntrustedCheckpointError, reason_of
 from yolo_focal.ultra.hooks.seam import seam, takes
 
 __all__ = ["SEAMS", "safe_loading"]
@@ -85,7 +85,7 @@ def _safe_load(original: Callable[..., Any], weight: Any, *args: Any, **kwargs: 
     try:
         return original(weight, *args, **kwargs)
     except (TypeError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        reason = " ".join(str(error).split())
+        reason = reason_of(error)
         if "outside the supported" in reason and kwargs.get("safe_only"):
             raise UntrustedCheckpointError(
                 f"{weight} holds classes that are not Ultralytics' own{_named(error)}: loading them could run any "
