@@ -53,6 +53,6 @@ def _is_original_yolov5(path: Path) -> bool:
 def unloadable(name: str | Path, error: Exception) -> CheckpointError:
     """What to tell the user where loading `name` ended in `error`."""
     return CheckpointError(
-        f"model={name} cannot be loaded ({reason_of(error)}); give an architecture such as yolo11n.yaml, or a checkpoint "
-        "or exported model of Ultralytics"
+        f"model={name} cannot be loaded ({reason_of(error)}); give an architecture such as yolo11n.yaml, or a "
+        "checkpoint or exported model of Ultralytics"
     )
