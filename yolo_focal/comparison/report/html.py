@@ -32,13 +32,9 @@ class _Row:
     """A verdict as drawn."""
 
     verdict: Verdict
-    label: str
     note: str
-    value: str
-    baseline: str
     difference: str
     interval: str
-    mark: str
     text: str
     left: float
     width: float
@@ -94,6 +90,7 @@ def comparison_page(summary: Summary) -> str:
     return environment.get_template("report.html").render(
         plan=plan,
         baseline=BASELINE,
+        marks=_MARKS,
         headline=headline(summary),
         command=summary.command if summary.won else None,
         configurations=[(each.name, str(each), colours[each.name]) for each in plan.configurations],
@@ -204,13 +201,9 @@ def _row(verdict: Verdict, summary: Summary, scale: _Scale) -> _Row:
     left = scale.place(low)
     return _Row(
         verdict=verdict,
-        label=each.metric,
         note=_note(each, summary),
-        value=f"{each.value:.3f}",
-        baseline=f"{each.baseline:.3f}",
         difference=signed(each.difference),
         interval=interval_text(each),
-        mark=_MARKS[verdict.word],
         text=advice(verdict, summary.plan.split.images),
         left=left,
         width=scale.place(high) - left,
@@ -259,12 +252,7 @@ def _bars(summary: Summary, metrics: Metrics, colours: dict[str, int]) -> list[d
     for place in _class_order(summary, metrics):
         row = metrics.classes + place
         bars = [
-            {
-                "colour": colours[name],
-                "name": name,
-                "mean": float(each.value[:, row].mean()),
-                "dots": each.value[:, row].tolist(),
-            }
+            {"colour": colours[name], "mean": float(each.value[:, row].mean()), "dots": each.value[:, row].tolist()}
             for name, each in sorted(summary.measured.items(), key=lambda item: colours[item[0]])
         ]
         members = int(metrics.members[row].argmax())
