@@ -1,7 +1,7 @@
 """Time and memory of the COCO evaluation beside pycocotools' own, on synthetic detections; numbers must agree.
 
 Usage: python benchmarks/benchmark_evaluation.py [IMAGES [DETECTIONS_PER_IMAGE [CLASSES]]]     (default 5000 100 80)
-       python benchmarks/benchmark_evaluation.py draws     (time of a bootstrap over images, without pycocotools)
+       python benchmarks/benchmark_evaluation.py resamples (time of a bootstrap over images, without pycocotools)
 
 Both sides run in a process of their own, so that the peak memory printed is theirs alone, their input included:
 arrays here, pycocotools' dictionaries there. Timed is the evaluation only, not the building of that input.
@@ -96,12 +96,12 @@ def run_pycocotools(truth: GroundTruth, detections: Detections) -> dict[str, flo
     return measured(seconds) | dict(zip(STATS, evaluation.stats.tolist(), strict=True))
 
 
-def time_draws(images: int = 500, per_image: int = 100, classes: int = 10, draws: int = 1000) -> float:
-    """Seconds for AP of every class and IoU threshold on so many draws of images with replacement."""
+def time_resamples(images: int = 500, per_image: int = 100, classes: int = 10, resamples: int = 1000) -> float:
+    """Seconds for AP of every class and IoU threshold on so many resamples of the images."""
     rng = np.random.default_rng(0)
     schedule = PrecisionSchedule(match_detections(*synthetic(images, per_image, classes))["all"])
     started = time.perf_counter()
-    for _ in range(draws):
+    for _ in range(resamples):
         schedule.average_precision(np.bincount(rng.integers(0, images, images), minlength=images))
     return time.perf_counter() - started
 
@@ -118,8 +118,8 @@ def main() -> None:
     if words and words[0] in SIDES:
         print(json.dumps(SIDES[words[0]](*synthetic(*map(int, words[1:])))))
         return
-    if words == ["draws"]:
-        print(f"1,000 draws over 500 images x 100 detections x 10 classes: {time_draws():.1f} s")
+    if words == ["resamples"]:
+        print(f"1,000 resamples over 500 images x 100 detections x 10 classes: {time_resamples():.1f} s")
         return
     size = [*words, *("5000", "100", "80")[len(words) :]]
     print(f"{size[0]} images x {size[1]} detections x {size[2]} classes")

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 import yolo_focal
-from yolo_focal.arguments.key import Key, in_range, one_of, text
+from yolo_focal.arguments.key import Key, choice, in_range, text
 from yolo_focal.commands.exit_codes import run_script
 
 LOSSES: dict[str, dict[str, Any]] = {
@@ -29,7 +29,7 @@ ARGUMENTS = (
     Key("batch", 8, "images a step", in_range(int, 1)),
     Key("imgsz", 320, "their side in pixels", in_range(int, 32)),
     Key("steps", 40, "measured steps of each loss", in_range(int, 2)),
-    Key("clock", "wall", "wall time, or cpu: processor time of this process", one_of(CLOCKS), text),
+    choice("clock", "wall", "wall time, or cpu: processor time of this process", CLOCKS),
 )
 CLASSES = 80
 OBJECTS = 8

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torchvision.models.detection import ssdlite320_mobilenet_v3_large
 from torchvision.ops import box_iou
 
-from yolo_focal.arguments.key import Key, in_range, one_of, path, text
+from yolo_focal.arguments.key import Key, choice, in_range, path
 from yolo_focal.commands.exit_codes import run_script
 from yolo_focal.data.coco import read_coco
 from yolo_focal.losses import MultiBoxLoss
@@ -26,7 +26,7 @@ SIDE = 320
 ARGUMENTS = (
     Key("images", None, "folder of the images", read=path, required=True),
     Key("annotations", None, "COCO JSON file with their objects", read=path, required=True),
-    Key("class_loss", "focal", "class loss of MultiBoxLoss", one_of(CLASS_LOSSES), text),
+    choice("class_loss", "focal", "class loss of MultiBoxLoss", CLASS_LOSSES),
     Key("steps", 30, "training steps", in_range(int, 3)),
     Key("batch", 4, "images a step", in_range(int, 1)),
 )

@@ -46,12 +46,13 @@ ROOMS_OF_ULTRA = {  # a room imports from lower floors only
     "criteria": 3,
     "anchor": 4,
     "sampling": 4,
-    "families": 5,
-    "training_log": 5,
-    "training": 6,
-    "plugin": 7,
-    "command_line": 7,
-    "drivers": 7,
+    "class_losses": 5,
+    "families": 6,
+    "training_log": 6,
+    "training": 7,
+    "plugin": 8,
+    "command_line": 8,
+    "drivers": 8,
 }
 
 

@@ -35,15 +35,18 @@ def training_arguments(command: str) -> list[str]:
     if command == "demo":  # takes none of Ultralytics'
         return passed_on(command, ())
     import yolo_focal
-    from yolo_focal.ultra.drivers.asked_and_used import known_arguments
+    from yolo_focal.ultra import host
 
     yolo_focal.enable()
-    return passed_on(command, known_arguments())
+    return passed_on(command, host.DEFAULT_CFG_DICT)
 
 
-def _values(command: str, given: Mapping[str, Any], training: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def _values(command: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The checked values of a function's arguments, those in its `training` among them."""
+    own, training = dict(given), given.get("training", {})
+    own.pop("training", None)
     extra = training_arguments(command) if training else ()
-    return check_values(command, COMMANDS[command].keys, {**given, **(training or {})}, extra)
+    return check_values(command, COMMANDS[command].keys, {**own, **training}, extra)
 
 
 def _asked_output(command: str, values: dict[str, Any]) -> Output | None:
@@ -157,7 +160,7 @@ def doctor(
     Raises:
         YoloFocalError: a model, dataset or argument that cannot be used; nothing was written.
     """
-    values = _values("doctor", {k: v for k, v in locals().items() if k != "training"}, training)
+    values = _values("doctor", locals())
     from yolo_focal.diagnosis.examine import examine, write_examination
 
     output = _asked_output("doctor", values)
@@ -219,9 +222,8 @@ def compare(
     Raises:
         YoloFocalError: anything with which a trial could only fail; nothing was started.
     """
-    listed = losses if isinstance(losses, str) else ",".join(losses)
-    given = {k: v for k, v in locals().items() if k not in ("training", "listed")} | {"losses": listed}
-    values = _values("compare", given, training)
+    losses = losses if isinstance(losses, str) else ",".join(losses)
+    values = _values("compare", locals())
     from yolo_focal.comparison.compare import compared
 
     values["out"] = take_output("compare", values, numbered=False).path
@@ -403,7 +405,7 @@ def tune(
     Raises:
         YoloFocalError: the space or an argument is wrong; no trial was started.
     """
-    values = _values("tune", {k: v for k, v in locals().items() if k != "training"}, training)
+    values = _values("tune", locals())
     import yolo_focal
 
     yolo_focal.enable()

@@ -23,7 +23,13 @@ __all__ = [
     "UnsupportedUltralyticsError",
     "UntrustedCheckpointError",
     "YoloFocalError",
+    "reason_of",
 ]
+
+
+def reason_of(error: BaseException) -> str:
+    """What an error of another package says, in one line; its class where it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 class YoloFocalError(Exception):

@@ -1,10 +1,10 @@
-"""What counts as a number in files and arguments, and how one that is not defined is written to JSON."""
+"""What counts as a number in files and arguments, and how values are shown in messages and written to JSON."""
 
 import math
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["is_number", "null_for_nan"]
+__all__ = ["is_id", "is_number", "null_for_nan", "short"]
 
 
 def is_number(value: object) -> bool:
@@ -15,6 +15,17 @@ def is_number(value: object) -> bool:
         return math.isfinite(value)
     except OverflowError:  # an int of more than 308 digits
         return False
+
+
+def is_id(value: object) -> bool:
+    """Whether `value` is a whole number; True and False are none."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def short(value: object) -> str:
+    """The `repr` of a value out of a file, cut to 80 characters."""
+    shown = repr(value)
+    return shown if len(shown) <= 80 else shown[:77] + "..."
 
 
 def null_for_nan(value: Any) -> Any:

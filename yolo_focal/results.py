@@ -105,9 +105,9 @@ class EvaluateResult(Result):
 
     def to_dict(self) -> dict[str, Any]:
         """The content of evaluation.json."""
-        from yolo_focal.evaluation.report import document
+        from yolo_focal.evaluation.report import evaluation_document
 
-        return document(self.report)
+        return evaluation_document(self.report)
 
     def rows(self) -> list[dict[str, Any]]:
         """One row a class, as in per_class.csv."""
@@ -139,15 +139,15 @@ class DoctorResult(Result):
 
     def summary(self) -> str:
         """See `Result`."""
-        from yolo_focal.diagnosis.report import page
+        from yolo_focal.diagnosis.report import examination_page
 
-        return page(self.title, self.examination, list(self.advice))
+        return examination_page(self.title, self.examination, list(self.advice))
 
     def to_dict(self) -> dict[str, Any]:
         """The content of doctor.json."""
-        from yolo_focal.diagnosis.report import document
+        from yolo_focal.diagnosis.report import examination_document
 
-        return document(self.title, dict(self.arguments), self.examination, list(self.advice))
+        return examination_document(self.title, dict(self.arguments), self.examination, list(self.advice))
 
     def rows(self) -> list[dict[str, Any]]:
         """One row a piece of advice."""
@@ -180,9 +180,9 @@ class CompareResult(Result):
 
     def to_dict(self) -> dict[str, Any]:
         """The content of summary.json."""
-        from yolo_focal.comparison.summary import document
+        from yolo_focal.comparison.summary import summary_document
 
-        return document(self.findings)
+        return summary_document(self.findings)
 
     def rows(self) -> list[dict[str, Any]]:
         """One row a configuration and metric, as in results.csv."""

@@ -1,11 +1,14 @@
-"""Tables for a terminal, and how numbers are shown in them."""
+"""Tables for a terminal and for a spreadsheet, and how numbers are shown in them."""
 
+import csv
+import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from yolo_focal.foreign_text import printable
+from yolo_focal.foreign_text import for_spreadsheet, printable
 
-__all__ = ["aligned", "three_decimals"]
+__all__ = ["aligned", "as_csv", "three_decimals"]
 
 
 def aligned(rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
@@ -24,6 +27,16 @@ def aligned(rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
         )
         for row in rows
     ]
+
+
+def as_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    """A CSV file of these columns; texts cannot become formulas, and what a row lacks, or has as None, is empty."""
+    content = io.StringIO()
+    writer = csv.DictWriter(content, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({key: for_spreadsheet(cell) if isinstance(cell, str) else cell for key, cell in row.items()})
+    return content.getvalue()
 
 
 def three_decimals(value: float, sign: bool = False) -> str:

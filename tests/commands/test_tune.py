@@ -4,9 +4,9 @@ import pytest
 import yaml
 
 from yolo_focal.arguments.focal import read_config
-from yolo_focal.arguments.hyp import read_hyp
+from yolo_focal.arguments.hyp import find_hyp, read_hyp
 from yolo_focal.cli import main
-from yolo_focal.ultra.drivers.search_space import find_space, read_space
+from yolo_focal.ultra.drivers.search_space import read_space
 
 BAD_WORDS = [
     (["space=nowhere"], "space=nowhere does not exist; give a YAML file or one of focal"),
@@ -43,7 +43,7 @@ def test_two_trials(tiny_data, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "failed" not in printed.split("trial  fitness")[1]
     hyp = read_hyp(out)
-    assert set(read_space(find_space("focal"))) < set(hyp)
+    assert set(read_space(find_hyp("focal", "space"))) < set(hyp)
     assert read_config(hyp).loss == "qfl"
     applied = [yaml.safe_load(file.read_text()) for file in runs.rglob("args.yaml")]
     assert any(each["fl_gamma"] == pytest.approx(hyp["fl_gamma"], abs=1e-4) for each in applied)

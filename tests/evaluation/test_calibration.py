@@ -60,7 +60,7 @@ def test_halved_scores_are_too_low():
     assert result.error == pytest.approx(0.25, abs=0.01)
 
 
-def test_the_least_score_leaves_out_the_flood():
+def test_the_least_score_leaves_out_hopeless_detections():
     """Ten thousand rightly hopeless detections do not dilute the error of ten bad ones."""
     scores, true = [0.001] * 10_000 + [0.9] * 10, [False] * 10_010
     assert calibration(matches_of(scores, true)).error < 0.003

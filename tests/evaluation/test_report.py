@@ -13,7 +13,7 @@ from PIL import Image
 from tests.evaluation.coco_reference import random_case
 from yolo_focal.evaluation import plots
 from yolo_focal.evaluation.evaluation import evaluate_detections
-from yolo_focal.evaluation.report import Report, document, per_class_csv, summary_lines
+from yolo_focal.evaluation.report import Report, evaluation_document, per_class_csv, summary_lines
 from yolo_focal.evaluation.training_counts import TrainingCounts
 
 
@@ -45,7 +45,7 @@ def test_the_mean_over_classes_is_the_stat():
 @pytest.mark.parametrize("objects", [60, 1, 0])
 def test_the_document_is_strict_json(objects):
     """Undefined numbers are null, so that every JSON reader takes the file."""
-    content = document(report_of(objects=objects))
+    content = evaluation_document(report_of(objects=objects))
     assert json.loads(json.dumps(content, allow_nan=False)) == content
     undefined = [each for each in content["classes"] if each["objects"] == 0]
     assert all(each["AP"] is None and each["best_f1"] is None for each in undefined)
@@ -55,7 +55,7 @@ def test_the_csv_has_the_documents_numbers():
     """One row per class, with the same values at full precision."""
     report = report_of(objects=4)
     rows = list(csv.DictReader(io.StringIO(per_class_csv(report.evaluation))))
-    for row, record in zip(rows, document(report)["classes"], strict=True):
+    for row, record in zip(rows, evaluation_document(report)["classes"], strict=True):
         assert (int(row["id"]), row["name"]) == (record["id"], record["name"])
         assert row["AP"] == ("" if record["AP"] is None else str(record["AP"]))
         assert row["best_f1_threshold"] == str(record["best_f1"]["threshold"] if record["best_f1"] else "")
@@ -79,7 +79,7 @@ def test_the_table_shows_every_class_with_objects(training):
 def test_every_key_is_documented():
     """docs/evaluation.md names each key of evaluation.json and each column of per_class.csv."""
     text = (Path(__file__).parents[2] / "docs" / "evaluation.md").read_text(encoding="utf-8")
-    content = document(report_of())
+    content = evaluation_document(report_of())
 
     def keys(value):
         if isinstance(value, dict):

@@ -5,25 +5,29 @@ from typing import Any
 
 import yaml
 
-from yolo_focal.errors import ConfigError
+from yolo_focal.errors import ConfigError, reason_of
 from yolo_focal.resources import cfg_file, cfg_names
 
 __all__ = ["find_hyp", "read_hyp"]
 
+_FOLDERS = {"cfg": "hyp", "space": "search"}
 _LARGEST_FILE = 1_000_000  # bytes; a hyperparameter file has a few thousand
 
 
-def find_hyp(name: str | Path) -> Path:
-    """The hyperparameter file at a path, or the one of `cfg/hyp` with this bare name.
+def find_hyp(name: str | Path, argument: str = "cfg") -> Path:
+    """The file at a path, or the one of this package with this bare name: of cfg/hyp, or as `space` of cfg/search.
 
     Raises:
         ConfigError: there is neither; the message lists the bare names.
     """
     if Path(name).is_file():
         return Path(name)
-    found = cfg_file("hyp", str(name))
+    folder = _FOLDERS[argument]
+    found = cfg_file(folder, str(name))
     if found is None:
-        raise ConfigError(f"cfg={name} does not exist; give a YAML file or one of {', '.join(cfg_names('hyp'))}")
+        raise ConfigError(
+            f"{argument}={name} does not exist; give a YAML file or one of {', '.join(cfg_names(folder))}"
+        )
     return found
 
 
@@ -40,8 +44,7 @@ def read_hyp(path: Path, argument: str = "cfg") -> dict[str, Any]:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise ConfigError(f"{argument}={path} is not YAML ({reason})") from error
+        raise ConfigError(f"{argument}={path} is not YAML ({reason_of(error)})") from error
     if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
         raise ConfigError(f"{argument}={path} must hold lines of 'key: value', got {type(content).__name__}")
     # As Ultralytics reads it: None, which YAML writes null, is taken for what was meant.

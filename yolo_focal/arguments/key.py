@@ -12,6 +12,8 @@ from yolo_focal.numbers import is_number
 __all__ = [
     "Key",
     "Problem",
+    "choice",
+    "flag",
     "in_range",
     "literal",
     "number",
@@ -146,6 +148,16 @@ def one_of(options: Iterable[str]) -> Problem:
 def switch(value: Any) -> str | None:
     """Accepts True and False."""
     return None if isinstance(value, bool) else "True or False"
+
+
+def choice(name: str, default: str | None, about: str, options: Iterable[str], **others: Any) -> Key:
+    """An argument that is one of some words; `others` are further attributes of the key."""
+    return Key(name, default, about, one_of(options), text, **others)
+
+
+def flag(name: str, default: bool | None, about: str) -> Key:
+    """An argument that is True or False, which may also be typed as `truth` reads it."""
+    return Key(name, default, about, switch, truth)
 
 
 def problems_of(keys: Mapping[str, Key], arguments: Mapping[str, Any]) -> list[str]:

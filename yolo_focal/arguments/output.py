@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from yolo_focal.arguments.key import Key, path, switch, text, truth
+from yolo_focal.arguments.key import Key, flag, path, text
 from yolo_focal.errors import ConfigError
 from yolo_focal.files import numbered_folder
 
@@ -23,10 +23,7 @@ def output_keys(content: str, *, overwrites: bool = True) -> tuple[Key, ...]:
     )
     if not overwrites:
         return keys
-    return (
-        *keys,
-        Key("exist_ok", False, "write where something is; files of the same names are replaced", switch, truth),
-    )
+    return (*keys, flag("exist_ok", False, "write where something is; files of the same names are replaced"))
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """A YOLO dataset from a Pascal VOC one."""
 
+import dataclasses
 from typing import Any
 
 from yolo_focal.arguments.output import take_output
@@ -16,14 +17,8 @@ def run(arguments: dict[str, Any]) -> int:
     Raises:
         DataError: see `yolo_focal.data.voc_to_yolo.voc_to_yolo`.
     """
-    options = VocOptions(
-        names=tuple(arguments["names"]),
-        difficult=arguments["difficult"],
-        first_pixel=arguments["first_pixel"],
-        val_share=arguments["val_share"],
-        seed=arguments["seed"],
-        link=arguments["link"],
-    )
+    given = {each.name: arguments[each.name] for each in dataclasses.fields(VocOptions)}
+    options = VocOptions(**{**given, "names": tuple(arguments["names"])})
     out = take_output("voc2yolo", arguments).path
     report = voc_to_yolo(arguments["voc"], out, options, check=left_out_by_training)
     for split, record in report["splits"].items():

@@ -15,7 +15,7 @@ from yolo_focal.arguments.rare import read_rare_config
 from yolo_focal.errors import ConfigError
 from yolo_focal.losses import LOSSES
 from yolo_focal.resources import cfg_file, cfg_names
-from yolo_focal.ultra.drivers.asked_and_used import value_of
+from yolo_focal.ultra import host
 
 __all__ = ["BASELINE", "CLASS_WEIGHTED", "Configuration", "parse_configurations", "split_configurations"]
 
@@ -119,7 +119,7 @@ def _inline_settings(item: str, inline: str) -> dict[str, Any]:
             raise ConfigError(f"'{part.strip()}' in '{item}' must be key=value, as in focal:fl_gamma=2,fl_alpha=0.5")
         if name in settings:
             raise ConfigError(f"'{item}' gives {name} twice; keep one")
-        settings[name] = value_of(value)
+        settings[name] = host.smart_value(value)
     return settings
 
 

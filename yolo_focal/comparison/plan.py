@@ -182,14 +182,10 @@ def _read_split(data: Path, name: str) -> Split:
 
 
 def claim_folder(plan: Plan, extend: bool = False) -> None:
-    """Make `plan.out` the folder of this comparison, or refuse it where it is another's.
-
-    Args:
-        plan: the comparison.
-        extend: whether seeds and configurations may be more than those the folder has.
+    """Make `plan.out` the folder of this comparison, or refuse it as `check_folder` does.
 
     Raises:
-        DataError: as `check_folder`; or the folder cannot be written.
+        DataError: also where the folder cannot be written.
     """
     check_folder(plan, extend)
     try:

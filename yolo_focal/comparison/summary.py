@@ -1,7 +1,5 @@
 """What a comparison found: differences, intervals, verdicts, the winner and the command that trains it."""
 
-import csv
-import io
 import math
 import shlex
 from collections.abc import Mapping
@@ -19,11 +17,20 @@ from yolo_focal.comparison.trial import MATCHES
 from yolo_focal.data.progress_bar import progress_bar
 from yolo_focal.evaluation.matches_file import load_matches
 from yolo_focal.evaluation.matching import ImageMatches
-from yolo_focal.foreign_text import for_spreadsheet
 from yolo_focal.numbers import null_for_nan
+from yolo_focal.text_table import as_csv
 from yolo_focal.ultra import host
 
-__all__ = ["LEAST_LEARNT", "Summary", "advice", "document", "results_csv", "summarise", "unjudged", "verdict_text"]
+__all__ = [
+    "LEAST_LEARNT",
+    "Summary",
+    "advice",
+    "results_csv",
+    "summarise",
+    "summary_document",
+    "unjudged",
+    "verdict_text",
+]
 
 
 LEAST_LEARNT = 0.005  # AP of a training that has learnt anything
@@ -69,12 +76,9 @@ class Summary:
     def command(self) -> str:
         """Trains the winner as it was trained here."""
         arguments = self.plan.asked(self.winner)
-        words = [f"{name}={_word(value)}" for name, value in arguments.items() if value is not None and name != "save"]
+        shown = {name: str(value).replace(" ", "") for name, value in arguments.items() if value is not None}
+        words = [f"{name}={value}" for name, value in shown.items() if name != "save"]
         return shlex.join(["yolo-focal", "train", f"model={self.plan.model}", *words, f"seed={self.plan.seeds[0]}"])
-
-
-def _word(value: Any) -> str:
-    return str(value).replace(" ", "")
 
 
 def summarise(plan: Plan, journal: Journal, resamples: int) -> Summary:
@@ -85,7 +89,8 @@ def summarise(plan: Plan, journal: Journal, resamples: int) -> Summary:
         if (trial.configuration, trial.seed) in finished:
             matches[trial.configuration][trial.seed] = load_matches(trial.folder / MATCHES)
     matches = {name: trials for name, trials in matches.items() if trials}
-    metrics = _metrics(plan, matches) if matches else None
+    any_trial = next((each for trials in matches.values() for each in trials.values()), None)
+    metrics = Metrics.of(any_trial, plan.split.classes, plan.split.buckets) if any_trial is not None else None
     measured: dict[str, Measured] = {}
     verdicts: dict[str, list[Verdict]] = {}
     if metrics is not None:
@@ -121,11 +126,6 @@ def unjudged(plan: Plan, journal: Journal, resamples: int) -> Summary:
         failed={key: row["error"] for key, row in journal.failed().items()},
         winner=_winner(plan, {}),
     )
-
-
-def _metrics(plan: Plan, matches: Mapping[str, Mapping[int, ImageMatches]]) -> Metrics:
-    any_trial = next(iter(next(iter(matches.values())).values()))
-    return Metrics.of(any_trial, plan.split.classes, plan.split.buckets)
 
 
 def _winner(plan: Plan, verdicts: Mapping[str, list[Verdict]]) -> Configuration:
@@ -181,7 +181,7 @@ def _round_up(images: float) -> int:
     return math.ceil(images / unit) * int(unit)
 
 
-def document(summary: Summary) -> dict[str, Any]:
+def summary_document(summary: Summary) -> dict[str, Any]:
     """The content of summary.json."""
     plan = summary.plan
     return {
@@ -245,9 +245,4 @@ def results_csv(summary: Summary) -> str:
         ]
     columns = ["configuration", "metric", "mean", "baseline", "difference", "low", "high", "p_value"]
     columns += ["adjusted_p_value", "verdict", "seeds_needed", "images_needed"]
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, columns, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow(row | {key: for_spreadsheet(str(row[key])) for key in ("configuration", "metric")})
-    return stream.getvalue()
+    return as_csv(columns, rows)

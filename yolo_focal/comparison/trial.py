@@ -141,7 +141,8 @@ def _row(trial: Trial, status: str) -> dict[str, Any]:
 
 def _finished(trial: Trial, first_epoch: FirstEpoch | None) -> dict[str, Any]:
     criterion = _trained(trial, first_epoch)
-    used = _used_arguments(trial.folder / RUN / "args.yaml")
+    arguments = _yaml(trial.folder / RUN / "args.yaml")
+    used = {name: value for name, value in arguments.items() if name not in _OF_THE_FOLDER}
     check_used(trial.arguments, used, criterion)
     with warnings_only():
         evaluation = evaluate_model(
@@ -214,10 +215,6 @@ def _implausible(path: Path) -> str | None:
 
 def _yaml(path: Path) -> Any:
     return yaml.safe_load(path.read_text(encoding="utf-8"))
-
-
-def _used_arguments(path: Path) -> dict[str, Any]:
-    return {name: value for name, value in _yaml(path).items() if name not in _OF_THE_FOLDER}
 
 
 def check_used(asked: Mapping[str, Any], used: Mapping[str, Any], criterion: Mapping[str, str]) -> None:

@@ -7,17 +7,18 @@ and a reader can live with (an unknown category, a box that leaves its image or 
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from yolo_focal.errors import DataError
-from yolo_focal.numbers import is_number
+from yolo_focal.numbers import is_id, is_number, short
 
-__all__ = ["CocoDataset", "CocoProblem", "clipped_box", "read_coco", "read_json"]
+__all__ = ["CocoDataset", "CocoProblem", "class_boxes", "clipped_box", "read_coco", "read_json"]
 
 MOST_JSON_BYTES = 4 * 2**30  # above the largest published sets; parsing takes about ten times this in memory
+Corners = tuple[float, float, float, float]  # left, top, right, bottom in pixels
 PIXEL_TOLERANCE = 0.5  # how far a box may leave its image before that is reported; annotation tools round
 
 
@@ -63,7 +64,23 @@ class CocoDataset:
         ]
 
 
-def clipped_box(box: list[float], image: dict[str, Any]) -> tuple[float, float, float, float] | None:
+def class_boxes(dataset: CocoDataset, image_id: int, place: Mapping[int, int]) -> list[tuple[int, Corners]]:
+    """The objects of an image as a label file has them: class number and corners inside the image.
+
+    Args:
+        dataset: the annotations.
+        image_id: of the image.
+        place: category id -> class number; objects of other categories are left out.
+    """
+    image = dataset.images[image_id]
+    return [
+        (place[each["category_id"]], box)
+        for each in dataset.objects(image_id)
+        if each["category_id"] in place and (box := clipped_box(each["bbox"], image))
+    ]
+
+
+def clipped_box(box: list[float], image: dict[str, Any]) -> Corners | None:
     """The part of an xywh box inside its image, as left, top, right, bottom in pixels; None where nothing is left."""
     x, y, width, height = box
     left, top = max(x, 0.0), max(y, 0.0)
@@ -134,26 +151,17 @@ def _raise_first(path: Path, faults: list[str]) -> None:
         raise DataError(f"{path}: {faults[0]}{more}; correct the file")
 
 
-def _is_id(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
 def _by_id(records: list[Any], section: str, faults: list[str]) -> dict[int, dict[str, Any]]:
     """Records by id; faults for records that are no mappings, lack an integer id, or repeat one."""
     found: dict[int, dict[str, Any]] = {}
     for position, record in enumerate(records):
-        if not isinstance(record, dict) or not _is_id(record.get("id")):
-            faults.append(f"{section}[{position}]: needs an integer id, got {_short(record)}")
+        if not isinstance(record, dict) or not is_id(record.get("id")):
+            faults.append(f"{section}[{position}]: needs an integer id, got {short(record)}")
         elif record["id"] in found:
             faults.append(f"{section}[{position}]: id {record['id']} is used twice")
         else:
             found[record["id"]] = record
     return found
-
-
-def _short(value: Any) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= 80 else shown[:77] + "..."
 
 
 def _named(record: dict[str, Any]) -> bool:
@@ -164,13 +172,13 @@ def _named(record: dict[str, Any]) -> bool:
 
 def _image_fault(number: int, image: dict[str, Any]) -> str | None:
     sizes: list[Any] = [image.get("width"), image.get("height")]
-    if not all(_is_id(size) and 0 < size <= 2**20 for size in sizes):
+    if not all(is_id(size) and 0 < size <= 2**20 for size in sizes):
         return f"images id {number}: width and height must be whole pixels above 0, got {sizes}"
     name = image.get("file_name")
     if not isinstance(name, str) or not name:
-        return f"images id {number}: needs a file_name, got {_short(name)}"
+        return f"images id {number}: needs a file_name, got {short(name)}"
     if Path(name).is_absolute() or ".." in Path(name).parts or "\\" in name or "\0" in name:
-        return f"images id {number}: file_name must stay inside the image folder, got {_short(name)}"
+        return f"images id {number}: file_name must stay inside the image folder, got {short(name)}"
     return None
 
 
@@ -192,7 +200,7 @@ def _annotations(
             continue
         record, category = f"annotations id {number}", annotation.get("category_id")
         if category not in categories:
-            problems.append(CocoProblem("unknown category", record, f"category_id {_short(category)}"))
+            problems.append(CocoProblem("unknown category", record, f"category_id {short(category)}"))
             continue
         problems += _box_problems(record, annotation, images[annotation["image_id"]])
         by_image.setdefault(annotation["image_id"], []).append(annotation)
@@ -201,17 +209,17 @@ def _annotations(
 
 
 def _annotation_fault(annotation: dict[str, Any], images: dict[int, dict[str, Any]]) -> str | None:
-    if not _is_id(annotation.get("image_id")) or annotation["image_id"] not in images:
-        return f"image_id {_short(annotation.get('image_id'))} is not in images"
-    if not _is_id(annotation.get("category_id")):
-        return f"category_id must be an integer, got {_short(annotation.get('category_id'))}"
+    if not is_id(annotation.get("image_id")) or annotation["image_id"] not in images:
+        return f"image_id {short(annotation.get('image_id'))} is not in images"
+    if not is_id(annotation.get("category_id")):
+        return f"category_id must be an integer, got {short(annotation.get('category_id'))}"
     box = annotation.get("bbox")
     if not isinstance(box, list) or len(box) != 4 or not all(is_number(value) for value in box):
-        return f"bbox must be four finite numbers x, y, width, height in pixels, got {_short(box)}"
+        return f"bbox must be four finite numbers x, y, width, height in pixels, got {short(box)}"
     if box[2] < 0 or box[3] < 0:
-        return f"bbox has a negative size, got {_short(box)}"
+        return f"bbox has a negative size, got {short(box)}"
     if annotation.get("iscrowd", 0) not in (0, 1):
-        return f"iscrowd must be 0 or 1, got {_short(annotation.get('iscrowd'))}"
+        return f"iscrowd must be 0 or 1, got {short(annotation.get('iscrowd'))}"
     return None
 
 

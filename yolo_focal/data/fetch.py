@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from yolo_focal.data.progress_bar import progress_bar
-from yolo_focal.errors import DataError
+from yolo_focal.errors import DataError, reason_of
 from yolo_focal.files import replace_file
 
 __all__ = ["COCO_SERVER", "fetch_annotations", "fetch_images", "image_url"]
@@ -75,5 +75,6 @@ def _download(url: str, path: Path, remedy: str, *, progress: bool = False) -> N
         with replace_file(path) as temporary:
             download_url_to_file(url, str(temporary), progress=progress)
     except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(f"cannot download {url} ({reason}); with a network try again, without one {remedy}") from error
+        raise DataError(
+            f"cannot download {url} ({reason_of(error)}); with a network try again, without one {remedy}"
+        ) from error

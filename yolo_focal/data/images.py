@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from yolo_focal.errors import DataError
+from yolo_focal.errors import DataError, reason_of
 
 __all__ = [
     "DATA_OF_IMAGE_ERRORS",
@@ -57,7 +57,7 @@ def image_size(path: Path) -> tuple[int, int]:
     except ImportError:
         reason = "unknown image format"
     except DATA_OF_IMAGE_ERRORS as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = reason_of(error)
     else:
         if (
             turned

@@ -2,15 +2,15 @@
 
 from collections.abc import Iterable, Sequence
 
-__all__ = ["first_names", "left_out_lines", "problem_lines"]
+__all__ = ["MOST_PROBLEMS", "first_names", "left_out_lines", "problem_lines"]
 
-_LISTED = 5
+MOST_PROBLEMS = 5
 
 
 def problem_lines(problems: Sequence[object], indent: str = "  ", rest: str = "") -> list[str]:
     """The first five, and where there are more a last line: `rest`, or how many there are in all."""
-    lines = [f"{indent}{problem}" for problem in problems[:_LISTED]]
-    if len(problems) > _LISTED:
+    lines = [f"{indent}{problem}" for problem in problems[:MOST_PROBLEMS]]
+    if len(problems) > MOST_PROBLEMS:
         lines.append(f"{indent}{rest or f'... {len(problems)} problems in all'}")
     return lines
 

@@ -29,7 +29,7 @@ JPEG_QUALITY = 92
 
 
 @dataclass(frozen=True)
-class Split:
+class DrawnSplit:
     """One split to draw: its first image id, its number of images and the instances of each class."""
 
     name: str
@@ -50,8 +50,8 @@ def draw_shapes(
         DataError: `folder` exists and is not empty, or its parent cannot be written.
     """
     splits = (
-        Split("train", 1, train_images, long_tail_counts("zipf", len(SHAPE_NAMES), 4 * train_images, 50)),
-        Split("val", 1 + train_images, val_images, long_tail_counts("zipf", len(SHAPE_NAMES), 2 * val_images, 10)),
+        DrawnSplit("train", 1, train_images, long_tail_counts("zipf", len(SHAPE_NAMES), 4 * train_images, 50)),
+        DrawnSplit("val", 1 + train_images, val_images, long_tail_counts("zipf", len(SHAPE_NAMES), 2 * val_images, 10)),
     )
     with new_folder(folder) as root:
         for split in splits:
@@ -82,7 +82,7 @@ def ensure_shapes(datasets_dir: Path, *, progress: bool = True) -> Path:
     return data_yaml
 
 
-def _purpose(seed: int, train: Split, val: Split) -> list[str]:
+def _purpose(seed: int, train: DrawnSplit, val: DrawnSplit) -> list[str]:
     return [
         f"Built-in long-tail detection set, drawn from seed {seed}.",
         f"Use: yolo-focal train model=yolo11n.yaml data=shapes imgsz={IMAGE_SIZE}",
@@ -94,11 +94,11 @@ def _purpose(seed: int, train: Split, val: Split) -> list[str]:
     ]
 
 
-def _ends(split: Split) -> str:
+def _ends(split: DrawnSplit) -> str:
     return f"{split.instances[0]}:{split.instances[-1]}"
 
 
-def _draw_split(root: Path, split: Split, seed: int, progress: bool) -> None:
+def _draw_split(root: Path, split: DrawnSplit, seed: int, progress: bool) -> None:
     images = root / "images" / split.name
     labels = root / "labels" / split.name
     images.mkdir(parents=True)
@@ -131,7 +131,7 @@ def _draw_split(root: Path, split: Split, seed: int, progress: bool) -> None:
     )
 
 
-def _distribute(split: Split, random: np.random.Generator) -> list[list[int]]:
+def _distribute(split: DrawnSplit, random: np.random.Generator) -> list[list[int]]:
     """Class indices of the objects of each image: every instance placed, a share of the images left without any."""
     objects = random.permutation(np.repeat(np.arange(len(split.instances)), split.instances))
     filled = random.permutation(split.images)[: max(1, split.images - round(EMPTY_SHARE * split.images))]

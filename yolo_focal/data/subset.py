@@ -228,7 +228,7 @@ def subset_lines(out: Path, manifest: Mapping[str, Any]) -> list[str]:
             f"{record['instances']} instances, {record['crowds_in_json_only']} crowds in the JSON only"
         )
         rows = [
-            [row["name"], *(_count(row[column]) for column in ("available", "asked", "reached"))]
+            [row["name"], *("-" if row[name] is None else str(row[name]) for name in ("available", "asked", "reached"))]
             for row in record["classes"]
             if row["reached"] or row["asked"]
         ]
@@ -246,7 +246,3 @@ def subset_lines(out: Path, manifest: Mapping[str, Any]) -> list[str]:
     lines += problem_lines(manifest["notes"], "note: ", "and others: manifest.json")
     lines.append(f"{out / 'data.yaml'}: train with  yolo-focal train model=yolo11n.yaml data={out / 'data.yaml'}")
     return lines
-
-
-def _count(value: int | None) -> str:
-    return "-" if value is None else str(value)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from yolo_focal.data.coco import CocoDataset, CocoProblem, clipped_box
+from yolo_focal.data.coco import CocoDataset, CocoProblem, class_boxes
 from yolo_focal.data.images import place_image, refuse_wrong_size
 from yolo_focal.data.layout import refuse_clashes, write_labels
 from yolo_focal.data.progress_bar import progress_bar
@@ -66,18 +66,14 @@ def write_part(root: Path, part: SubsetPart, written: list[int], link: str, prog
     chosen = part.selection.images
     refuse_clashes((part.dataset.images[number]["file_name"] for number in chosen), part.dataset.source)
     (root / "labels" / part.split).mkdir(parents=True)
+    place = {category: index for index, category in enumerate(written)}
     for number in progress_bar(chosen, f"writing {part.split}", total=len(chosen), show=progress):
         image = part.dataset.images[number]
         stated = image["width"], image["height"]
         refuse_wrong_size(part.files[number], stated, f"images id {number} of {part.dataset.source}")
         target = root / "images" / part.split / image["file_name"]
         place_image(part.files[number], target, link)
-        objects = [
-            (written.index(annotation["category_id"]), box)
-            for annotation in part.dataset.objects(number)
-            if annotation["category_id"] in written and (box := clipped_box(annotation["bbox"], image))
-        ]
-        write_labels(label_file(target), objects, image["width"], image["height"])
+        write_labels(label_file(target), class_boxes(part.dataset, number, place), image["width"], image["height"])
     write_json(root / "annotations" / f"instances_{part.split}.json", _filtered(part, written))
 
 

@@ -14,7 +14,7 @@ import yaml
 from yolo_focal.data.images import IMAGE_SUFFIXES
 from yolo_focal.data.labels import Labels, read_labels
 from yolo_focal.data.paths import exists, is_file, is_folder
-from yolo_focal.errors import DataError
+from yolo_focal.errors import DataError, reason_of
 
 __all__ = ["SPLITS", "YoloDataset", "label_file", "read_data_yaml"]
 
@@ -166,8 +166,7 @@ def _load_mapping(path: Path) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
         if isinstance(error, DataError):
             raise
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(f"{path} is not a plain YAML file: {reason}") from error
+        raise DataError(f"{path} is not a plain YAML file: {reason_of(error)}") from error
     if not isinstance(content, dict):
         raise DataError(f"{path} must map train:, val: and names:, got {type(content).__name__}")
     return content

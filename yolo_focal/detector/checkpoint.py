@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from yolo_focal.detector.anchors import LevelAnchors
-from yolo_focal.errors import CheckpointError
+from yolo_focal.errors import CheckpointError, reason_of
 
 __all__ = ["OriginalCheckpoint", "read_original"]
 
@@ -139,8 +139,9 @@ def _load(path: Path) -> Any:
             foreign = sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path))
             content = None if foreign else torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:  # whatever a broken pickle makes the reader raise, it is one thing to the user
-            reason = " ".join(str(error).split())[:200] or type(error).__name__
-            raise CheckpointError(f"{path} cannot be read as a checkpoint ({reason}); {_REMEDY}") from error
+            raise CheckpointError(
+                f"{path} cannot be read as a checkpoint ({reason_of(error)[:200]}); {_REMEDY}"
+            ) from error
     if foreign:
         raise CheckpointError(
             f"{path} names {', '.join(foreign)}, which no YOLOv5 v6.0 to v7.0 detection checkpoint needs; "

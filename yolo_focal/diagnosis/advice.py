@@ -9,6 +9,7 @@ import torch
 
 from yolo_focal.arguments.focal import FocalConfig
 from yolo_focal.data.label_statistics import SplitStatistics
+from yolo_focal.data.problem_lines import first_names
 from yolo_focal.diagnosis.rare_classes import RareClasses
 from yolo_focal.losses import LOSSES
 from yolo_focal.ultra.drivers.asked_and_used import PLAIN
@@ -137,10 +138,6 @@ def _empty_images(it: Examination) -> Advice | None:
     )
 
 
-def _named(names: list[str], most: int = 6) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
-
-
 def _below(split: SplitStatistics, least: int) -> list[str]:
     counted = sorted(zip(split.instances.tolist(), split.names, strict=True))
     return [f"{name} ({count})" for count, name in counted if count < least]
@@ -153,7 +150,7 @@ def _instances(it: Examination) -> Advice | None:
     return Advice(
         "few instances",
         "a loss cannot help",
-        f"fewer than {FEW_INSTANCES} training boxes: {_named(few)}",
+        f"fewer than {FEW_INSTANCES} training boxes: {first_names(few, 6)}",
         "a loss reweighs what is there; it adds no variety, and a weight on a handful of boxes is learnt by heart",
         "collect more of these, or paste them more often (rare_paste=0.5); a class without boxes does not belong in "
         "names:",
@@ -169,7 +166,7 @@ def _evaluated(it: Examination) -> Advice | None:
     return Advice(
         "cannot be told",
         "note",
-        f"fewer than {FEW_EVALUATED} validation boxes: {_named(few)}",
+        f"fewer than {FEW_EVALUATED} validation boxes: {first_names(few, 6)}",
         "one box moves the recall of such a class by several points, which is more than a loss usually does",
         "enlarge the validation split, and trust only intervals: yolo-focal compare",
     )

@@ -7,8 +7,6 @@ from typing import Any
 from torch import nn
 
 import yolo_focal
-from yolo_focal.arguments.classic_hyp import is_classic
-from yolo_focal.arguments.hyp import find_hyp, read_hyp
 from yolo_focal.arguments.output import Output
 from yolo_focal.data.label_statistics import SplitStatistics, split_statistics
 from yolo_focal.data.yolo import YoloDataset, read_data_yaml
@@ -17,7 +15,7 @@ from yolo_focal.diagnosis.plot import plot_examination
 from yolo_focal.diagnosis.rare_classes import rare_classes
 from yolo_focal.errors import DataError
 from yolo_focal.files import new_folder, write_json, write_text
-from yolo_focal.ultra.anchor.checks import translate_for
+from yolo_focal.ultra.anchor.checks import read_hyp_for
 from yolo_focal.ultra.datasets import datasets_folder, find_data_yaml
 from yolo_focal.ultra.drivers.diagnosis import diagnose, load_for_diagnosis
 
@@ -86,10 +84,5 @@ def _training_arguments(arguments: dict[str, Any], data_yaml: Path, model: nn.Mo
     given = {name: value for name, value in arguments.items() if name not in ("model", "out")}
     if given["device"] is None:
         del given["device"]
-    from_file: dict[str, Any] = {}
-    if given.get("cfg"):
-        path = find_hyp(given.pop("cfg"))
-        from_file = read_hyp(path)
-        if is_classic(from_file):
-            from_file = translate_for(model, from_file, path)
+    from_file = read_hyp_for(model, given.pop("cfg"))[1] if given.get("cfg") else {}
     return {**from_file, **given, "data": str(data_yaml.absolute())}

@@ -9,6 +9,7 @@ import numpy as np
 
 from yolo_focal import __version__
 from yolo_focal.data.label_statistics import SplitStatistics
+from yolo_focal.data.problem_lines import MOST_PROBLEMS, problem_lines
 from yolo_focal.diagnosis.advice import TINY_SIDE, Advice, Examination, network_sides
 from yolo_focal.diagnosis.rare_classes import RareClasses
 from yolo_focal.losses import LOSSES
@@ -17,22 +18,31 @@ from yolo_focal.text_table import aligned
 from yolo_focal.ultra.drivers.class_gradients import ClassTerm
 from yolo_focal.ultra.drivers.diagnosis import BatchLoss, Diagnosis
 
-__all__ = ["document", "page"]
+__all__ = ["examination_document", "examination_page"]
 
 SCHEMA = 1
 WIDTH = 110
-MOST_CLASSES = 24  # rows of the table; doctor.json has all
-MOST_PROBLEMS = 5
+MOST_ROWS = 24  # rows of the table; doctor.json has all
+# Arrays of a class term that doctor.json has class by class.
+_COLUMNS = (
+    *("positives", "negatives", "loss_positives", "loss_negatives", "gradient_positives", "gradient_negatives"),
+    *("weight_positives", "weight_negatives", "effective_alpha"),
+)
 
 
-def document(title: str, arguments: dict[str, Any], it: Examination, advice: Sequence[Advice]) -> dict[str, Any]:
+def examination_document(
+    title: str, arguments: dict[str, Any], it: Examination, advice: Sequence[Advice]
+) -> dict[str, Any]:
     """The content of doctor.json; undefined numbers are null."""
-    diagnosis = it.diagnosis
+    diagnosis, sides = it.diagnosis, network_sides(it.train, it.diagnosis.imgsz)
     return {
         "schema": SCHEMA,
         "yolo_focal": __version__,
         "title": title,
-        "arguments": {name: str(value) if not _is_plain(value) else value for name, value in arguments.items()},
+        "arguments": {
+            name: value if isinstance(value, int | float | str | list | None) else str(value)
+            for name, value in arguments.items()
+        },
         "model": {
             "kind": diagnosis.kind,
             "head": diagnosis.head,
@@ -48,14 +58,13 @@ def document(title: str, arguments: dict[str, Any], it: Examination, advice: Seq
         "rare_classes": _rare_record(it.rare, it.train.names),
         "dataset": {
             **{split.split: split.to_json() for split in (it.train, it.val) if split is not None},
-            "train_sides_at_imgsz": _side_record(network_sides(it.train, diagnosis.imgsz)),
+            "train_sides_at_imgsz": {
+                "median": float(np.median(sides)),
+                f"below_{TINY_SIDE:g}_px": int((sides < TINY_SIDE).sum()),
+            },
         },
         "advice": [vars(each) for each in advice],
     }
-
-
-def _is_plain(value: Any) -> bool:
-    return value is None or isinstance(value, bool | int | float | str | list)
 
 
 def _loss_record(loss: BatchLoss, names: Sequence[str]) -> dict[str, Any]:
@@ -71,17 +80,7 @@ def _loss_record(loss: BatchLoss, names: Sequence[str]) -> dict[str, Any]:
 
 
 def _term_record(term: ClassTerm, names: Sequence[str]) -> dict[str, Any]:
-    columns = {
-        "positives": term.positives,
-        "negatives": term.negatives,
-        "loss_positives": term.loss_positives,
-        "loss_negatives": term.loss_negatives,
-        "gradient_positives": term.gradient_positives,
-        "gradient_negatives": term.gradient_negatives,
-        "weight_positives": term.weight_positives,
-        "weight_negatives": term.weight_negatives,
-        "effective_alpha": term.effective_alpha,
-    }
+    columns = {name: getattr(term, name) for name in _COLUMNS}
     labels = list(names) if len(term.positives) == len(names) else ["object"]
     return {
         "soft_share": term.soft_share,
@@ -109,10 +108,6 @@ def _rare_record(rare: RareClasses, names: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _side_record(sides: np.ndarray) -> dict[str, float]:
-    return {"median": float(np.median(sides)), f"below_{TINY_SIDE:g}_px": int((sides < TINY_SIDE).sum())}
-
-
 def _minimisers(diagnosis: Diagnosis) -> dict[str, str]:
     compared = {diagnosis.other.name: diagnosis.compared.loss} if diagnosis.compared is not None else {}
     if diagnosis.compared is None:
@@ -120,7 +115,7 @@ def _minimisers(diagnosis: Diagnosis) -> dict[str, str]:
     return {name: LOSSES[row].soft_minimiser for name, row in {diagnosis.bce.name: "bce", **compared}.items()}
 
 
-def page(title: str, it: Examination, advice: Sequence[Advice]) -> str:
+def examination_page(title: str, it: Examination, advice: Sequence[Advice]) -> str:
     """Everything worth reading, on one page."""
     sections = [
         ("What runs", _what_runs(it.diagnosis)),
@@ -192,7 +187,7 @@ def _class_table(it: Examination) -> list[str]:
     heads = ["class", "train boxes", "images"] + (["val boxes"] if val is not None else [])
     rows = [[*heads, "in batch: BCE", diagnosis.other.label, "pos. / neg.: BCE", diagnosis.other.label]]
     order = np.argsort(-train.instances, kind="stable")
-    shown = order if len(order) <= MOST_CLASSES else np.r_[order[: MOST_CLASSES // 2], order[-MOST_CLASSES // 2 :]]
+    shown = order if len(order) <= MOST_ROWS else np.r_[order[: MOST_ROWS // 2], order[-MOST_ROWS // 2 :]]
     for index in shown:
         counts = [train.instances[index], train.images_with[index]]
         counts += [val.instances[index]] if val is not None else []
@@ -206,7 +201,7 @@ def _class_table(it: Examination) -> list[str]:
         )
     lines = aligned(rows)
     if len(shown) < len(order):
-        lines.insert(1 + MOST_CLASSES // 2, f"... {len(order) - len(shown)} more classes are in doctor.json ...")
+        lines.insert(1 + MOST_ROWS // 2, f"... {len(order) - len(shown)} more classes are in doctor.json ...")
     explained = (
         f"In batch: the class's share of the gradient, positives and negatives, under BCE and {diagnosis.other.label}; "
         "pos. / neg.: its gradient on positives over that on negatives."
@@ -272,9 +267,8 @@ def _split_lines(split: SplitStatistics) -> list[str]:
     if split.problems:
         kinds = ", ".join(f"{count} x {kind}" for kind, count in split.problem_counts().items())
         lines += _wrapped(f"      label problems: {kinds}", " " * 6)
-        lines += [f"        {problem}" for problem in split.problems[:MOST_PROBLEMS]]
-        if len(split.problems) > MOST_PROBLEMS:
-            lines.append(f"        ... {len(split.problems) - MOST_PROBLEMS} more in doctor.json")
+        more = f"... {len(split.problems) - MOST_PROBLEMS} more in doctor.json"
+        lines += problem_lines(split.problems, "        ", more)
     return lines
 
 

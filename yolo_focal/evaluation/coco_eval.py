@@ -32,7 +32,7 @@ STATS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs
 class PrecisionSchedule:
     """What does not depend on the image weights: where the true positives stand and what precedes each of them.
 
-    Build it once per `ImageMatches` and call `average_precision` for every draw of image weights.
+    Build it once per `ImageMatches` and call `average_precision` for every resample's image weights.
     """
 
     def __init__(self, matches: ImageMatches):
@@ -58,7 +58,7 @@ class PrecisionSchedule:
 
         Args:
             image_weights: (I,) how often each image counts; >= 0; every image once where None. Whole numbers
-                (a bootstrap draw) are exact: the result is that of a dataset with the images so often in it.
+                (a bootstrap resample) are exact: the result is that of a dataset with the images so often in it.
         """
         matches = self._matches
         weights = np.ones(matches.images) if image_weights is None else np.asarray(image_weights, dtype=np.float64)
@@ -89,7 +89,7 @@ class PrecisionSchedule:
 def average_precision_from_matches(matches: ImageMatches, image_weights: npt.ArrayLike | None = None) -> Floats:
     """(T, K) COCO average precision at each IoU threshold of each class; NaN for a class without objects.
 
-    With every weight 1 this is COCO's own number. For many draws of weights build one `PrecisionSchedule`.
+    With every weight 1 this is COCO's own number. For many resamples build one `PrecisionSchedule`.
 
     Args:
         matches: from `match_detections`.

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from yolo_focal.data.coco import CocoDataset, clipped_box
+from yolo_focal.data.coco import CocoDataset, class_boxes
 from yolo_focal.data.images import place_image, refuse_unreadable_names, refuse_wrong_size
 from yolo_focal.data.layout import refuse_clashes, write_labels
 from yolo_focal.data.yolo import label_file
@@ -73,12 +73,7 @@ def write_yolo_view(dataset: CocoDataset, images: Path, folder: Path) -> Path:
     for image_id, record in dataset.images.items():
         link = folder / "images" / record["file_name"]
         _link(images / record["file_name"], link)
-        objects = [
-            (place[each["category_id"]], box)
-            for each in dataset.objects(image_id)
-            if (box := clipped_box(each["bbox"], record))
-        ]
-        write_labels(label_file(link), objects, record["width"], record["height"])
+        write_labels(label_file(link), class_boxes(dataset, image_id, place), record["width"], record["height"])
     content = {
         "path": str(folder),
         "train": "images",

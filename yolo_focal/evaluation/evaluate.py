@@ -11,7 +11,7 @@ from yolo_focal.evaluation.boxes import Detections, GroundTruth
 from yolo_focal.evaluation.coco_source import ground_truth_from_coco
 from yolo_focal.evaluation.evaluation import evaluate_detections
 from yolo_focal.evaluation.model import evaluate_model, evaluate_model_on_coco
-from yolo_focal.evaluation.report import Report, document, per_class_csv
+from yolo_focal.evaluation.report import Report, evaluation_document, per_class_csv
 from yolo_focal.evaluation.results import read_results
 from yolo_focal.evaluation.training_counts import TrainingCounts, training_counts_from_coco
 from yolo_focal.files import new_folder, write_json, write_text
@@ -32,9 +32,8 @@ def evaluated(arguments: dict[str, Any]) -> Report:
 def evaluated_into(arguments: dict[str, Any], out: Path, exist_ok: bool) -> Report:
     """The same, written into the folder `out` as evaluation.json, per_class.csv and pictures."""
     _check(arguments)
-    with new_folder(
-        out, exist_ok
-    ) as folder:  # first of all: an output folder that cannot be used must not cost an evaluation
+    # First of all: an output folder that cannot be used must not cost an evaluation.
+    with new_folder(out, exist_ok) as folder:
         report = _report(arguments)
         _write(report, folder, arguments["conf"])
     return report
@@ -139,7 +138,7 @@ def _problem_notes(problems: list[Any]) -> list[str]:
 
 
 def _write(report: Report, folder: Path, conf: float) -> None:
-    write_json(folder / "evaluation.json", document(report))
+    write_json(folder / "evaluation.json", evaluation_document(report))
     write_text(folder / "per_class.csv", per_class_csv(report.evaluation))
     plots.plot_per_class(report.evaluation, folder / "per_class.png")
     plots.plot_thresholds(report.evaluation, folder / "thresholds.png")

@@ -82,7 +82,7 @@ class Evaluation:
         buckets: rare, common and frequent; empty where the training split is not known.
         bucket_rule: how the classes were divided.
         best_f1: threshold of best F1, all classes together; None without objects.
-        at_default_conf: the same quantities at confidence 0.25, what a user sees without choosing a threshold.
+        at_default_conf: the same numbers at confidence 0.25, what a user sees without choosing a threshold.
         calibration: over detections with score >= 0.05.
         calibration_of_all: over all detections.
         images: number of images, those without objects included.

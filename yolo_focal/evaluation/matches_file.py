@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from yolo_focal.errors import DataError
+from yolo_focal.errors import DataError, reason_of
 from yolo_focal.evaluation.matching import ImageMatches
 from yolo_focal.files import replace_file
 
@@ -47,8 +47,7 @@ def load_matches(path: Path) -> ImageMatches:
 
 
 def _unreadable(path: Path, error: Exception) -> DataError:
-    reason = " ".join(str(error).split()) or type(error).__name__
-    return DataError(f"cannot read the per-image results {path} ({reason})")
+    return DataError(f"cannot read the per-image results {path} ({reason_of(error)})")
 
 
 def _check(images: int, classes: int, rows: dict[str, Any], flags: dict[str, Any]) -> None:

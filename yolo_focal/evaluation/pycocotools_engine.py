@@ -8,6 +8,7 @@ from pycocotools.cocoeval import COCOeval
 
 from yolo_focal.evaluation.boxes import Detections, GroundTruth
 from yolo_focal.evaluation.coco_eval import STATS
+from yolo_focal.evaluation.results import results_of
 
 __all__ = ["stats_by_pycocotools"]
 
@@ -54,17 +55,7 @@ def _objects(truth: GroundTruth) -> list[dict[str, object]]:
 
 
 def _found(truth: GroundTruth, detections: Detections) -> list[dict[str, object]]:
-    columns = (detections.image, detections.category, detections.boxes_xywh, detections.scores)
-    rows = zip(*(column.tolist() for column in columns), strict=True)
     return [
-        {
-            "id": number,
-            "image_id": truth.image_ids[image],
-            "category_id": truth.categories[category].id,
-            "bbox": box,
-            "area": box[2] * box[3],
-            "iscrowd": 0,
-            "score": score,
-        }
-        for number, (image, category, box, score) in enumerate(rows, 1)
+        {**record, "id": number, "area": record["bbox"][2] * record["bbox"][3], "iscrowd": 0}
+        for number, record in enumerate(results_of(detections, truth), 1)
     ]

@@ -1,28 +1,28 @@
 """An evaluation as a JSON document, a CSV table and lines for people; docs/evaluation.md describes the document."""
 
-import csv
-import io
-import math
-from collections.abc import Iterable, Mapping, Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from yolo_focal import __version__
+from yolo_focal.data.problem_lines import first_names
 from yolo_focal.evaluation.agreement import Agreement
 from yolo_focal.evaluation.calibration import Calibration
 from yolo_focal.evaluation.evaluation import BucketResult, ClassResult, Evaluation
 from yolo_focal.evaluation.model import ModelEvaluation
 from yolo_focal.evaluation.thresholds import OperatingPoint
-from yolo_focal.foreign_text import for_spreadsheet, printable
+from yolo_focal.foreign_text import printable
 from yolo_focal.numbers import null_for_nan
-from yolo_focal.text_table import aligned, three_decimals
+from yolo_focal.text_table import aligned, as_csv, three_decimals
 from yolo_focal.ultra.drivers.predictions import Predictions
 
-__all__ = ["Report", "document", "per_class_csv", "summary_lines"]
+__all__ = ["Report", "evaluation_document", "per_class_csv", "point_cells", "summary_lines"]
 
 SCHEMA = 1
+_SHOWN = ("AP", "AP50", "AP75", "AR100")  # means over classes in the table
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +44,7 @@ class Report:
     notes: Sequence[str]
 
 
-def document(report: Report) -> dict[str, Any]:
+def evaluation_document(report: Report) -> dict[str, Any]:
     """The content of evaluation.json; undefined numbers are null, but for COCO's own -1 in `coco`."""
     evaluation, model = report.evaluation, report.model
     content = {
@@ -73,16 +73,11 @@ def document(report: Report) -> dict[str, Any]:
 def per_class_csv(evaluation: Evaluation) -> str:
     """The content of per_class.csv: one row per class, empty cells where a number is undefined."""
     columns = ("id", "name", "bucket", "training_instances", "objects", "detections", "AP", "AP50", "AP75", "AR100")
-    point = ("threshold", "precision", "recall", "f1")
-    content = io.StringIO()
-    writer = csv.writer(content, lineterminator="\n")
-    writer.writerow([*columns, *(f"best_f1_{name}" for name in point)])
+    rows = []
     for result in evaluation.classes:
         record = null_for_nan(_class_record(result))
-        best = record["best_f1"] or {}
-        record["name"] = for_spreadsheet(record["name"])
-        writer.writerow([*(record[name] for name in columns), *(best.get(name) for name in point)])
-    return content.getvalue()
+        rows.append({**record, **{f"best_f1_{name}": value for name, value in (record["best_f1"] or {}).items()}})
+    return as_csv([*columns, *(f"best_f1_{each.name}" for each in dataclasses.fields(OperatingPoint))], rows)
 
 
 def summary_lines(report: Report) -> list[str]:
@@ -104,15 +99,14 @@ def summary_lines(report: Report) -> list[str]:
 
 def _table(evaluation: Evaluation) -> list[str]:
     known = evaluation.classes[0].training_instances is not None
-    header = ["class", *(["bucket", "training"] if known else []), "objects", "AP", "AP50", "AP75", "AR100"]
+    header = ["class", *(["bucket", "training"] if known else []), "objects", *_SHOWN]
     rows = [
         [
             result.category.name,
             *([str(result.bucket), f"{result.training_instances:,}"] if known else []),
             f"{result.objects:,}",
             *(three_decimals(value) for value in (result.ap, result.ap50, result.ap75, result.ar)),
-            three_decimals(result.best_f1.f1 if result.best_f1 else math.nan),
-            three_decimals(result.best_f1.threshold if result.best_f1 else math.nan),
+            *point_cells(result.best_f1),
         ]
         for result in evaluation.classes
         if result.objects
@@ -123,18 +117,20 @@ def _table(evaluation: Evaluation) -> list[str]:
          three_decimals(bucket.ar), "", ""]
         for bucket in evaluation.buckets
     ]  # fmt: skip
-    stats, best = evaluation.stats, evaluation.best_f1
-    rows.append(
-        ["all", *blank, f"{evaluation.objects:,}", *(_stat(stats[name]) for name in ("AP", "AP50", "AP75", "AR100")),
-         three_decimals(best.f1 if best else math.nan), three_decimals(best.threshold if best else math.nan)]
-    )  # fmt: skip
+    means = ("-" if (value := evaluation.stats[name]) < 0 else f"{value:.3f}" for name in _SHOWN)
+    rows.append(["all", *blank, f"{evaluation.objects:,}", *means, *point_cells(evaluation.best_f1)])
     sections = (len(evaluation.classes) and sum(result.objects > 0 for result in evaluation.classes), len(rows) - 1)
     lines = aligned([[*header, "best F1", "at conf"], *rows])
     rule = "-" * len(lines[0])
     for position in sorted({0, *sections}, reverse=True):
         lines.insert(position + 1, rule)
     absent = [result.category.name for result in evaluation.classes if not result.objects]
-    return lines + ([f"without objects here: {_listed(absent)}"] if absent else [])
+    return lines + ([f"without objects here: {first_names(map(printable, absent), 12)}"] if absent else [])
+
+
+def point_cells(point: OperatingPoint | None) -> tuple[str, str]:
+    """F1 and threshold of a point, as they stand in a table."""
+    return ("-", "-") if point is None else (three_decimals(point.f1), three_decimals(point.threshold))
 
 
 def _findings(evaluation: Evaluation) -> list[str]:
@@ -213,9 +209,7 @@ def _bucket_record(bucket: BucketResult) -> dict[str, Any]:
 
 
 def _point_record(point: OperatingPoint | None) -> dict[str, float] | None:
-    if point is None:
-        return None
-    return {"threshold": point.threshold, "precision": point.precision, "recall": point.recall, "f1": point.f1}
+    return None if point is None else dataclasses.asdict(point)
 
 
 def _calibration_record(scores: Calibration) -> dict[str, Any]:
@@ -250,12 +244,3 @@ def _nms_record(predictions: Predictions) -> dict[str, Any] | None:
         },
         "images_lost": [str(file) for file in predictions.lost_images or ()],
     }
-
-
-def _stat(value: float) -> str:
-    return "-" if value < 0 else f"{value:.3f}"
-
-
-def _listed(names: Iterable[str]) -> str:
-    shown = [printable(name) for name in names]
-    return ", ".join(shown[:12]) + (f" and {len(shown) - 12} more" if len(shown) > 12 else "")

@@ -12,7 +12,7 @@ from yolo_focal.data.coco import read_json
 from yolo_focal.errors import DataError
 from yolo_focal.evaluation.boxes import Bools, Detections, GroundTruth, Ints
 from yolo_focal.evaluation.classes import ClassRule
-from yolo_focal.numbers import is_number
+from yolo_focal.numbers import is_id, is_number, short
 
 __all__ = ["Results", "read_results", "results_of"]
 
@@ -84,18 +84,18 @@ def results_of(detections: Detections, ground_truth: GroundTruth) -> list[dict[s
 
 def _fault(record: Any) -> str | None:
     if not isinstance(record, dict):
-        return f"must be a mapping, got {_short(record)}"
+        return f"must be a mapping, got {short(record)}"
     if missing := {"image_id", "category_id", "bbox", "score"} - record.keys():
         return f"lacks {', '.join(sorted(missing))}"
     box, score = record["bbox"], record["score"]
     if not isinstance(box, list) or len(box) != 4 or not all(is_number(value) for value in box) or min(box[2:]) < 0:
-        return f"bbox must be four finite numbers x, y, width >= 0, height >= 0 in pixels, got {_short(box)}"
+        return f"bbox must be four finite numbers x, y, width >= 0, height >= 0 in pixels, got {short(box)}"
     if not is_number(score) or not 0 <= score <= 1:
-        return f"score must be a number in 0 to 1, got {_short(score)}"
-    if not _is_id(record["category_id"]) or not (_is_id(record["image_id"]) or isinstance(record["image_id"], str)):
-        return f"category_id and image_id must be ids, got {_short((record['category_id'], record['image_id']))}"
+        return f"score must be a number in 0 to 1, got {short(score)}"
+    if not is_id(record["category_id"]) or not (is_id(record["image_id"]) or isinstance(record["image_id"], str)):
+        return f"category_id and image_id must be ids, got {short((record['category_id'], record['image_id']))}"
     if not isinstance(record.get("file_name", "-"), str | None) or record.get("file_name") == "":
-        return f"file_name must be the name of an image, got {_short(record['file_name'])}"
+        return f"file_name must be the name of an image, got {short(record['file_name'])}"
     return None
 
 
@@ -103,15 +103,6 @@ def _image_key(record: Mapping[str, Any]) -> tuple[str, int | str]:
     """What the record names its image by."""
     key = "file_name" if record.get("file_name") is not None else "image_id"
     return key, record[key]
-
-
-def _is_id(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _short(value: Any) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= 80 else shown[:77] + "..."
 
 
 def _images(path: Path, records: Sequence[Mapping[str, Any]], ground_truth: GroundTruth) -> Ints:
@@ -127,7 +118,7 @@ def _images(path: Path, records: Sequence[Mapping[str, Any]], ground_truth: Grou
             found |= {(kind, text): index for text, index in _by_name(texts, names, files).items()}
         except _NameError as error:
             position = keys.index((kind, error.text))
-            raise DataError(f"{path}: record {position}: {kind} {_short(error.text)} {error}") from None
+            raise DataError(f"{path}: record {position}: {kind} {short(error.text)} {error}") from None
     return np.array([found.get(key, -1) for key in keys], dtype=np.int64)
 
 
@@ -180,7 +171,7 @@ def _by_name(texts: Sequence[str], names: Sequence[PurePosixPath], files: Sequen
             if not _agree(path, paths[other]):
                 raise _NameError(
                     text,
-                    f"and {_short(other)} of another record can both only be {files[best[0]]}; give annotations whose "
+                    f"and {short(other)} of another record can both only be {files[best[0]]}; give annotations whose "
                     "file_name has the folder",
                 )
     return found

@@ -16,7 +16,7 @@ _BUCKET_ORDER = ("frequent", "common", "rare")
 
 @dataclass(frozen=True)
 class Row:
-    """One measured quantity.
+    """One measured metric.
 
     Attributes:
         label: what it is.

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from yolo_focal.losses.module import Gain, SigmoidLoss, as_exponent, as_fraction
-from yolo_focal.losses.pieces import Factor, Formula, LogisticPieces, Terms, ValueAndGradient, modulate
+from yolo_focal.losses.pieces import Factor, Formula, Hyperparameters, LogisticPieces, ValueAndGradient, modulate
 from yolo_focal.losses.run import evaluate
 
 __all__ = ["ASYMMETRIC", "AsymmetricLoss", "asymmetric_loss"]
@@ -38,7 +38,7 @@ def _miss(pieces: LogisticPieces, t: Tensor, clip: float) -> Factor:
     )
 
 
-def _pair(
+def _value_and_grad(
     pieces: LogisticPieces,
     t: Tensor,
     *,
@@ -56,7 +56,7 @@ def _pair(
     return modulate(loss, _miss(pieces, t, clip), gamma_pos * t + gamma_neg * (1 - t))
 
 
-ASYMMETRIC = Formula("asl", _pair)
+ASYMMETRIC = Formula("asl", _value_and_grad)
 
 
 def asymmetric_loss(
@@ -91,13 +91,13 @@ def asymmetric_loss(
 
     Source: Ben-Baruch et al., Asymmetric Loss for Multi-Label Classification, 2021.
     """
-    terms: Terms = {
+    hyperparameters: Hyperparameters = {
         "gamma_pos": as_exponent("gamma_pos", gamma_pos),
         "gamma_neg": as_exponent("gamma_neg", gamma_neg),
         "clip": as_fraction("clip", clip),
         "pos_weight": pos_weight,
     }
-    return evaluate(ASYMMETRIC, inputs, targets, reduction, weight, terms)
+    return evaluate(ASYMMETRIC, inputs, targets, reduction, weight, hyperparameters)
 
 
 class AsymmetricLoss(SigmoidLoss):
@@ -133,7 +133,7 @@ class AsymmetricLoss(SigmoidLoss):
         """Focusing exponent of negatives."""
         return self.gamma
 
-    def terms(self) -> Terms:
+    def hyperparameters(self) -> Hyperparameters:
         """The hyperparameters of the formula as they are now."""
         return {
             "gamma_pos": float(self.gamma_pos),

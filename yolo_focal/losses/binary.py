@@ -8,8 +8,8 @@ from yolo_focal.losses.module import SigmoidLoss
 from yolo_focal.losses.pieces import (
     BackgroundPieces,
     Formula,
+    Hyperparameters,
     LogisticPieces,
-    Terms,
     ValueAndGradient,
     background,
     cross_entropy,
@@ -18,7 +18,7 @@ from yolo_focal.losses.pieces import (
 __all__ = ["BCE", "BinaryCrossEntropy"]
 
 
-def _pair(pieces: LogisticPieces, t: Tensor, *, pos_weight: Tensor | None) -> ValueAndGradient:
+def _value_and_grad(pieces: LogisticPieces, t: Tensor, *, pos_weight: Tensor | None) -> ValueAndGradient:
     return cross_entropy(pieces, t, pos_weight)
 
 
@@ -26,7 +26,7 @@ def _background(pieces: BackgroundPieces, **_: Any) -> ValueAndGradient:
     return background(pieces, 0.0)
 
 
-BCE = Formula("bce", _pair, _background)
+BCE = Formula("bce", _value_and_grad, _background)
 
 
 class BinaryCrossEntropy(SigmoidLoss):
@@ -39,7 +39,7 @@ class BinaryCrossEntropy(SigmoidLoss):
 
     formula = BCE
 
-    def terms(self) -> Terms:
+    def hyperparameters(self) -> Hyperparameters:
         """The one hyperparameter of cross-entropy."""
         return {"pos_weight": self.pos_weight}
 

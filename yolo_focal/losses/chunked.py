@@ -14,7 +14,7 @@ from yolo_focal.errors import ConfigError
 from yolo_focal.losses.pieces import (
     SCRATCH_TENSORS,
     Formula,
-    Terms,
+    Hyperparameters,
     ValueAndGradient,
     background_pieces,
     cross_entropy_slope,
@@ -58,32 +58,26 @@ class Outcome(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """The operands seen as (rows, width); a term is a number, None, (1, width) or (rows, width)."""
+    """The operands seen as (rows, width); a hyperparameter is a number, None, (1, width) or (rows, width)."""
 
     logits: Tensor
     targets: Tensor
-    terms: Terms
+    hyperparameters: Hyperparameters
 
-    def terms_of(self, part: slice, dtype: torch.dtype) -> Terms:
-        """The terms for some of the rows, in `dtype`."""
+    def hyperparameters_of(self, part: slice, dtype: torch.dtype) -> Hyperparameters:
+        """The hyperparameters for some of the rows, in `dtype`."""
+        return self._pick(lambda value: value if len(value) == 1 else value[part], dtype)
 
-        def pick(term: Any) -> Any:
-            if not isinstance(term, Tensor):
-                return term
-            return (term if len(term) == 1 else term[part]).to(dtype)
-
-        return {name: pick(term) for name, term in self.terms.items()}
-
-    def terms_at(self, places: Tensor, dtype: torch.dtype) -> Terms:
-        """The terms for single elements, given by their position in the flattened operands, in `dtype`."""
+    def hyperparameters_at(self, places: Tensor, dtype: torch.dtype) -> Hyperparameters:
+        """The hyperparameters for single elements, given by their position in the flattened operands, in `dtype`."""
         width = self.logits.shape[1]
+        return self._pick(lambda value: value.expand_as(self.logits)[places // width, places % width], dtype)
 
-        def pick(term: Any) -> Any:
-            if not isinstance(term, Tensor):
-                return term
-            return term.expand_as(self.logits)[places // width, places % width].to(dtype)
-
-        return {name: pick(term) for name, term in self.terms.items()}
+    def _pick(self, choose: Callable[[Tensor], Tensor], dtype: torch.dtype) -> Hyperparameters:
+        return {
+            name: choose(value).to(dtype) if isinstance(value, Tensor) else value
+            for name, value in self.hyperparameters.items()
+        }
 
 
 class Result:
@@ -110,11 +104,11 @@ class Result:
         if self.slopes is not None and partial.slopes is not None:
             self.slopes += partial.slopes
 
-    def store(self, where: Any, shape: Sequence[int], pair: ValueAndGradient) -> None:
+    def store(self, where: Any, shape: Sequence[int], loss: ValueAndGradient) -> None:
         """Take the loss and the gradient of the elements `where` of the operands viewed as `shape`."""
-        self.store_value(where, shape, pair.value)
+        self.store_value(where, shape, loss.value)
         if self.gradients is not None:
-            self.gradients.view(shape)[where] = pair.gradient
+            self.gradients.view(shape)[where] = loss.gradient
 
     def store_value(self, where: Any, shape: Sequence[int], value: Tensor) -> None:
         """Take the loss alone."""
@@ -133,7 +127,7 @@ def run_chunked(
     formula: Formula,
     logits: Tensor,
     targets: Tensor,
-    terms: Terms,
+    hyperparameters: Hyperparameters,
     *,
     elementwise: bool,
     gradient: bool,
@@ -145,7 +139,7 @@ def run_chunked(
         formula: the loss.
         logits: any shape; read only.
         targets: the same shape; read only.
-        terms: the formula's hyperparameters, and `weight`, a factor on the result.
+        hyperparameters: the formula's hyperparameters, and `weight`, a factor on the result.
         elementwise: whether the loss is wanted for each element; else their sum.
         gradient: whether the derivative is wanted; it is kept in float32 at least, because a half-precision gradient
             that is scaled later (as gradient scalers do) has already lost its small values.
@@ -153,7 +147,7 @@ def run_chunked(
     """
     result = Result(logits, elementwise, gradient, slopes)
     if logits.numel():
-        rows = as_rows(logits, targets, terms)
+        rows = as_rows(logits, targets, hyperparameters)
         places = _places_with_targets(formula, rows.targets)
         if places is None:
             _run_dense(formula, rows, result)
@@ -162,28 +156,30 @@ def run_chunked(
     return result.finish()
 
 
-def as_rows(logits: Tensor, targets: Tensor, terms: Terms) -> Rows:
-    """See operands of one shape, not empty, as rows wide enough to work along; ConfigError if a term does not fit."""
+def as_rows(logits: Tensor, targets: Tensor, hyperparameters: Hyperparameters) -> Rows:
+    """See operands of one shape, not empty, as rows wide enough to work along; ConfigError if a shape does not fit."""
     width = logits.shape[-1] if logits.dim() else 1
     rows = logits.numel() // width
     fold = math.gcd(rows, 16) if width < NARROW else 1
     shape = (rows // fold, width * fold)
 
-    def reshape(name: str, term: Any) -> Any:
-        if not isinstance(term, Tensor):
-            return term
+    def reshape(name: str, value: Any) -> Any:
+        if not isinstance(value, Tensor):
+            return value
         try:
-            spread = term.to(logits.device).expand(logits.shape)
+            spread = value.to(logits.device).expand(logits.shape)
         except RuntimeError:
             raise ConfigError(
-                f"{name} of shape {tuple(term.shape)} does not broadcast against logits of shape "
+                f"{name} of shape {tuple(value.shape)} does not broadcast against logits of shape "
                 f"{tuple(logits.shape)}; give one number, or one for each class (last dimension)"
             ) from None
-        same_in_all_rows = term.numel() == (term.shape[-1] if term.dim() else 1)
+        same_in_all_rows = value.numel() == (value.shape[-1] if value.dim() else 1)
         return spread.reshape(-1, width)[:1].repeat(1, fold) if same_in_all_rows else spread.reshape(shape)
 
     return Rows(
-        logits.reshape(shape), targets.reshape(shape), {name: reshape(name, term) for name, term in terms.items()}
+        logits.reshape(shape),
+        targets.reshape(shape),
+        {name: reshape(name, value) for name, value in hyperparameters.items()},
     )
 
 
@@ -224,7 +220,7 @@ def _run_dense(formula: Formula, rows: Rows, result: Result) -> None:
     def run(part: slice) -> Result:
         partial = result.partial()
         x, t = rows.logits[part].to(result.dtype), rows.targets[part].to(result.dtype)
-        _run_pair(formula, x, t, rows.terms_of(part, result.dtype), partial, part, rows.logits.shape)
+        _run_exact(formula, x, t, rows.hyperparameters_of(part, result.dtype), partial, part, rows.logits.shape)
         return partial
 
     parts = _parts(rows)
@@ -244,7 +240,7 @@ def _run_sparse(formula: Formula, rows: Rows, places: Tensor, result: Result) ->
     for some in torch.split(places, CHUNK_ELEMENTS_CPU):
         # Several times as fast as indexing with brackets.
         x, t = (operand.index_select(0, some).to(result.dtype) for operand in (logits, targets))
-        _run_pair(formula, x, t, rows.terms_at(some, result.dtype), result, some, (-1,))
+        _run_exact(formula, x, t, rows.hyperparameters_at(some, result.dtype), result, some, (-1,))
 
 
 def _run_background(formula: Formula, rows: Rows, result: Result, chunk: tuple[slice, Tensor]) -> Result:
@@ -252,32 +248,38 @@ def _run_background(formula: Formula, rows: Rows, result: Result, chunk: tuple[s
     assert formula.background is not None
     part, places = chunk
     partial, shape = result.partial(), rows.logits.shape
-    x, terms = rows.logits[part], rows.terms_of(part, result.dtype)
-    weight = terms.pop("weight")
+    x, hyperparameters = rows.logits[part], rows.hyperparameters_of(part, result.dtype)
+    weight = hyperparameters.pop("weight")
     scratch = _scratch(x, result.dtype)
     if result.gradients is not None:
         scratch[-1] = result.gradients.view(shape)[part]  # where the background writes its derivative
     pieces = background_pieces(x, scratch, places - part.start * shape[1])
     # Of target 0 neither derivative is ever below 0. The cross-entropy's is p, over which the loss's is written.
     sums = [] if partial.slopes is None else [_total(pieces.p, weight)]
-    pair = formula.background(pieces, **terms)
+    loss = formula.background(pieces, **hyperparameters)
     if partial.slopes is not None:
-        partial.slopes.append(torch.stack([*sums, _total(pair.gradient, weight)]))
-    partial.store_value(part, shape, scaled(pair, weight).value)
+        partial.slopes.append(torch.stack([*sums, _total(loss.gradient, weight)]))
+    partial.store_value(part, shape, scaled(loss, weight).value)
     return partial
 
 
-def _run_pair(
-    formula: Formula, x: Tensor, t: Tensor, terms: Terms, result: Result, where: Any, shape: Sequence[int]
+def _run_exact(
+    formula: Formula,
+    x: Tensor,
+    t: Tensor,
+    hyperparameters: Hyperparameters,
+    result: Result,
+    where: Any,
+    shape: Sequence[int],
 ) -> None:
     """The exact formula, stored at `where` of the operands viewed as `shape`."""
-    weight = terms.pop("weight")
+    weight = hyperparameters.pop("weight")
     pieces = logistic_pieces(x)
-    pair = formula.pair(pieces, t, **terms)
+    loss = formula.value_and_grad(pieces, t, **hyperparameters)
     if result.slopes is not None:
-        stock = cross_entropy_slope(pieces, t, terms["pos_weight"])
-        result.slopes.append(torch.stack([_total(slope.abs(), weight) for slope in (stock, pair.gradient)]))
-    result.store(where, shape, scaled(pair, weight))
+        stock = cross_entropy_slope(pieces, t, hyperparameters["pos_weight"])
+        result.slopes.append(torch.stack([_total(slope.abs(), weight) for slope in (stock, loss.gradient)]))
+    result.store(where, shape, scaled(loss, weight))
 
 
 def _total(slope: Tensor, weight: Tensor | None) -> Tensor:

@@ -12,8 +12,8 @@ from yolo_focal.losses.chunked import Outcome, as_rows, run_chunked
 from yolo_focal.losses.pieces import (
     SPECIAL_EXPONENTS,
     Formula,
-    Pair,
-    Terms,
+    Hyperparameters,
+    ValueAndGradient,
     cross_entropy_slope,
     logistic_pieces,
     scaled,
@@ -26,20 +26,20 @@ _unusable = False
 
 
 def _dense(
-    pair: Pair,
+    value_and_grad: Callable[..., ValueAndGradient],
     logits: Tensor,
     targets: Tensor,
     weight: Tensor | None,
-    terms: Terms,
+    hyperparameters: Hyperparameters,
     elementwise: bool,
     slopes: bool,
 ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
     dtype = torch.promote_types(logits.dtype, torch.float32)
     pieces, t = logistic_pieces(logits.to(dtype)), targets.to(dtype)
-    value, gradient = scaled(pair(pieces, t, **terms), weight)
+    value, gradient = scaled(value_and_grad(pieces, t, **hyperparameters), weight)
     stock = own = None
     if slopes:
-        slope = cross_entropy_slope(pieces, t, terms["pos_weight"])
+        slope = cross_entropy_slope(pieces, t, hyperparameters["pos_weight"])
         stock, own = (slope if weight is None else slope * weight).abs().sum(), gradient.abs().sum()
     return value.to(logits.dtype) if elementwise else value.sum(), gradient, stock, own
 
@@ -53,33 +53,32 @@ def run_compiled(
     formula: Formula,
     logits: Tensor,
     targets: Tensor,
-    terms: Terms,
+    hyperparameters: Hyperparameters,
     *,
     elementwise: bool,
-    gradient: bool,
     slopes: bool,
+    **wanted: bool,
 ) -> Outcome:
     """Like `run_chunked`, which also takes over, after one warning, where compilation is not possible."""
     global _unusable
-    eagerly = functools.partial(
-        run_chunked, formula, logits, targets, terms, elementwise=elementwise, gradient=gradient, slopes=slopes
-    )
+    wanted |= {"elementwise": elementwise, "slopes": slopes}
+    eagerly = functools.partial(run_chunked, formula, logits, targets, hyperparameters, **wanted)
     if _unusable or not logits.numel():
         return eagerly()
     dtype = torch.promote_types(logits.dtype, torch.float32)
 
-    def operand(term: Any) -> Any:
+    def operand(value: Any) -> Any:
         # A tensor instead of a number: gamma may change between steps without a compilation for each value.
-        if isinstance(term, float) and term not in SPECIAL_EXPONENTS:
-            return torch.tensor(term, dtype=dtype, device=logits.device)
-        return term.to(dtype) if isinstance(term, Tensor) else term
+        if isinstance(value, float) and value not in SPECIAL_EXPONENTS:
+            return torch.tensor(value, dtype=dtype, device=logits.device)
+        return value.to(dtype) if isinstance(value, Tensor) else value
 
-    rows = as_rows(logits, targets, terms)
-    operands = {name: operand(term) for name, term in rows.terms.items()}
+    rows = as_rows(logits, targets, hyperparameters)
+    operands = {name: operand(value) for name, value in rows.hyperparameters.items()}
     weight = operands.pop("weight")
     try:
         result, derivative, stock, own = _compiled_dense()(
-            formula.pair, rows.logits, rows.targets, weight, operands, elementwise, slopes
+            formula.value_and_grad, rows.logits, rows.targets, weight, operands, elementwise, slopes
         )
     except RuntimeError as error:  # the base of all failures of the compiler stack
         _unusable = True

@@ -7,12 +7,12 @@ from torch import Tensor, distributed, nn
 
 from yolo_focal.errors import ConfigError
 from yolo_focal.losses.focal import miss
-from yolo_focal.losses.module import Alpha, Gain, SigmoidLoss, as_alpha, as_exponent, as_fractions
+from yolo_focal.losses.module import Alpha, Gain, SigmoidLoss, as_exponent, as_fractions, focusing
 from yolo_focal.losses.pieces import (
     BackgroundPieces,
     Formula,
+    Hyperparameters,
     LogisticPieces,
-    Terms,
     ValueAndGradient,
     background,
     balance,
@@ -31,7 +31,7 @@ def _product(first: float | Tensor | None, second: float | Tensor | None) -> flo
     return first * second
 
 
-def _pair(
+def _value_and_grad(
     pieces: LogisticPieces,
     t: Tensor,
     *,
@@ -55,11 +55,11 @@ def _background(
     return background(pieces, gamma, _product(None if alpha is None else 1 - alpha, emphasis))
 
 
-EQUALIZED = Formula("efl", _pair, _background)
+EQUALIZED = Formula("efl", _value_and_grad, _background)
 
 
-def _equalized(gamma: float, scale: float, ratio: Tensor | None) -> Terms:
-    """The terms gamma_j and gamma_j / gamma; those of the focal loss where every ratio is 1 or gamma is 0."""
+def _equalized(gamma: float, scale: float, ratio: Tensor | None) -> Hyperparameters:
+    """The hyperparameters gamma_j and gamma_j / gamma; those of the focal loss where every ratio is 1 or gamma is 0."""
     if ratio is None or gamma == 0 or scale == 0 or bool((ratio == 1).all()):
         return {"gamma": gamma, "emphasis": None}
     gammas = gamma + scale * (1 - ratio)
@@ -103,10 +103,9 @@ def equalized_focal_loss(
 
     Source: Li et al., Equalized Focal Loss for Dense Long-Tailed Object Detection, 2022.
     """
-    balances = as_fractions("ratio", ratio)
-    equalized = _equalized(as_exponent("gamma", gamma), as_exponent("scale", scale), balances)
-    terms: Terms = {**equalized, "alpha": as_alpha(alpha), "pos_weight": pos_weight}
-    return evaluate(EQUALIZED, inputs, targets, reduction, weight, terms)
+    hyperparameters, balances = focusing(gamma, alpha, pos_weight), as_fractions("ratio", ratio)
+    hyperparameters |= _equalized(hyperparameters["gamma"], as_exponent("scale", scale), balances)
+    return evaluate(EQUALIZED, inputs, targets, reduction, weight, hyperparameters)
 
 
 class ClassGradients:
@@ -152,10 +151,6 @@ class ClassGradients:
                 "last dimension; make another one for them"
             )
 
-    def discard(self) -> None:
-        """Forget what was added since the last commit."""
-        self._pending = None
-
     def commit(self) -> None:
         """Let what was added since the last commit count, on all ranks."""
         shared = distributed.is_available() and distributed.is_initialized()
@@ -174,7 +169,11 @@ class ClassGradients:
         return sums
 
     def load(self, state: Sequence[Sequence[float]]) -> None:
-        """Go on from a `state`; ConfigError where it is none, or one of another number of classes."""
+        """Go on from a `state`, without what was added since the last commit.
+
+        Raises:
+            ConfigError: it is no state, or one of another number of classes.
+        """
         try:
             sums = torch.tensor(state, dtype=torch.float64)
         except (TypeError, ValueError, RuntimeError):
@@ -186,7 +185,7 @@ class ClassGradients:
                 f"with {'one number for each class' if self._sums is None else f'{expected[1]} numbers each'}, "
                 f"got {str(state)[:80]}"
             )
-        self.discard()
+        self._pending = None
         self._set(sums)
 
     def _set(self, sums: Tensor) -> None:
@@ -230,9 +229,9 @@ class EqualizedFocalLoss(SigmoidLoss):
         self.gradients = ClassGradients()
         self.commits = True
 
-    def terms(self) -> Terms:
+    def hyperparameters(self) -> Hyperparameters:
         """The hyperparameters of the formula as they are now."""
-        return {**super().terms(), **_equalized(float(self.gamma), float(self.scale), self.gradients.ratio)}
+        return {**super().hyperparameters(), **_equalized(float(self.gamma), float(self.scale), self.gradients.ratio)}
 
     def observer(self, inputs: Tensor) -> Observe | None:
         """What notes the gradient of a call; None where it does not count."""

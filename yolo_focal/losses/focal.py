@@ -3,13 +3,12 @@
 import torch
 from torch import Tensor, nn
 
-from yolo_focal.losses.module import Alpha, Gain, SigmoidLoss, as_alpha, as_exponent
+from yolo_focal.losses.module import Alpha, Gain, SigmoidLoss, focusing
 from yolo_focal.losses.pieces import (
     BackgroundPieces,
     Factor,
     Formula,
     LogisticPieces,
-    Terms,
     ValueAndGradient,
     background,
     balance,
@@ -35,28 +34,19 @@ def miss(pieces: LogisticPieces, t: Tensor) -> Factor:
     )
 
 
-def _pair(
-    pieces: LogisticPieces,
-    t: Tensor,
-    *,
-    gamma: float | Tensor,
-    alpha: float | Tensor | None,
-    pos_weight: Tensor | None,
+def _value_and_grad(
+    pieces: LogisticPieces, t: Tensor, *, gamma: float | Tensor, alpha: float | Tensor | None, pos_weight: Tensor | None
 ) -> ValueAndGradient:
     return modulate(cross_entropy(pieces, t, pos_weight), miss(pieces, t), gamma, balance(t, alpha))
 
 
 def _background(
-    pieces: BackgroundPieces,
-    *,
-    gamma: float,
-    alpha: float | Tensor | None,
-    pos_weight: Tensor | None,
+    pieces: BackgroundPieces, *, gamma: float, alpha: float | Tensor | None, pos_weight: Tensor | None
 ) -> ValueAndGradient:
     return background(pieces, gamma, None if alpha is None else 1 - alpha)
 
 
-FOCAL = Formula("focal", _pair, _background)
+FOCAL = Formula("focal", _value_and_grad, _background)
 
 
 def sigmoid_focal_loss(
@@ -92,8 +82,7 @@ def sigmoid_focal_loss(
 
     Source: Lin et al., Focal Loss for Dense Object Detection, 2017; soft targets as in YOLOv5.
     """
-    terms: Terms = {"gamma": as_exponent("gamma", gamma), "alpha": as_alpha(alpha), "pos_weight": pos_weight}
-    return evaluate(FOCAL, inputs, targets, reduction, weight, terms)
+    return evaluate(FOCAL, inputs, targets, reduction, weight, focusing(gamma, alpha, pos_weight))
 
 
 class FocalLoss(SigmoidLoss):

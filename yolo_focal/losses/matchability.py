@@ -3,21 +3,16 @@
 import torch
 from torch import Tensor
 
-from yolo_focal.losses.module import Alpha, SigmoidLoss, as_alpha, as_exponent
-from yolo_focal.losses.pieces import Formula, LogisticPieces, Terms, ValueAndGradient, cross_entropy
+from yolo_focal.losses.module import Alpha, SigmoidLoss, focusing
+from yolo_focal.losses.pieces import Formula, LogisticPieces, ValueAndGradient, cross_entropy
 from yolo_focal.losses.run import evaluate
 from yolo_focal.losses.varifocal import VARIFOCAL, focus_negatives
 
 __all__ = ["MATCHABILITY", "MatchabilityAwareLoss", "matchability_aware_loss"]
 
 
-def _pair(
-    pieces: LogisticPieces,
-    t: Tensor,
-    *,
-    gamma: float | Tensor,
-    alpha: float | Tensor | None,
-    pos_weight: Tensor | None,
+def _value_and_grad(
+    pieces: LogisticPieces, t: Tensor, *, gamma: float | Tensor, alpha: float | Tensor | None, pos_weight: Tensor | None
 ) -> ValueAndGradient:
     positive = t > 0
     # Through log t, because 1 - t^gamma would cancel for the best matches; log1p for the same reason.
@@ -27,7 +22,7 @@ def _pair(
 
 
 # Negatives are those of the varifocal loss.
-MATCHABILITY = Formula("mal", _pair, VARIFOCAL.background)
+MATCHABILITY = Formula("mal", _value_and_grad, VARIFOCAL.background)
 
 
 def matchability_aware_loss(
@@ -61,8 +56,7 @@ def matchability_aware_loss(
 
     Source: Huang et al., DEIM: DETR with Improved Matching, 2025.
     """
-    terms: Terms = {"gamma": as_exponent("gamma", gamma), "alpha": as_alpha(alpha), "pos_weight": pos_weight}
-    return evaluate(MATCHABILITY, inputs, targets, reduction, weight, terms)
+    return evaluate(MATCHABILITY, inputs, targets, reduction, weight, focusing(gamma, alpha, pos_weight))
 
 
 class MatchabilityAwareLoss(SigmoidLoss):

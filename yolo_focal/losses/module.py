@@ -7,13 +7,14 @@ from typing import Any, ClassVar, Final, Literal
 from torch import Tensor, nn
 
 from yolo_focal.errors import ConfigError
-from yolo_focal.losses.pieces import Formula, Terms
-from yolo_focal.losses.run import REDUCTIONS, Measured, Observe, as_factor, check_constants, evaluate, measure
+from yolo_focal.losses.pieces import Formula, Hyperparameters
+from yolo_focal.losses.run import Measured, Observe, as_factor, check_constants, check_reduction, run
 
 __all__ = [
     "AUTO",
     "Alpha",
     "Gain",
+    "MeasuredLoss",
     "SigmoidLoss",
     "as_alpha",
     "as_exponent",
@@ -21,6 +22,7 @@ __all__ = [
     "as_fractions",
     "as_gain",
     "describe",
+    "focusing",
 ]
 
 Alpha = float | Sequence[float] | Tensor | None
@@ -84,6 +86,11 @@ def as_gain(gain: Gain) -> Gain:
     return as_exponent("gain", gain)
 
 
+def focusing(gamma: float, alpha: Alpha, pos_weight: Tensor | None) -> Hyperparameters:
+    """The hyperparameters that most of the family have, checked; else ConfigError."""
+    return {"gamma": as_exponent("gamma", gamma), "alpha": as_alpha(alpha), "pos_weight": pos_weight}
+
+
 def describe(alpha: float | Tensor | None) -> str:
     """`alpha` in a few characters, as it stands in a criterion's repr."""
     if isinstance(alpha, Tensor):
@@ -92,7 +99,31 @@ def describe(alpha: float | Tensor | None) -> str:
     return "off" if alpha is None else f"{alpha:g}"
 
 
-class SigmoidLoss(nn.Module):
+class MeasuredLoss(nn.Module):
+    """A criterion times its gain, which is a number, or made from the gradients of each call."""
+
+    gain: Gain
+
+    def run(self, inputs: Tensor, targets: Tensor, *, slopes: bool) -> tuple[Tensor, Tensor | None]:
+        """The loss without its gain; with `slopes` also the sums of absolute derivatives of `Measured`."""
+        raise NotImplementedError
+
+    def forward(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """The loss of the logits `inputs` against `targets`."""
+        if isinstance(self.gain, str):
+            measured = self.measured(inputs, targets)
+            return measured.loss * measured.gain.to(measured.loss.dtype)
+        loss = self.run(inputs, targets, slopes=False)[0]
+        return loss if self.gain == 1 else loss * self.gain
+
+    def measured(self, inputs: Tensor, targets: Tensor) -> Measured:
+        """The loss without its gain, and what gain="auto" is made of."""
+        loss, slopes = self.run(inputs, targets, slopes=True)
+        assert slopes is not None
+        return Measured(loss, *slopes.unbind())
+
+
+class SigmoidLoss(MeasuredLoss):
     """A loss on independent sigmoid logits, to stand where `nn.BCEWithLogitsLoss` does.
 
     The same input gives the same result: there are no parameters, no running state, nothing in the state dict; the
@@ -137,9 +168,7 @@ class SigmoidLoss(nn.Module):
         wrapped = nn.BCEWithLogitsLoss() if loss_fcn is None else loss_fcn
         if not isinstance(wrapped, nn.BCEWithLogitsLoss):
             raise ConfigError(f"loss_fcn must be an nn.BCEWithLogitsLoss, got {wrapped!r}; gamma is the next argument")
-        self.reduction = wrapped.reduction if reduction is None else reduction
-        if self.reduction not in REDUCTIONS:
-            raise ConfigError(f"reduction must be one of {', '.join(REDUCTIONS)}, got {self.reduction!r}")
+        self.reduction = check_reduction(wrapped.reduction if reduction is None else reduction)
         self.gamma = as_exponent("gamma", gamma)
         self._hold("alpha", as_alpha(alpha))
         self._hold("weight", as_factor("weight", wrapped.weight if weight is None else weight))
@@ -152,21 +181,14 @@ class SigmoidLoss(nn.Module):
         else:
             setattr(self, name, value)
 
-    def terms(self) -> Terms:
+    def hyperparameters(self) -> Hyperparameters:
         """The hyperparameters of the formula as they are now."""
         return {"gamma": float(self.gamma), "alpha": self.alpha, "pos_weight": self.pos_weight}
 
-    def forward(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        """The loss of logits `inputs` against `targets` in [0, 1], both of one shape."""
-        if isinstance(self.gain, str):
-            measured = self.measured(inputs, targets)
-            return measured.loss * measured.gain.to(measured.loss.dtype)
-        loss = evaluate(self.formula, inputs, targets, self.reduction, self.weight, self.terms(), self.observer(inputs))
-        return loss if self.gain == 1 else loss * self.gain
-
-    def measured(self, inputs: Tensor, targets: Tensor) -> Measured:
-        """The loss without its gain, and what gain="auto" is made of."""
-        return measure(self.formula, inputs, targets, self.reduction, self.weight, self.terms(), self.observer(inputs))
+    def run(self, inputs: Tensor, targets: Tensor, *, slopes: bool) -> tuple[Tensor, Tensor | None]:
+        """The loss without its gain of logits `inputs` against `targets` in [0, 1], both of one shape."""
+        hyperparameters, observer = self.hyperparameters(), self.observer(inputs)
+        return run(self.formula, inputs, targets, self.reduction, self.weight, hyperparameters, observer, slopes=slopes)
 
     def observer(self, inputs: Tensor) -> Observe | None:
         """What is shown the gradient of a call with these logits; None for a loss that remembers nothing."""

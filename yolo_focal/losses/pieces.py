@@ -11,15 +11,13 @@ import torch
 from torch import Tensor
 
 __all__ = [
-    "BackgroundPair",
     "BackgroundPieces",
     "Factor",
     "Formula",
+    "Hyperparameters",
     "LogisticPieces",
-    "Pair",
     "SCRATCH_TENSORS",
     "SPECIAL_EXPONENTS",
-    "Terms",
     "ValueAndGradient",
     "background",
     "background_pieces",
@@ -32,7 +30,7 @@ __all__ = [
     "scaled",
 ]
 
-Terms = dict[str, Any]
+Hyperparameters = dict[str, Any]
 """The hyperparameters of one call by name: numbers, None, or tensors that broadcast against the logits."""
 
 
@@ -42,12 +40,6 @@ class ValueAndGradient(NamedTuple):
     value: Tensor
     gradient: Tensor
 
-
-Pair = Callable[..., ValueAndGradient]
-"""`(pieces, t, **terms)`, in float32 or float64 and left unchanged, to the loss and its derivative in x."""
-
-BackgroundPair = Callable[..., ValueAndGradient]
-"""`(pieces, **terms)` to what the pair gives where every target is 0, written over the `BackgroundPieces`."""
 
 SCRATCH_TENSORS = 4
 
@@ -60,14 +52,15 @@ class Formula(NamedTuple):
 
     Attributes:
         name: the loss's row in the table.
-        pair: the definition, for every target in [0, 1].
-        background: the same at target 0, where nearly all elements of a detector's class tensor are; None where no
-            shorter formula exists.
+        value_and_grad: `(pieces, t, **hyperparameters)`, in float32 or float64 and left unchanged, to the loss and its
+            derivative in x, for every target t in [0, 1].
+        background: `(pieces, **hyperparameters)` to the same at target 0, where nearly all elements of a detector's
+            class tensor are, written over the `BackgroundPieces`; None where no shorter formula exists.
     """
 
     name: str
-    pair: Pair
-    background: BackgroundPair | None = None
+    value_and_grad: Callable[..., ValueAndGradient]
+    background: Callable[..., ValueAndGradient] | None = None
 
 
 class Factor(NamedTuple):
@@ -199,9 +192,9 @@ def balance(t: Tensor, alpha: float | Tensor | None) -> Tensor | None:
     return None if alpha is None else t * alpha + (1 - t) * (1 - alpha)
 
 
-def scaled(pair: ValueAndGradient, factor: float | Tensor | None) -> ValueAndGradient:
-    """`pair` times `factor`, in place; None is 1."""
-    return pair if factor is None else ValueAndGradient(pair.value.mul_(factor), pair.gradient.mul_(factor))
+def scaled(loss: ValueAndGradient, factor: float | Tensor | None) -> ValueAndGradient:
+    """`loss` times `factor`, in place; None is 1."""
+    return loss if factor is None else ValueAndGradient(loss.value.mul_(factor), loss.gradient.mul_(factor))
 
 
 def background_pieces(x: Tensor, scratch: Sequence[Tensor], left_out: Tensor | None = None) -> BackgroundPieces:

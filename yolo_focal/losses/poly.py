@@ -1,17 +1,15 @@
 """Poly-1 focal loss: the leading term of the focal loss's expansion in 1 - p_t, reweighted."""
 
-from typing import Any
-
 from torch import Tensor, nn
 
 from yolo_focal.errors import ConfigError
 from yolo_focal.losses.focal import miss
-from yolo_focal.losses.module import Alpha, Gain, SigmoidLoss, as_alpha, as_exponent
+from yolo_focal.losses.module import Alpha, Gain, SigmoidLoss, focusing
 from yolo_focal.losses.pieces import (
     BackgroundPieces,
     Formula,
+    Hyperparameters,
     LogisticPieces,
-    Terms,
     ValueAndGradient,
     background,
     balance,
@@ -23,7 +21,7 @@ from yolo_focal.losses.run import evaluate
 __all__ = ["POLY", "PolyLoss", "poly_loss"]
 
 
-def _pair(
+def _value_and_grad(
     pieces: LogisticPieces,
     t: Tensor,
     *,
@@ -50,7 +48,7 @@ def _background(
     return background(pieces, gamma, None if alpha is None else 1 - alpha, epsilon)
 
 
-POLY = Formula("poly", _pair, _background)
+POLY = Formula("poly", _value_and_grad, _background)
 
 
 def poly_loss(
@@ -86,13 +84,8 @@ def poly_loss(
 
     Source: Leng et al., PolyLoss, 2022.
     """
-    terms: Terms = {
-        "gamma": as_exponent("gamma", gamma),
-        "alpha": as_alpha(alpha),
-        "epsilon": _as_epsilon(epsilon),
-        "pos_weight": pos_weight,
-    }
-    return evaluate(POLY, inputs, targets, reduction, weight, terms)
+    hyperparameters = {**focusing(gamma, alpha, pos_weight), "epsilon": _as_epsilon(epsilon)}
+    return evaluate(POLY, inputs, targets, reduction, weight, hyperparameters)
 
 
 def _as_epsilon(epsilon: float) -> float:
@@ -121,9 +114,9 @@ class PolyLoss(SigmoidLoss):
         super().__init__(loss_fcn, gamma, alpha, reduction=reduction, weight=weight, pos_weight=pos_weight, gain=gain)
         self.epsilon = _as_epsilon(epsilon)
 
-    def terms(self) -> dict[str, Any]:
+    def hyperparameters(self) -> Hyperparameters:
         """The hyperparameters of the formula as they are now."""
-        return {**super().terms(), "epsilon": self.epsilon}
+        return {**super().hyperparameters(), "epsilon": self.epsilon}
 
     def extra_repr(self) -> str:
         """The hyperparameters."""

@@ -4,12 +4,11 @@ import torch
 from torch import Tensor
 
 from yolo_focal.losses.focal import FOCAL
-from yolo_focal.losses.module import Alpha, SigmoidLoss, as_alpha, as_exponent
+from yolo_focal.losses.module import Alpha, SigmoidLoss, focusing
 from yolo_focal.losses.pieces import (
     Factor,
     Formula,
     LogisticPieces,
-    Terms,
     ValueAndGradient,
     balance,
     cross_entropy,
@@ -36,19 +35,14 @@ def _distance(pieces: LogisticPieces, t: Tensor) -> Factor:
     )
 
 
-def _pair(
-    pieces: LogisticPieces,
-    t: Tensor,
-    *,
-    gamma: float | Tensor,
-    alpha: float | Tensor | None,
-    pos_weight: Tensor | None,
+def _value_and_grad(
+    pieces: LogisticPieces, t: Tensor, *, gamma: float | Tensor, alpha: float | Tensor | None, pos_weight: Tensor | None
 ) -> ValueAndGradient:
     return modulate(cross_entropy(pieces, t, pos_weight), _distance(pieces, t), gamma, balance(t, alpha))
 
 
 # |p - 0| is p: at target 0 this is the focal loss.
-QUALITY_FOCAL = Formula("qfl", _pair, FOCAL.background)
+QUALITY_FOCAL = Formula("qfl", _value_and_grad, FOCAL.background)
 
 
 def quality_focal_loss(
@@ -81,8 +75,7 @@ def quality_focal_loss(
 
     Source: Li et al., Generalized Focal Loss, 2020.
     """
-    terms: Terms = {"gamma": as_exponent("gamma", gamma), "alpha": as_alpha(alpha), "pos_weight": pos_weight}
-    return evaluate(QUALITY_FOCAL, inputs, targets, reduction, weight, terms)
+    return evaluate(QUALITY_FOCAL, inputs, targets, reduction, weight, focusing(gamma, alpha, pos_weight))
 
 
 class QualityFocalLoss(SigmoidLoss):

@@ -12,7 +12,7 @@ from torch import Tensor
 from yolo_focal.errors import ConfigError, YoloFocalError
 from yolo_focal.losses.chunked import Outcome, run_chunked
 from yolo_focal.losses.compiled import run_compiled
-from yolo_focal.losses.pieces import Formula, Terms
+from yolo_focal.losses.pieces import Formula, Hyperparameters
 
 __all__ = [
     "BACKENDS",
@@ -22,9 +22,10 @@ __all__ = [
     "as_factor",
     "backend",
     "check_constants",
+    "check_reduction",
     "evaluate",
     "fuse",
-    "measure",
+    "run",
     "set_backend",
 ]
 
@@ -96,8 +97,7 @@ def evaluate(
     targets: Tensor,
     reduction: str,
     weight: Tensor | None = None,
-    terms: Terms | None = None,
-    observe: Observe | None = None,
+    hyperparameters: Hyperparameters | None = None,
 ) -> Tensor:
     """Run `formula` on `logits` and `targets` of one shape and reduce; once differentiable in the logits.
 
@@ -107,57 +107,46 @@ def evaluate(
         targets: the same shape, any dtype, values in [0, 1].
         reduction: none (in the dtype of the logits), or mean or sum (float32 at least; 0 for no elements).
         weight: multiplies the loss; broadcasts against the logits.
-        terms: the formula's hyperparameters; tensors broadcast against the logits.
-        observe: is called once with the derivative where one is wanted; not with the Triton kernel, which keeps none.
+        hyperparameters: the formula's hyperparameters; tensors broadcast against the logits.
 
     Raises:
         ConfigError: shapes differ, the reduction is unknown, logits are not floating, or targets require a gradient.
         YoloFocalError: a second derivative is asked for.
     """
-    return _run(formula, logits, targets, reduction, weight, terms, observe, slopes=False)[0]
+    return run(formula, logits, targets, reduction, weight, hyperparameters, slopes=False)[0]
 
 
-def measure(
-    formula: Formula,
-    logits: Tensor,
-    targets: Tensor,
-    reduction: str,
-    weight: Tensor | None = None,
-    terms: Terms | None = None,
-    observe: Observe | None = None,
-) -> Measured:
-    """The same, with the sums of absolute derivatives, from one pass; they are there without autograd too."""
-    loss, slopes = _run(formula, logits, targets, reduction, weight, terms, observe, slopes=True)
-    assert slopes is not None
-    return Measured(loss, *slopes.unbind())
-
-
-def _run(
+def run(
     formula: Formula,
     logits: Tensor,
     targets: Tensor,
     reduction: str,
     weight: Tensor | None,
-    terms: Terms | None,
-    observe: Observe | None,
+    hyperparameters: Hyperparameters | None,
+    observe: Observe | None = None,
     *,
     slopes: bool,
 ) -> tuple[Tensor, Tensor | None]:
+    """The same; with `slopes` also the two sums of absolute derivatives of `Measured`, which need no autograd.
+
+    `observe` is called once with the derivative where one is wanted; not with the Triton kernel, which keeps none.
+    """
     check_operands(logits, targets, reduction)
     if logits.shape != targets.shape:
         raise ConfigError(
             f"targets must have the shape of the logits, {tuple(logits.shape)}, got {tuple(targets.shape)}"
         )
-    terms = {**(terms or {}), "weight": weight}
-    check_constants(**terms)
-    terms |= {name: as_factor(name, terms[name]) for name in ("weight", "pos_weight") if name in terms}
+    hyperparameters = {**(hyperparameters or {}), "weight": weight}
+    check_constants(**hyperparameters)
+    hyperparameters |= {
+        name: as_factor(name, hyperparameters[name]) for name in ("weight", "pos_weight") if name in hyperparameters
+    }
     scale = 1 / max(logits.numel(), 1) if reduction == "mean" else 1.0
-    run, backward = _choose(formula, logits, terms)
+    forward, backward = _choose(formula, logits, hyperparameters)
     if observe is not None:
-        run = _observed(run, observe)
-    return fuse(
-        functools.partial(run, elementwise=reduction == "none", slopes=slopes), logits, targets, scale, backward
-    )
+        forward = _observed(forward, observe)
+    wanted = functools.partial(forward, elementwise=reduction == "none", slopes=slopes)
+    return fuse(wanted, logits, targets, scale, backward)
 
 
 def _observed(run: Run, observe: Observe) -> Run:
@@ -174,20 +163,26 @@ def _observed(run: Run, observe: Observe) -> Run:
     return running
 
 
-def check_operands(logits: Tensor, targets: Tensor, reduction: str) -> None:
-    """Raise ConfigError for an unknown reduction, logits that are no floats, and targets that require a gradient."""
+def check_reduction(reduction: str) -> str:
+    """`reduction`; ConfigError where it is unknown."""
     if reduction not in REDUCTIONS:
         raise ConfigError(f"reduction must be one of {', '.join(REDUCTIONS)}, got {reduction!r}")
+    return reduction
+
+
+def check_operands(logits: Tensor, targets: Tensor, reduction: str) -> None:
+    """Raise ConfigError for an unknown reduction, logits that are no floats, and targets that require a gradient."""
+    check_reduction(reduction)
     if not logits.is_floating_point():
         raise ConfigError(f"logits must be floating point, got {logits.dtype}; call .float() on them")
     if targets.requires_grad:
         raise ConfigError("targets require a gradient, which this loss does not give; call .detach() on them")
 
 
-def check_constants(**terms: Any) -> None:
+def check_constants(**hyperparameters: Any) -> None:
     """Raise ConfigError for a hyperparameter that is to be learnt: no loss gives it a gradient."""
-    for name, term in terms.items():
-        if isinstance(term, Tensor) and term.requires_grad:
+    for name, value in hyperparameters.items():
+        if isinstance(value, Tensor) and value.requires_grad:
             raise ConfigError(f"{name} requires a gradient, which this loss does not give; call .detach() on it")
 
 
@@ -202,27 +197,23 @@ def as_factor(name: str, value: Any) -> Tensor | None:
         raise ConfigError(f"{name} must be a tensor or numbers, one or one for each class, got {value!r}") from error
 
 
-def _choose(formula: Formula, logits: Tensor, terms: Terms) -> tuple[Run, Backward | None]:
+def _choose(formula: Formula, logits: Tensor, hyperparameters: Hyperparameters) -> tuple[Run, Backward | None]:
     name = backend()
     # Not under auto: no GPU has shown yet that the kernel is right there, and faster.
     if name == "triton" and _triton_agrees(logits.device.type):
-        kernel = _triton_kernel(formula, logits, terms)
+        kernel = _triton_kernel(formula, logits, hyperparameters)
         if kernel is not None:
             return kernel
-    run = run_compiled if name == "compile" else run_chunked
-
-    def execute(logits: Tensor, targets: Tensor, **wanted: bool) -> Outcome:
-        return run(formula, logits, targets, terms, **wanted)
-
-    return execute, None
+    execute = run_compiled if name == "compile" else run_chunked
+    return functools.partial(execute, formula, hyperparameters=hyperparameters), None
 
 
-def _triton_kernel(formula: Formula, logits: Tensor, terms: Terms) -> tuple[Run, Backward] | None:
+def _triton_kernel(formula: Formula, logits: Tensor, hyperparameters: Hyperparameters) -> tuple[Run, Backward] | None:
     try:
         from yolo_focal.losses import triton_kernel
     except ImportError:
         return None
-    kernel = triton_kernel.kernel_for(formula, logits, terms)
+    kernel = triton_kernel.kernel_for(formula, logits, hyperparameters)
     return None if kernel is None else (kernel.run, kernel.backward)
 
 
@@ -233,12 +224,12 @@ def _triton_agrees(device: str) -> bool:
 
     logits = torch.linspace(-9, 9, 96, device=device).view(8, 12)
     targets = (torch.arange(96, device=device).view(8, 12) % 5 == 0) * 0.7
-    terms: Terms = {"gamma": 1.5, "alpha": 0.25, "pos_weight": None, "weight": None}
+    hyperparameters: Hyperparameters = {"gamma": 1.5, "alpha": 0.25, "pos_weight": None, "weight": None}
     wanted = {"elementwise": False, "gradient": True, "slopes": True}
-    expected = run_chunked(FOCAL, logits, targets, terms, **wanted)
+    expected = run_chunked(FOCAL, logits, targets, hyperparameters, **wanted)
     assert expected.gradient is not None and expected.slopes is not None
     try:
-        kernel = _triton_kernel(FOCAL, logits, terms)
+        kernel = _triton_kernel(FOCAL, logits, hyperparameters)
         if kernel is None:
             return False
         run, backward = kernel

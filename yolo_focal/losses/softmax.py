@@ -3,13 +3,13 @@
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from yolo_focal.errors import ConfigError
 from yolo_focal.losses.chunked import Outcome
-from yolo_focal.losses.module import Alpha, Gain, as_alpha, as_exponent, as_fraction, as_gain, describe
+from yolo_focal.losses.module import Alpha, Gain, MeasuredLoss, as_alpha, as_exponent, as_fraction, as_gain, describe
 from yolo_focal.losses.pieces import saturate
-from yolo_focal.losses.run import REDUCTIONS, Measured, as_factor, check_operands, fuse
+from yolo_focal.losses.run import as_factor, check_operands, check_reduction, fuse
 
 __all__ = ["SoftmaxFocalLoss", "softmax_focal_loss"]
 
@@ -154,7 +154,7 @@ def _per_class(name: str, value: float | Tensor | None, inputs: Tensor, classes:
     return torch.full((classes,), 1.0 if value is None else value, dtype=dtype, device=inputs.device)
 
 
-class SoftmaxFocalLoss(nn.Module):
+class SoftmaxFocalLoss(MeasuredLoss):
     """`softmax_focal_loss` as a criterion, to stand where `nn.CrossEntropyLoss` does; `gamma` may be changed later.
 
     It has no parameters and leaves nothing in the state dict. `gain` is a factor on the result; "auto": that with which
@@ -176,42 +176,18 @@ class SoftmaxFocalLoss(nn.Module):
     ):
         super().__init__()
         self.gain = as_gain(gain)
-        if reduction not in REDUCTIONS:
-            raise ConfigError(f"reduction must be one of {', '.join(REDUCTIONS)}, got {reduction!r}")
+        self.reduction = check_reduction(reduction)
         self.gamma = as_exponent("gamma", gamma)
         self.ignore_index = ignore_index
         self.label_smoothing = as_fraction("label_smoothing", label_smoothing)
-        self.reduction = reduction
         self.alpha = as_alpha(alpha)
         factor = as_factor("weight", weight)
         self.register_buffer("weight", None if factor is None else factor.clone(), persistent=False)
 
-    def forward(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        """The loss of logits (N, C, ...) against class indices (N, ...)."""
-        if isinstance(self.gain, str):
-            measured = self.measured(inputs, targets)
-            return measured.loss * measured.gain.to(measured.loss.dtype)
-        loss = self._run(inputs, targets, slopes=False)[0]
-        return loss if self.gain == 1 else loss * self.gain
-
-    def measured(self, inputs: Tensor, targets: Tensor) -> Measured:
-        """The loss without its gain, and what gain="auto" is made of."""
-        loss, slopes = self._run(inputs, targets, slopes=True)
-        assert slopes is not None
-        return Measured(loss, *slopes.unbind())
-
-    def _run(self, inputs: Tensor, targets: Tensor, *, slopes: bool) -> tuple[Tensor, Tensor | None]:
-        return _run(
-            inputs,
-            targets,
-            self.alpha,
-            self.gamma,
-            self.reduction,
-            self.ignore_index,
-            self.label_smoothing,
-            self.weight,
-            slopes=slopes,
-        )
+    def run(self, inputs: Tensor, targets: Tensor, *, slopes: bool) -> tuple[Tensor, Tensor | None]:
+        """The loss without its gain of logits (N, C, ...) against class indices (N, ...)."""
+        settings = (self.alpha, self.gamma, self.reduction, self.ignore_index, self.label_smoothing, self.weight)
+        return _run(inputs, targets, *settings, slopes=slopes)
 
     def extra_repr(self) -> str:
         """The hyperparameters."""

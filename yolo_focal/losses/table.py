@@ -1,7 +1,8 @@
 """LOSSES: every loss by the name that users type, and how to build it."""
 
+import functools
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from torch import Tensor, nn
 
@@ -38,7 +39,7 @@ class Make(Protocol):
         """The criterion."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LossRow(LossFacts):
     """One loss that a model can be trained with.
 
@@ -50,39 +51,15 @@ class LossRow(LossFacts):
 
 
 def _sigmoid(kind: type[SigmoidLoss]) -> Make:
-    def make(
-        *,
-        gamma: float,
-        alpha: Alpha,
-        weight: Tensor | None = None,
-        pos_weight: Tensor | None = None,
-        reduction: str = "none",
-    ) -> nn.Module:
-        return kind(gamma=gamma, alpha=alpha, weight=weight, pos_weight=pos_weight, reduction=reduction)
-
-    return make
+    return functools.partial(kind, reduction="none")
 
 
-def _asymmetric(
-    *,
-    gamma: float,
-    alpha: Alpha,
-    weight: Tensor | None = None,
-    pos_weight: Tensor | None = None,
-    reduction: str = "none",
-) -> nn.Module:
-    return AsymmetricLoss(gamma_neg=gamma, weight=weight, pos_weight=pos_weight, reduction=reduction)
+def _asymmetric(*, gamma: float, alpha: Alpha, reduction: str = "none", **weights: Any) -> nn.Module:
+    return AsymmetricLoss(gamma_neg=gamma, reduction=reduction, **weights)
 
 
-def _softmax(
-    *,
-    gamma: float,
-    alpha: Alpha,
-    weight: Tensor | None = None,
-    pos_weight: Tensor | None = None,
-    reduction: str = "none",
-) -> nn.Module:
-    return SoftmaxFocalLoss(gamma=gamma, alpha=alpha, weight=weight, reduction=reduction)
+def _softmax(*, pos_weight: Tensor | None = None, reduction: str = "none", **others: Any) -> nn.Module:
+    return SoftmaxFocalLoss(reduction=reduction, **others)
 
 
 _MAKE: dict[str, Make] = {

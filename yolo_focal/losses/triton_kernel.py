@@ -13,7 +13,7 @@ import triton.language as tl
 from torch import Tensor
 
 from yolo_focal.losses.chunked import Outcome
-from yolo_focal.losses.pieces import Formula, Terms
+from yolo_focal.losses.pieces import Formula, Hyperparameters
 
 __all__ = ["Kernel", "kernel_for"]
 
@@ -180,14 +180,16 @@ class Kernel(NamedTuple):
         )
 
 
-def kernel_for(formula: Formula, logits: Tensor, terms: Terms) -> Kernel | None:
+def kernel_for(formula: Formula, logits: Tensor, hyperparameters: Hyperparameters) -> Kernel | None:
     """The kernel of `formula`, or None where there is none: other losses, float64, or factors that vary by row."""
     loss = LOSS_OF.get(formula.name)
     if loss is None or logits.dtype == torch.float64:
         return None
     numbers = {
         name: torch.as_tensor(
-            1.0 if terms.get(name) is None else terms[name], dtype=torch.float32, device=logits.device
+            1.0 if hyperparameters.get(name) is None else hyperparameters[name],
+            dtype=torch.float32,
+            device=logits.device,
         )
         for name in ("alpha", "weight", "pos_weight")
     }
@@ -202,9 +204,9 @@ def kernel_for(formula: Formula, logits: Tensor, terms: Terms) -> Kernel | None:
     positive, negative = alpha, 1 - alpha
     if formula.name == "vfl":
         positive, negative = torch.ones_like(alpha), alpha
-    elif terms.get("alpha") is None:
+    elif hyperparameters.get("alpha") is None:
         negative = alpha
     columns = (positive * weight, negative * weight, pos_weight, weight)
     classes = max(column.numel() for column in columns)
     factors = torch.stack([column.expand(classes) for column in columns])
-    return Kernel(loss, float(terms.get("gamma", 0.0)), factors)
+    return Kernel(loss, float(hyperparameters.get("gamma", 0.0)), factors)

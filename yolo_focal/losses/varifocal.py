@@ -3,13 +3,12 @@
 import torch
 from torch import Tensor, nn
 
-from yolo_focal.losses.module import Alpha, Gain, SigmoidLoss, as_alpha, as_exponent
+from yolo_focal.losses.module import Alpha, Gain, SigmoidLoss, focusing
 from yolo_focal.losses.pieces import (
     BackgroundPieces,
     Factor,
     Formula,
     LogisticPieces,
-    Terms,
     ValueAndGradient,
     background,
     cross_entropy,
@@ -37,28 +36,19 @@ def focus_negatives(
     )
 
 
-def _pair(
-    pieces: LogisticPieces,
-    t: Tensor,
-    *,
-    gamma: float | Tensor,
-    alpha: float | Tensor | None,
-    pos_weight: Tensor | None,
+def _value_and_grad(
+    pieces: LogisticPieces, t: Tensor, *, gamma: float | Tensor, alpha: float | Tensor | None, pos_weight: Tensor | None
 ) -> ValueAndGradient:
     return focus_negatives(pieces, cross_entropy(pieces, t, pos_weight), t > 0, t, gamma, alpha)
 
 
 def _background(
-    pieces: BackgroundPieces,
-    *,
-    gamma: float,
-    alpha: float | Tensor | None,
-    pos_weight: Tensor | None,
+    pieces: BackgroundPieces, *, gamma: float, alpha: float | Tensor | None, pos_weight: Tensor | None
 ) -> ValueAndGradient:
     return background(pieces, gamma, alpha)
 
 
-VARIFOCAL = Formula("vfl", _pair, _background)
+VARIFOCAL = Formula("vfl", _value_and_grad, _background)
 
 
 def varifocal_loss(
@@ -92,8 +82,7 @@ def varifocal_loss(
 
     Source: Zhang et al., VarifocalNet, 2021.
     """
-    terms: Terms = {"gamma": as_exponent("gamma", gamma), "alpha": as_alpha(alpha), "pos_weight": pos_weight}
-    return evaluate(VARIFOCAL, inputs, targets, reduction, weight, terms)
+    return evaluate(VARIFOCAL, inputs, targets, reduction, weight, focusing(gamma, alpha, pos_weight))
 
 
 class VarifocalLoss(SigmoidLoss):

@@ -14,7 +14,7 @@ from yolo_focal.arguments.command_line import parse_arguments
 from yolo_focal.arguments.commands import TRUST
 from yolo_focal.arguments.hyp import find_hyp, read_hyp
 from yolo_focal.arguments.training_keys import TRAINING_KEYS
-from yolo_focal.errors import ConfigError, DataError
+from yolo_focal.errors import ConfigError, DataError, reason_of
 from yolo_focal.ultra import host
 from yolo_focal.ultra.anchor.checks import translate_for
 from yolo_focal.ultra.datasets import check_data_exists, resolve_data
@@ -45,7 +45,7 @@ def run_yolo(words: Sequence[str]) -> int:
     except BrokenPipeError:
         raise
     except OSError as error:  # missing, unwritable, disk full
-        raise DataError(" ".join(str(error).split()) + _yolov5_hint(words)) from error
+        raise DataError(reason_of(error) + _yolov5_hint(words)) from error
     _add_our_part(words[0].lstrip("-"))
     return 0
 

@@ -183,10 +183,14 @@ def _read_by_ultralytics(data_yaml: Path) -> bool:
 
 def _local_yaml(data: Any) -> Path | None:
     """The data YAML that a training reads for `data`, if it is a file on this machine."""
-    found = data_file(data) if isinstance(data, str | Path) else None
-    if found is not None and found.is_dir():
-        found = find_data_yaml(found)
+    found = _data_yaml(data) if isinstance(data, str | Path) else None
     return found if found is not None and found.suffix.lower() in (".yaml", ".yml") else None
+
+
+def _data_yaml(data: str | Path) -> Path | None:
+    """`data_file`, or the data YAML in it where that is a folder."""
+    found = data_file(data)
+    return find_data_yaml(found) if found is not None and found.is_dir() else found
 
 
 def check_data_exists(data: Any) -> None:
@@ -204,9 +208,7 @@ def class_count(data: str | Path) -> int:
     Raises:
         DataError: the file is no data YAML.
     """
-    found = data_file(data)
-    if found is not None and found.is_dir():
-        found = find_data_yaml(found)
+    found = _data_yaml(data)
     content = host.YAML.load(found) if found is not None else {}
     names = content.get("names") or range(content.get("nc", 0)) if isinstance(content, dict) else ()
     if not names:

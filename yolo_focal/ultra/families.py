@@ -10,20 +10,38 @@ from yolo_focal.errors import ConfigError, UnsupportedModelError
 from yolo_focal.losses import LOSSES
 from yolo_focal.ultra import host
 from yolo_focal.ultra.anchor.criterion import AnchorCriterion
-from yolo_focal.ultra.criteria.detection import check_branch, describe_box_criterion
-from yolo_focal.ultra.criteria.rtdetr import describe_query_criterion
-from yolo_focal.ultra.criteria.softmax import describe_softmax_criterion
+from yolo_focal.ultra.class_losses import class_losses
+from yolo_focal.ultra.criteria.detection import check_branch
+from yolo_focal.ultra.criteria.focal_term import FocalTerm
+from yolo_focal.ultra.criteria.softmax import BinaryPixelCriterion, SoftmaxTerm
 
 __all__ = ["check_family", "start_line"]
-
-_DESCRIPTIONS = (describe_query_criterion, describe_softmax_criterion, describe_box_criterion)
 
 
 def start_line(criterion: Any) -> str | None:
     """One line that says what runs, read off the criterion itself; None where focal acts on none of its terms."""
     if isinstance(criterion, AnchorCriterion):
         return criterion.start_line()
-    return next((line for describe in _DESCRIPTIONS if (line := describe(criterion)) is not None), None)
+    acting = {
+        branch: terms
+        for branch, places in class_losses(criterion).items()
+        if (terms := [place.loss for place in places if isinstance(place.loss, FocalTerm)])
+    }
+    if not acting:
+        return None
+    first, *others = next(iter(acting.values()))
+    words = str(first.config)
+    if "queries" in acting:
+        if not others:
+            words += " on hard labels"
+        elif first.config != others[0].config:
+            words += f", in batches without objects {others[0].config}"
+        return f"focal: class loss (stock: varifocal) -> {words}; box losses and matching untouched"
+    if isinstance(first, SoftmaxTerm | BinaryPixelCriterion):
+        stock = "pixel BCE" if isinstance(first, BinaryPixelCriterion) else "cross-entropy"
+        return f"focal: {stock} -> {words}" + ("; Dice untouched" if hasattr(criterion, "ce") else "")
+    where = "" if "class" in acting else f" on {', '.join(acting)}"
+    return f"focal: class BCE -> {words}{where}; box and DFL untouched"
 
 
 def check_family(model: nn.Module, config: FocalConfig, given: Mapping[str, Any]) -> None:

@@ -1,7 +1,5 @@
 """The two moments at which a training is checked: before anything is written, and before the first batch."""
 
-import functools
-import inspect
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -9,14 +7,12 @@ from typing import Any
 
 from torch import nn
 
-from yolo_focal.arguments.classic_hyp import is_classic
 from yolo_focal.arguments.focal import read_config
-from yolo_focal.arguments.hyp import find_hyp, read_hyp
 from yolo_focal.arguments.rare import read_rare_config
 from yolo_focal.errors import UnsupportedModelError
 from yolo_focal.ultra import host
 from yolo_focal.ultra.anchor.autoanchor import fit_anchors_to_data
-from yolo_focal.ultra.anchor.checks import check_anchor_training, translate_for
+from yolo_focal.ultra.anchor.checks import check_anchor_training, read_hyp_for
 from yolo_focal.ultra.anchor.head import anchor_head
 from yolo_focal.ultra.criteria.schedule import follow_training, follow_with_new_ema
 from yolo_focal.ultra.datasets import (
@@ -30,8 +26,8 @@ from yolo_focal.ultra.datasets import (
 from yolo_focal.ultra.families import check_family, start_line
 from yolo_focal.ultra.hooks.arguments import check_call
 from yolo_focal.ultra.hooks.auto_alpha import settled_config
-from yolo_focal.ultra.hooks.nms import watch_for_flood
-from yolo_focal.ultra.hooks.seam import Seam
+from yolo_focal.ultra.hooks.nms import watch_for_too_many_candidates
+from yolo_focal.ultra.hooks.seam import seam, takes
 from yolo_focal.ultra.sampling.rare_training import check_rare_training, show_rare_classes
 
 __all__ = ["SEAMS", "check_training"]
@@ -50,7 +46,8 @@ def check_training(model: nn.Module, given: Mapping[str, Any]) -> None:
     is_anchor_detector = anchor_head(model) is not None
     rare = read_rare_config(given)
     counted = config is not None or is_anchor_detector or rare is not None
-    number_of_classes = _number_of_classes(given) if counted and _has_data_yaml(model) else None
+    counted = counted and getattr(model, "task", None) != "classify"  # whose dataset is a folder
+    number_of_classes = _number_of_classes(given) if counted else None
     check_anchor_training(model, given, number_of_classes)
     check_rare_training(model, given, number_of_classes)
     if config is None:
@@ -58,10 +55,6 @@ def check_training(model: nn.Module, given: Mapping[str, Any]) -> None:
     check_family(model, config, given)
     if number_of_classes is not None:
         config.check_classes(number_of_classes)
-
-
-def _has_data_yaml(model: nn.Module) -> bool:
-    return getattr(model, "task", None) != "classify"  # whose dataset is a folder
 
 
 def _number_of_classes(given: Mapping[str, Any]) -> int | None:
@@ -73,32 +66,29 @@ def _number_of_classes(given: Mapping[str, Any]) -> int | None:
     return 1 if given.get("single_cls") else class_count(data)
 
 
-def _wrap_train(original: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(original)
-    def train(self: Any, trainer: Any = None, **kwargs: Any) -> Any:
-        watch_for_flood()
-        from_file = {}
-        if kwargs.get("cfg"):
-            path = find_hyp(kwargs["cfg"])
-            kwargs["cfg"] = str(path)
-            from_file = read_hyp(path)
-            if is_classic(from_file):
-                from_file = translate_for(self.model, from_file, path)
-                kwargs = {**from_file, **{name: value for name, value in kwargs.items() if name != "cfg"}}
-        if isinstance(self.model, nn.Module):  # an exported model is refused upstream
-            check_training(self.model, {**from_file, **kwargs})
-        given = {**from_file, **kwargs}
-        data, reading = resolve_data(given.get("data")), _reading(self, given)
-        if trainer is None and not given.get("resume") and self.task in BOX_TASKS:
-            refuse_unusable_data(data, labelled=(), **reading)
-        started = time.time()
-        try:
-            with explained_dataset_errors(data, **reading):
-                return original(self, trainer=trainer, **kwargs)
-        except KeyboardInterrupt as interruption:
-            raise KeyboardInterrupt(_what_is_kept(self, started, resumed=bool(given.get("resume")))) from interruption
-
-    return train
+@seam(
+    "Model.train",
+    "takes (trainer, **arguments), the arguments of the call and, as cfg=, a file with more",
+    takes("self", "trainer", "kwargs"),
+)
+def _train(original: Callable[..., Any], self: Any, trainer: Any = None, **kwargs: Any) -> Any:
+    watch_for_too_many_candidates()
+    from_file: dict[str, Any] = {}
+    if kwargs.get("cfg"):
+        path, from_file, translated = read_hyp_for(self.model, kwargs.pop("cfg"))
+        kwargs = {**from_file, **kwargs} if translated else {**kwargs, "cfg": str(path)}
+    if isinstance(self.model, nn.Module):  # an exported model is refused upstream
+        check_training(self.model, {**from_file, **kwargs})
+    given = {**from_file, **kwargs}
+    data, reading = resolve_data(given.get("data")), _reading(self, given)
+    if trainer is None and not given.get("resume") and self.task in BOX_TASKS:
+        refuse_unusable_data(data, labelled=(), **reading)
+    started = time.time()
+    try:
+        with explained_dataset_errors(data, **reading):
+            return original(self, trainer=trainer, **kwargs)
+    except KeyboardInterrupt as interruption:
+        raise KeyboardInterrupt(_what_is_kept(self, started, resumed=bool(given.get("resume")))) from interruption
 
 
 def _what_is_kept(model: Any, started: float, *, resumed: bool) -> str:
@@ -118,99 +108,67 @@ def _reading(model: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     return {"task": str(model.task), "single_class": bool(given.get("single_cls"))}
 
 
-def _wrap_build_train_pipeline(original: Callable[[Any], None]) -> Callable[[Any], None]:
-    @functools.wraps(original)
-    def _build_train_pipeline(self: Any) -> None:
-        original(self)
-        if self.ema is None and not self.resume:  # later calls follow an out-of-memory retry; resumed anchors are fit
-            fit_anchors_to_data(self)
-        show_rare_classes(self)
-
-    return _build_train_pipeline
-
-
-def _wrap_resume_training(original: Callable[..., None]) -> Callable[..., None]:
-    @functools.wraps(original)
-    def resume_training(self: Any, ckpt: dict[str, Any] | None) -> None:
-        config = settled_config(vars(self.args))
-        if config is None:
-            original(self, ckpt)
-            return
-        # Before: of an end-to-end head, upstream builds the criterion here.
-        follow_training(self, config, ckpt["ema"] if ckpt is not None and self.resume else None)
-        original(self, ckpt)
-        follow_with_new_ema(self)
-
-    return resume_training
-
-
-def _wrap_setup_train(original: Callable[[Any], None]) -> Callable[[Any], None]:
-    @functools.wraps(original)
-    def _setup_train(self: Any) -> None:
-        original(self)
-        model = host.unwrap_model(self.model)
-        if read_config(vars(self.args)) is None and anchor_head(model) is None:
-            return
-        line = start_line(model.init_criterion())  # as the first batch will build it
-        if line is None:
-            raise UnsupportedModelError(
-                f"focal cannot act: the criterion of {type(model).__name__} has no class loss that the plugin knows; "
-                "train it with focal=False and without fl_* arguments"
-            )
-        if host.RANK in {-1, 0}:
-            logging.getLogger("ultralytics").info(line)
-
-    return _setup_train
-
-
-def _wrap_val(original: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(original)
-    def val(self: Any, *args: Any, **kwargs: Any) -> Any:
-        watch_for_flood()
-        data, splits = resolve_data(kwargs.get("data")), (str(kwargs.get("split") or "val"),)
-        reading = _reading(self, kwargs)
-        if self.task in BOX_TASKS:
-            refuse_unusable_data(data, splits, (), **reading)
-        with explained_dataset_errors(data, splits, **reading):
-            return original(self, *args, **kwargs)
-
-    return val
-
-
-SEAMS = (
-    Seam(
-        owner="Model",
-        name="train",
-        fact="takes (trainer, **arguments), the arguments of the call and, as cfg=, a file with more",
-        wrap=_wrap_train,
-        holds=lambda function: list(inspect.signature(function).parameters) == ["self", "trainer", "kwargs"],
-    ),
-    Seam(
-        owner="Model",
-        name="val",
-        fact="starts a validation outside training",
-        wrap=_wrap_val,
-    ),
-    Seam(
-        owner="BaseTrainer",
-        name="_build_train_pipeline",
-        fact="makes self.train_loader, whose batch_sampler repeats a batch sampler for ever and whose iterator starts "
-        "later, and first runs before self.ema exists",
-        wrap=_wrap_build_train_pipeline,
-        holds=lambda function: list(inspect.signature(function).parameters) == ["self"],
-    ),
-    Seam(
-        owner="BaseTrainer",
-        name="resume_training",
-        fact="takes (ckpt), the checkpoint or None, once model and EMA are built and before any criterion is",
-        wrap=_wrap_resume_training,
-        holds=lambda function: list(inspect.signature(function).parameters) == ["self", "ckpt"],
-    ),
-    Seam(
-        owner="BaseTrainer",
-        name="_setup_train",
-        fact="prepares the model, its arguments and the data, before the first batch",
-        wrap=_wrap_setup_train,
-        holds=lambda function: list(inspect.signature(function).parameters) == ["self"],
-    ),
+@seam(
+    "BaseTrainer._build_train_pipeline",
+    "makes self.train_loader, whose batch_sampler repeats a batch sampler for ever and whose iterator starts "
+    "later, and first runs before self.ema exists",
+    takes("self"),
 )
+def _build_train_pipeline(original: Callable[[Any], None], self: Any) -> None:
+    original(self)
+    if self.ema is None and not self.resume:  # later calls follow an out-of-memory retry; resumed anchors are fit
+        fit_anchors_to_data(self)
+    show_rare_classes(self)
+
+
+@seam(
+    "BaseTrainer.resume_training",
+    "takes (ckpt), the checkpoint or None, once model and EMA are built and before any criterion is",
+    takes("self", "ckpt"),
+)
+def _resume_training(original: Callable[..., None], self: Any, ckpt: dict[str, Any] | None) -> None:
+    config = settled_config(vars(self.args))
+    if config is None:
+        original(self, ckpt)
+        return
+    # Before: of an end-to-end head, upstream builds the criterion here.
+    follow_training(self, config, ckpt["ema"] if ckpt is not None and self.resume else None)
+    original(self, ckpt)
+    follow_with_new_ema(self)
+
+
+@seam(
+    "BaseTrainer._setup_train",
+    "prepares the model, its arguments and the data, before the first batch",
+    takes("self"),
+)
+def _setup_train(original: Callable[[Any], None], self: Any) -> None:
+    original(self)
+    model = host.unwrap_model(self.model)
+    if read_config(vars(self.args)) is None and anchor_head(model) is None:
+        return
+    line = start_line(model.init_criterion())  # as the first batch will build it
+    if line is None:
+        raise UnsupportedModelError(
+            f"focal cannot act: the criterion of {type(model).__name__} has no class loss that the plugin knows; "
+            "train it with focal=False and without fl_* arguments"
+        )
+    if host.RANK in {-1, 0}:
+        logging.getLogger("ultralytics").info(line)
+
+
+@seam(
+    "Model.val",
+    "starts a validation outside training",
+)
+def _val(original: Callable[..., Any], self: Any, *args: Any, **kwargs: Any) -> Any:
+    watch_for_too_many_candidates()
+    data, splits = resolve_data(kwargs.get("data")), (str(kwargs.get("split") or "val"),)
+    reading = _reading(self, kwargs)
+    if self.task in BOX_TASKS:
+        refuse_unusable_data(data, splits, (), **reading)
+    with explained_dataset_errors(data, splits, **reading):
+        return original(self, *args, **kwargs)
+
+
+SEAMS = (_train, _val, _build_train_pipeline, _resume_training, _setup_train)

@@ -11,8 +11,6 @@ With several terms (one2many and one2one, or obj and cls of an anchor detector) 
 focal/gain_one2many.
 """
 
-import functools
-import inspect
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -25,32 +23,12 @@ from yolo_focal.arguments.focal import AUTO, read_config
 from yolo_focal.arguments.rare import read_rare_config
 from yolo_focal.losses import EqualizedFocalLoss
 from yolo_focal.ultra import host
-from yolo_focal.ultra.anchor.criterion import AnchorCriterion
-from yolo_focal.ultra.criteria.detection import box_criteria
-from yolo_focal.ultra.criteria.focal_term import FocalTerm
-from yolo_focal.ultra.criteria.rtdetr import QueryClassCriterion
+from yolo_focal.ultra.class_losses import focal_terms
 from yolo_focal.ultra.criteria.schedule import settings_of
-from yolo_focal.ultra.criteria.softmax import ClassificationCriterion
-from yolo_focal.ultra.hooks.seam import Seam
+from yolo_focal.ultra.hooks.seam import seam, takes
 from yolo_focal.ultra.sampling.rare_training import rare_metrics
 
-__all__ = ["SEAMS", "class_ap", "focal_terms", "logged_names"]
-
-
-def focal_terms(criterion: Any) -> dict[str, FocalTerm]:
-    """The terms of a criterion in which a focal loss acts, by the name of the branch or of the term."""
-    found: dict[str, Any]
-    if isinstance(criterion, AnchorCriterion):
-        found = {"obj": criterion.objectness, "cls": criterion.classes}
-    elif isinstance(criterion, ClassificationCriterion):
-        found = {"class": criterion.term}
-    elif isinstance(getattr(criterion, "fl", None), QueryClassCriterion):
-        found = {"class": criterion.vfl or criterion.fl}
-    elif hasattr(criterion, "ce"):
-        found = {"class": criterion.ce}
-    else:
-        found = {branch: getattr(inner, "bce", None) for branch, inner in box_criteria(criterion).items()}
-    return {name: term for name, term in found.items() if isinstance(term, FocalTerm)}
+__all__ = ["SEAMS", "class_ap", "logged_names"]
 
 
 def logged_names(names: Mapping[int, str]) -> dict[int, str]:
@@ -58,10 +36,6 @@ def logged_names(names: Mapping[int, str]) -> dict[int, str]:
     plain = {c: re.sub(r"[^\w-]+", "_", str(name)) for c, name in names.items()}
     given = list(plain.values())
     return {c: name if given.count(name) == 1 else f"{name}_{c}" for c, name in plain.items()}
-
-
-def _epoch_metrics(trainer: Any) -> dict[str, float]:
-    return {**_focal_metrics(trainer), **rare_metrics(trainer), **_validated_ap(trainer)}
 
 
 def _focal_metrics(trainer: Any) -> dict[str, float]:
@@ -102,18 +76,19 @@ def _acts(trainer: Any) -> bool:
     return asked and host.RANK in {-1, 0}
 
 
-def _wrap_save_metrics(original: Callable[..., None]) -> Callable[..., None]:
-    @functools.wraps(original)
-    def save_metrics(self: Any, metrics: dict[str, float]) -> None:
-        if not _acts(self):
-            return original(self, metrics)
-        ours = _epoch_metrics(self)
-        # At the end of the row in every epoch; where an epoch was not validated, those of the one before are there.
-        others = {name: value for name, value in metrics.items() if name not in ours}
-        self.metrics = {**self.metrics, **ours}  # what loggers are told at the end of the epoch
-        return original(self, _in_columns_of(Path(self.csv), {**others, **ours}))
-
-    return save_metrics
+@seam(
+    "BaseTrainer.save_metrics",
+    "takes (metrics), a dictionary, and writes it as a row of results.csv before loggers read self.metrics",
+    takes("self", "metrics"),
+)
+def _save_metrics(original: Callable[..., None], self: Any, metrics: dict[str, float]) -> None:
+    if not _acts(self):
+        return original(self, metrics)
+    ours = {**_focal_metrics(self), **rare_metrics(self), **_validated_ap(self)}
+    # At the end of the row in every epoch; where an epoch was not validated, those of the one before are there.
+    others = {name: value for name, value in metrics.items() if name not in ours}
+    self.metrics = {**self.metrics, **ours}  # what loggers are told at the end of the epoch
+    return original(self, _in_columns_of(Path(self.csv), {**others, **ours}))
 
 
 def _in_columns_of(file: Path, row: dict[str, float]) -> dict[str, float]:
@@ -125,33 +100,18 @@ def _in_columns_of(file: Path, row: dict[str, float]) -> dict[str, float]:
     return {name: row.get(name, math.nan) for name in columns}
 
 
-def _wrap_run_callbacks(original: Callable[[Any, str], None]) -> Callable[[Any, str], None]:
-    @functools.wraps(original)
-    def run_callbacks(self: Any, event: str) -> None:
-        if event == "on_fit_epoch_end" and _acts(self):
-            self.metrics = {**self.metrics, **_validated_ap(self)}
-        original(self, event)
-
-    return run_callbacks
-
-
-SEAMS = (
-    Seam(
-        owner="BaseTrainer",
-        name="save_metrics",
-        fact="takes (metrics), a dictionary, and writes it as a row of results.csv before loggers read self.metrics",
-        wrap=_wrap_save_metrics,
-        holds=lambda function: list(inspect.signature(function).parameters) == ["self", "metrics"],
-    ),
-    Seam(
-        owner="BaseTrainer",
-        name="run_callbacks",
-        fact="takes (event); after the last epoch final_eval puts those of best.pt into self.metrics and runs "
-        "on_fit_epoch_end, with no row of results.csv",
-        wrap=_wrap_run_callbacks,
-        holds=lambda function: (
-            list(inspect.signature(function).parameters) == ["self", "event"]
-            and "run_callbacks" in host.BaseTrainer.final_eval.__code__.co_names
-        ),
+@seam(
+    "BaseTrainer.run_callbacks",
+    "takes (event); after the last epoch final_eval puts those of best.pt into self.metrics and runs "
+    "on_fit_epoch_end, with no row of results.csv",
+    lambda function: (
+        takes("self", "event")(function) and "run_callbacks" in host.BaseTrainer.final_eval.__code__.co_names
     ),
 )
+def _run_callbacks(original: Callable[[Any, str], None], self: Any, event: str) -> None:
+    if event == "on_fit_epoch_end" and _acts(self):
+        self.metrics = {**self.metrics, **_validated_ap(self)}
+    original(self, event)
+
+
+SEAMS = (_save_metrics, _run_callbacks)

@@ -9,9 +9,9 @@ import torch
 from tests.ultra.helpers import Interrupted, batch_of, build, interrupt_after, train_quickly
 from yolo_focal.arguments.focal import FocalConfig, read_config
 from yolo_focal.errors import ConfigError
+from yolo_focal.ultra.class_losses import focal_terms
 from yolo_focal.ultra.criteria.detection import box_criteria
 from yolo_focal.ultra.criteria.schedule import Schedule, schedule_of
-from yolo_focal.ultra.training_log import focal_terms
 
 BRANCHES = {"yolo11n.yaml": {"class"}, "yolo26n.yaml": {"one2many", "one2one"}, "yolov5n-anchor.yaml": {"cls"}}
 

@@ -2,10 +2,11 @@
 
 import pytest
 
+from yolo_focal.arguments.hyp import find_hyp
 from yolo_focal.errors import ConfigError
 from yolo_focal.losses import LOSSES
 from yolo_focal.resources import cfg_names
-from yolo_focal.ultra.drivers.search_space import check_space, find_space, read_space, start_values
+from yolo_focal.ultra.drivers.search_space import check_space, read_space, start_values
 
 pytestmark = pytest.mark.usefixtures("enabled")
 
@@ -25,7 +26,7 @@ def space_file(tmp_path):
 @pytest.mark.parametrize("name", cfg_names("search"))
 def test_the_spaces_that_come_along_are_valid(name):
     """Every file of cfg/search can be searched with every loss that uses its arguments, and says what its keys do."""
-    path = find_space(name)
+    path = find_hyp(name, "space")
     for loss, row in LOSSES.items():
         if row.uses_gamma and row.uses_alpha:
             check_space(read_space(path), {"fl_loss": loss})

@@ -17,7 +17,7 @@ from yolo_focal.evaluation.matching import ImageMatches
 
 __all__ = ["Curve", "LineChart", "Tick", "axis", "precision_recall_charts", "training_charts"]
 
-MOST_CLASSES = 12  # small charts that are still of use in one report
+MOST_CHARTS = 12  # small charts that are still of use in one report
 FEWEST_EPOCHS = 2  # a curve has two points
 
 
@@ -75,7 +75,7 @@ def precision_recall_charts(
     }
     present = [index for index in range(len(classes)) if not np.isnan(next(iter(curves.values()))[0, index, 0])]
     panels: list[tuple[str, list[int]]] = [("all classes", present)]
-    panels += [(classes[index], [index]) for index in present[:MOST_CLASSES]] if len(present) > 1 else []
+    panels += [(classes[index], [index]) for index in present[:MOST_CHARTS]] if len(present) > 1 else []
     ticks = [Tick(100 * value, f"{value:g}") for value in (0, 0.25, 0.5, 0.75, 1)]
     charts = []
     for title, members in panels:

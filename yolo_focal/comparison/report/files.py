@@ -2,8 +2,8 @@
 
 from yolo_focal.comparison.configurations import BASELINE
 from yolo_focal.comparison.metrics import PRIMARY
-from yolo_focal.comparison.report.html import headline, interval_text, page, signed
-from yolo_focal.comparison.summary import Summary, document, results_csv, verdict_text
+from yolo_focal.comparison.report.html import comparison_page, headline, interval_text, signed
+from yolo_focal.comparison.summary import Summary, results_csv, summary_document, verdict_text
 from yolo_focal.files import write_json, write_text
 from yolo_focal.text_table import aligned
 
@@ -13,9 +13,9 @@ __all__ = ["write_report"]
 def write_report(summary: Summary) -> str:
     """Write the three files into the comparison's folder and return what to print."""
     out = summary.plan.out
-    write_json(out / "summary.json", document(summary))
+    write_json(out / "summary.json", summary_document(summary))
     write_text(out / "results.csv", results_csv(summary))
-    write_text(out / "report.html", page(summary))
+    write_text(out / "report.html", comparison_page(summary))
     ending = [*([f"Train it: {summary.command}"] if summary.won else []), f"Report: {out / 'report.html'}"]
     return "\n".join([*_table(summary), "", *_sentences(summary), "", *ending])
 

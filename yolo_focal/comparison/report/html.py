@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import jinja2
+import torch
 
 import yolo_focal
 from yolo_focal.comparison.configurations import BASELINE
-from yolo_focal.comparison.metrics import PRIMARY
+from yolo_focal.comparison.metrics import PRIMARY, Metrics
 from yolo_focal.comparison.report.charts import Tick, axis, precision_recall_charts, training_charts
 from yolo_focal.comparison.statistics.bootstrap import Difference
 from yolo_focal.comparison.statistics.verdicts import Verdict
@@ -20,7 +21,7 @@ from yolo_focal.comparison.summary import LEAST_LEARNT, Summary, advice
 from yolo_focal.comparison.trial import seconds_of
 from yolo_focal.ultra import host
 
-__all__ = ["headline", "interval_text", "page", "signed"]
+__all__ = ["comparison_page", "headline", "interval_text", "signed"]
 
 _MARKS = {"better": "▲", "worse": "▼", "cannot tell": "?"}
 _WIDEST = 3.0  # times the median interval; what reaches further is cut, or one rare class would squash the others
@@ -31,13 +32,9 @@ class _Row:
     """A verdict as drawn."""
 
     verdict: Verdict
-    label: str
     note: str
-    value: str
-    baseline: str
     difference: str
     interval: str
-    mark: str
     text: str
     left: float
     width: float
@@ -79,7 +76,7 @@ class _Block:
     class_scale: _Scale
 
 
-def page(summary: Summary) -> str:
+def comparison_page(summary: Summary) -> str:
     """The report."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("yolo_focal.comparison.report"),
@@ -93,20 +90,18 @@ def page(summary: Summary) -> str:
     return environment.get_template("report.html").render(
         plan=plan,
         baseline=BASELINE,
+        marks=_MARKS,
         headline=headline(summary),
         command=summary.command if summary.won else None,
         configurations=[(each.name, str(each), colours[each.name]) for each in plan.configurations],
         colours=colours,
-        blocks=_blocks(summary, colours),
-        means=_means(summary),
-        bars=_bars(summary, colours),
-        full_width=_full_width(summary),
+        **_measured(summary, colours),
         precision_recall=precision_recall_charts(summary.matches, colours, plan.split.classes)
         if summary.matches
         else [],
         training=training_charts(plan, colours),
         trials=_trials(summary),
-        shared=_shared(summary),
+        shared=[("data", plan.data), ("model", plan.model), ("split", plan.split.name), *plan.training.items()],
         resamples=summary.resamples,
         failed=len(summary.failed),
         versions=_versions(),
@@ -134,11 +129,22 @@ def interval_text(difference: Difference) -> str:
     return "-" if math.isnan(difference.low) else f"{signed(difference.low)} to {signed(difference.high)}"
 
 
-def _blocks(summary: Summary, colours: dict[str, int]) -> list[_Block]:
-    if summary.metrics is None:
-        return []
-    first_class = summary.metrics.classes
-    order = _class_order(summary)
+def _measured(summary: Summary, colours: dict[str, int]) -> dict[str, Any]:
+    """What there is to show of measured trainings."""
+    metrics = summary.metrics
+    if metrics is None:
+        return {"blocks": [], "means": [], "bars": [], "full_width": 1.0}
+    return {
+        "blocks": _blocks(summary, metrics, colours),
+        "means": _means(summary, metrics),
+        "bars": _bars(summary, metrics, colours),
+        "full_width": _full_width(summary, metrics),
+    }
+
+
+def _blocks(summary: Summary, metrics: Metrics, colours: dict[str, int]) -> list[_Block]:
+    first_class = metrics.classes
+    order = _class_order(summary, metrics)
     overall = _scale([each for several in summary.verdicts.values() for each in several[:first_class]])
     classes = _scale([each for several in summary.verdicts.values() for each in several[first_class:]])
     primary = {
@@ -164,11 +170,9 @@ def _blocks(summary: Summary, colours: dict[str, int]) -> list[_Block]:
     ]
 
 
-def _class_order(summary: Summary) -> list[int]:
+def _class_order(summary: Summary, metrics: Metrics) -> list[int]:
     """Places of the classes among the class metrics, from the most to the least frequent in training."""
-    if summary.metrics is None:
-        return []
-    members = summary.metrics.members[summary.metrics.classes :].argmax(1)
+    members = metrics.members[metrics.classes :].argmax(1)
     return sorted(range(len(members)), key=lambda place: -summary.plan.split.training_instances[members[place]])
 
 
@@ -197,13 +201,9 @@ def _row(verdict: Verdict, summary: Summary, scale: _Scale) -> _Row:
     left = scale.place(low)
     return _Row(
         verdict=verdict,
-        label=each.metric,
         note=_note(each, summary),
-        value=f"{each.value:.3f}",
-        baseline=f"{each.baseline:.3f}",
         difference=signed(each.difference),
         interval=interval_text(each),
-        mark=_MARKS[verdict.word],
         text=advice(verdict, summary.plan.split.images),
         left=left,
         width=scale.place(high) - left,
@@ -223,12 +223,10 @@ def _note(difference: Difference, summary: Summary) -> str:
     return f"{seen} in training · in {difference.components.images} of {split.images} images"
 
 
-def _means(summary: Summary) -> list[tuple[str, list[str]]]:
+def _means(summary: Summary, metrics: Metrics) -> list[tuple[str, list[str]]]:
     """Mean and standard deviation over seeds of every metric, by configuration."""
-    if summary.metrics is None:
-        return []
     rows = []
-    for place, name in enumerate(summary.metrics.names):
+    for place, name in enumerate(metrics.names):
         cells = []
         for each in summary.plan.configurations:
             values = summary.measured[each.name].value[:, place] if each.name in summary.measured else None
@@ -242,31 +240,22 @@ def _means(summary: Summary) -> list[tuple[str, list[str]]]:
     return rows
 
 
-def _full_width(summary: Summary) -> float:
+def _full_width(summary: Summary, metrics: Metrics) -> float:
     """The AP at the right end of the bars: a round number above all of them."""
-    if summary.metrics is None:
-        return 1.0
-    highest = max(float(each.value[:, summary.metrics.classes :].max()) for each in summary.measured.values())
+    highest = max(float(each.value[:, metrics.classes :].max()) for each in summary.measured.values())
     return max(axis(0.0, highest, 4)[1], 0.01)
 
 
-def _bars(summary: Summary, colours: dict[str, int]) -> list[dict[str, Any]]:
+def _bars(summary: Summary, metrics: Metrics, colours: dict[str, int]) -> list[dict[str, Any]]:
     """AP of every class, a bar per configuration and a dot per seed, most frequent first."""
-    if summary.metrics is None:
-        return []
     rows = []
-    for place in _class_order(summary):
-        row = summary.metrics.classes + place
+    for place in _class_order(summary, metrics):
+        row = metrics.classes + place
         bars = [
-            {
-                "colour": colours[name],
-                "name": name,
-                "mean": float(each.value[:, row].mean()),
-                "dots": each.value[:, row].tolist(),
-            }
+            {"colour": colours[name], "mean": float(each.value[:, row].mean()), "dots": each.value[:, row].tolist()}
             for name, each in sorted(summary.measured.items(), key=lambda item: colours[item[0]])
         ]
-        members = int(summary.metrics.members[row].argmax())
+        members = int(metrics.members[row].argmax())
         split = summary.plan.split
         rows.append(
             {
@@ -300,12 +289,5 @@ def _trials(summary: Summary) -> list[dict[str, Any]]:
     return rows
 
 
-def _shared(summary: Summary) -> list[tuple[str, Any]]:
-    plan = summary.plan
-    return [("data", plan.data), ("model", plan.model), ("split", plan.split.name), *plan.training.items()]
-
-
 def _versions() -> str:
-    import torch
-
     return f"yolo_focal {yolo_focal.__version__}, ultralytics {host.version()}, torch {torch.__version__}"

@@ -141,31 +141,19 @@ def recalibrate(
         logits = record_anchor_logits(model)
         measured = evaluate_model(model, split=split, conf=LEAST_SCORE, **settings)
         sample = _sample(measured, logits() if logits is not None else None)
-        score_map = _fit(sample, measured, per_class)
-        fold_scores(
-            content["model"],
-            branch,
-            score_map.scale,
-            score_map.shift,
-            _in_model_order(score_map, measured.classes.index),
-        )
+        classes = len(measured.ground_truth.categories)
+        score_map = fit_score_map(sample.logits, sample.true, sample.category, classes, per_class=per_class)
+        class_shifts = _in_model_order(score_map, measured.classes.index)
+        fold_scores(content["model"], branch, score_map.scale, score_map.shift, class_shifts)
         fitted.append((branch, sample, score_map, measured))
     write_folded(content, content["model"], out)
 
+    def measured_anew(path: Path, branch: str, conf: float = LEAST_SCORE) -> ModelEvaluation:
+        return evaluate_model(load_branch(path, branch), split=evaluate_split, conf=conf, **settings)
+
     results = []
     for branch, sample, score_map, measured in fitted:
-        before = (
-            measured
-            if evaluate_split == split
-            else evaluate_model(load_branch(checkpoint, branch), split=evaluate_split, conf=LEAST_SCORE, **settings)
-        )
-        after = evaluate_model(load_branch(out, branch), split=evaluate_split, conf=LEAST_SCORE, **settings)
         moved_conf = score_map.score(LEAST_SCORE) if score_map.keeps_order else None
-        moved = (
-            evaluate_model(load_branch(out, branch), split=evaluate_split, conf=moved_conf, **settings)
-            if moved_conf is not None
-            else None
-        )
         true = int(sample.true.sum())
         results.append(
             Recalibration(
@@ -173,10 +161,10 @@ def recalibrate(
                 score_map=score_map,
                 true=true,
                 false=len(sample.true) - true,
-                before=before,
-                after=after,
+                before=measured if evaluate_split == split else measured_anew(checkpoint, branch),
+                after=measured_anew(out, branch),
                 moved_conf=moved_conf,
-                moved_ap=moved.evaluation.stats["AP"] if moved is not None else None,
+                moved_ap=None if moved_conf is None else measured_anew(out, branch, moved_conf).evaluation.stats["AP"],
             )
         )
     return results
@@ -184,11 +172,6 @@ def recalibrate(
 
 def _dataset(data: str) -> YoloDataset:
     return read_data_yaml(find_data_yaml(data), datasets_folder())
-
-
-def _fit(sample: _Sample, measured: ModelEvaluation, per_class: bool) -> ScoreMap:
-    classes = len(measured.ground_truth.categories)
-    return fit_score_map(sample.logits, sample.true, sample.category, classes, per_class=per_class)
 
 
 def _sample(measured: ModelEvaluation, factor_logits: Floats | None) -> _Sample:

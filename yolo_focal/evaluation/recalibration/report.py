@@ -1,6 +1,5 @@
 """A recalibration as a JSON document and as one table for people."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,7 +8,7 @@ import numpy as np
 from yolo_focal import __version__
 from yolo_focal.evaluation.model import ModelEvaluation
 from yolo_focal.evaluation.recalibration.recalibrate import LEAST_SCORE, Recalibration
-from yolo_focal.evaluation.report import Report, document
+from yolo_focal.evaluation.report import Report, evaluation_document, point_cells
 from yolo_focal.text_table import aligned, three_decimals
 
 __all__ = ["recalibration_document", "recalibration_lines"]
@@ -94,15 +93,16 @@ def _table(result: Recalibration) -> list[str]:
 
 def _measures(model: ModelEvaluation) -> dict[str, str]:
     evaluation, predictions = model.evaluation, model.predictions
-    best, default, counts = evaluation.best_f1, evaluation.at_default_conf, predictions.candidates_per_image
+    counts = predictions.candidates_per_image
+    best_f1, at_conf = point_cells(evaluation.best_f1)
     return {
         f"calibration error, score >= {evaluation.calibration.least_score:g}": three_decimals(
             evaluation.calibration.error
         ),
         "calibration error, all detections": three_decimals(evaluation.calibration_of_all.error),
-        "best F1 at IoU 0.5": three_decimals(best.f1 if best else math.nan),
-        "  at conf": three_decimals(best.threshold if best else math.nan),
-        "F1 at conf=0.25": three_decimals(default.f1 if default else math.nan),
+        "best F1 at IoU 0.5": best_f1,
+        "  at conf": at_conf,
+        "F1 at conf=0.25": point_cells(evaluation.at_default_conf)[0],
         f"candidates above {LEAST_SCORE:g}, an image": "no NMS" if counts is None else f"{np.mean(counts):,.0f}",
         "NMS, ms an image": "no NMS" if counts is None else f"{predictions.speed_ms['postprocess']:.1f}",
         f"AP, cut-off {LEAST_SCORE:g}": f"{evaluation.stats['AP']:.6f}",
@@ -144,5 +144,5 @@ def _by_name(result: Recalibration) -> dict[str, float] | None:
 
 
 def _document(model: ModelEvaluation) -> dict[str, Any]:
-    content = document(Report("", {}, model.evaluation, model, ()))
+    content = evaluation_document(Report("", {}, model.evaluation, model, ()))
     return {name: value for name, value in content.items() if name not in ("schema", "yolo_focal", "source", "notes")}

@@ -23,7 +23,7 @@ FLAT = 1e-10  # gradient of the mean loss at which it has arrived
 LEAST_DAMPING, MOST_DAMPING = 1e-9, 1e9
 LARGEST_SCALE = 10.0  # a map is no flatter than the inverse and no steeper: else a factor of the score would be erased
 SMALLEST_GAP = float(np.finfo(np.float32).epsneg) / 2  # 32-bit scores: 1 stands for all that is nearer to 1 than this
-LEAST_SCORE = float(np.finfo(np.float32).tiny)
+SMALLEST_SCORE = float(np.finfo(np.float32).tiny)
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class ScoreMap:
 
 def logits_of_scores(scores: Floats) -> Floats:
     """(D, 1) logits of a detector whose score is one sigmoid; scores that 32 bits round to 1 stay finite."""
-    inside = np.clip(scores.astype(np.float64), LEAST_SCORE, 1 - SMALLEST_GAP)
+    inside = np.clip(scores.astype(np.float64), SMALLEST_SCORE, 1 - SMALLEST_GAP)
     return np.asarray((np.log(inside) - np.log1p(-inside))[:, None])
 
 

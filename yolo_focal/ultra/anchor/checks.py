@@ -8,13 +8,14 @@ from typing import Any
 from torch import nn
 
 from yolo_focal.arguments.anchor import ANCHOR_KEYS, read_anchor_config
-from yolo_focal.arguments.classic_hyp import translate
+from yolo_focal.arguments.classic_hyp import is_classic, translate
 from yolo_focal.arguments.focal import KEYS, read_config
+from yolo_focal.arguments.hyp import find_hyp, read_hyp
 from yolo_focal.errors import UnsupportedModelError
 from yolo_focal.ultra.anchor.criterion import check_focal
 from yolo_focal.ultra.anchor.head import anchor_head
 
-__all__ = ["check_anchor_training", "translate_for"]
+__all__ = ["check_anchor_training", "read_hyp_for", "translate_for"]
 
 _FOCAL_KEYS_OF_ANCHORS = ("fl_scope", "fl_obj_gamma", "fl_obj_alpha")
 _ULTRALYTICS_DFL = 1.5
@@ -43,6 +44,18 @@ def check_anchor_training(model: nn.Module, given: Mapping[str, Any], number_of_
         logging.getLogger("ultralytics").warning(
             f"dfl={given['dfl']} does not act: an anchor detector has no distribution focal loss"
         )
+
+
+def read_hyp_for(model: Any, name: str) -> tuple[Path, dict[str, Any], bool]:
+    """The hyperparameter file that `cfg=` names, its content for `model`, and whether that is translated from YOLOv5's.
+
+    Raises:
+        ConfigError, UnsupportedModelError: see `find_hyp`, `read_hyp` and `translate_for`.
+    """
+    path = find_hyp(name)
+    content = read_hyp(path)
+    classic = is_classic(content)
+    return path, translate_for(model, content, path) if classic else content, classic
 
 
 def translate_for(model: Any, content: Mapping[str, Any], path: Path) -> dict[str, Any]:

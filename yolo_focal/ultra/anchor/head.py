@@ -11,7 +11,7 @@ from yolo_focal.detector.anchors import LevelAnchors
 from yolo_focal.detector.decode import BOX_AND_OBJECTNESS, decode_maps, objectness_and_class_start
 from yolo_focal.ultra import host
 
-__all__ = ["AnchorDetect", "anchor_head"]
+__all__ = ["AnchorDetect", "anchor_head", "last_layer"]
 
 
 class AnchorDetect(host.Detect):  # type: ignore[misc]
@@ -88,6 +88,11 @@ class AnchorDetect(host.Detect):  # type: ignore[misc]
 
 def anchor_head(model: Any) -> AnchorDetect | None:
     """The anchor head of a detection model; None where it has another head or no layers."""
-    layers = getattr(model, "model", None)
-    head = layers[-1] if isinstance(layers, nn.Sequential) and len(layers) else None
+    head = last_layer(model)
     return head if isinstance(head, AnchorDetect) else None
+
+
+def last_layer(model: Any) -> Any:
+    """The head of a model of layers; None where it has no layers."""
+    layers = getattr(model, "model", None)
+    return layers[-1] if isinstance(layers, nn.Sequential) and len(layers) else None

@@ -1,8 +1,7 @@
 """How Ultralytics learns of the anchor detector: building, loading, training it, and what it must not do with it."""
 
+import dataclasses
 import difflib
-import functools
-import inspect
 import logging
 import re
 from collections.abc import Callable
@@ -15,7 +14,9 @@ from yolo_focal.detector.anchors import read_anchors
 from yolo_focal.errors import ConfigError, UnsupportedModelError
 from yolo_focal.resources import cfg_file
 from yolo_focal.ultra import host
-from yolo_focal.ultra.hooks.seam import Patch, Seam
+from yolo_focal.ultra.anchor.criterion import AnchorCriterion
+from yolo_focal.ultra.anchor.head import AnchorDetect, anchor_head
+from yolo_focal.ultra.hooks.seam import Patch, seam, takes
 
 __all__ = ["PATCHES", "bundled_model"]
 
@@ -49,32 +50,32 @@ def bundled_model(name: str) -> dict[str, Any] | None:
     return {**model, "scale": scale, "yaml_file": name}
 
 
-def _wrap_yaml_model_load(original: Callable[[Any], dict[str, Any]]) -> Callable[[Any], dict[str, Any]]:
-    @functools.wraps(original)
-    def yaml_model_load(path: Any) -> dict[str, Any]:
-        bundled = None if Path(path).is_file() else bundled_model(Path(path).name)
-        return original(path) if bundled is None else bundled
+@seam(
+    "tasks.yaml_model_load",
+    "takes (path) and turns the name of a model YAML into its dictionary when a trainer builds a model",
+    takes("path"),
+)
+def _yaml_model_load(original: Callable[[Any], dict[str, Any]], path: Any) -> dict[str, Any]:
+    bundled = None if Path(path).is_file() else bundled_model(Path(path).name)
+    return original(path) if bundled is None else bundled
 
-    return yaml_model_load
 
-
-def _wrap_parse_model(original: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(original)
-    def parse_model(d: dict[str, Any], ch: int, verbose: bool = True) -> Any:
-        *layers, last = d["head"]
-        if any(row[2] == _HEAD for row in [*d["backbone"], *layers]):
-            raise ConfigError(f"{_HEAD} must be the last row of the model YAML's head; move it there")
-        if last[2] != _HEAD:
-            return original(d, ch, verbose)
-        return _parse_anchor_model(original, d, ch, verbose)
-
-    return parse_model
+@seam(
+    "tasks.parse_model",
+    "takes (d, ch, verbose), returns (layers, save), and its Detect has cv2[level][0].conv",
+    takes("d", "ch", "verbose"),
+)
+def _parse_model(original: Callable[..., Any], d: dict[str, Any], ch: int, verbose: bool = True) -> Any:
+    *layers, last = d["head"]
+    if any(row[2] == _HEAD for row in [*d["backbone"], *layers]):
+        raise ConfigError(f"{_HEAD} must be the last row of the model YAML's head; move it there")
+    if last[2] != _HEAD:
+        return original(d, ch, verbose)
+    return _parse_anchor_model(original, d, ch, verbose)
 
 
 def _parse_anchor_model(parse_model: Callable[..., Any], d: dict[str, Any], ch: int, verbose: bool) -> Any:
     """Build with a stock head, ask it for the channels it was given, and put the anchor head in its place."""
-    from yolo_focal.ultra.anchor.head import AnchorDetect
-
     *layers, (sources, _, _, arguments) = d["head"]
     if [str(argument) for argument in arguments] not in (["nc"], ["nc", "anchors"]):
         raise ConfigError(f"{_HEAD} takes [nc, anchors] in the model YAML, got {arguments}; write [nc, anchors]")
@@ -97,52 +98,45 @@ def _parse_anchor_model(parse_model: Callable[..., Any], d: dict[str, Any], ch: 
     return model, save
 
 
-def _wrap_init_criterion(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    @functools.wraps(original)
-    def init_criterion(self: Any) -> Any:
-        from yolo_focal.ultra.anchor.head import anchor_head
-
-        if anchor_head(self) is None:
-            return original(self)
-        from yolo_focal.ultra.anchor.criterion import AnchorCriterion
-
-        return AnchorCriterion(self)
-
-    return init_criterion
+@seam(
+    "DetectionModel.init_criterion",
+    "takes (self) and returns the criterion: (predictions, batch) -> (loss vector, dictionary of items)",
+    takes("self"),
+)
+def _init_criterion(original: Callable[[Any], Any], self: Any) -> Any:
+    return original(self) if anchor_head(self) is None else AnchorCriterion(self)
 
 
-def _wrap_export(original: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(original)
-    def __call__(self: Any, model: Any) -> Any:
-        from yolo_focal.ultra.anchor.head import anchor_head
+@seam(
+    "Exporter.__call__",
+    "takes (self, model) and exports to self.args.format",
+    takes("self", "model"),
+)
+def _export(original: Callable[..., Any], self: Any, model: Any) -> Any:
+    if anchor_head(model) is not None:
+        known = list(host.export_formats()["Argument"])
+        wanted = str(self.args.format).lower()
+        meant = difflib.get_close_matches(wanted, known, n=1, cutoff=0.6)  # upstream corrects spelling like this
+        if reason := _UNFIT_FORMATS.get(meant[0] if meant else wanted):
+            raise UnsupportedModelError(
+                f"format={wanted} cannot be exported from an anchor detector: {reason}; export format=onnx"
+            )
+    return original(self, model)
 
-        if anchor_head(model) is not None:
-            known = list(host.export_formats()["Argument"])
-            wanted = str(self.args.format).lower()
-            meant = difflib.get_close_matches(wanted, known, n=1, cutoff=0.6)  # upstream corrects spelling like this
-            if reason := _UNFIT_FORMATS.get(meant[0] if meant else wanted):
-                raise UnsupportedModelError(
-                    f"format={wanted} cannot be exported from an anchor detector: {reason}; export format=onnx"
-                )
-        return original(self, model)
 
-    return __call__
-
-
-def _wrap_distillation(original: Callable[..., None]) -> Callable[..., None]:
-    @functools.wraps(original)
-    def __init__(self: Any, teacher_model: Any, student_model: Any) -> None:
-        refuse_distillation(student_model)
-        original(self, teacher_model, student_model)
-        refuse_distillation(self.teacher_model)  # it may have been a path before
-
-    return __init__
+@seam(
+    "DistillationModel.__init__",
+    "takes (self, teacher_model, student_model), and sets self.teacher_model to the loaded teacher",
+    takes("self", "teacher_model", "student_model"),
+)
+def _distillation(original: Callable[..., None], self: Any, teacher_model: Any, student_model: Any) -> None:
+    refuse_distillation(student_model)
+    original(self, teacher_model, student_model)
+    refuse_distillation(self.teacher_model)  # it may have been a path before
 
 
 def refuse_distillation(model: Any) -> None:
     """Raise UnsupportedModelError for an anchor detector."""
-    from yolo_focal.ultra.anchor.head import anchor_head
-
     if anchor_head(model) is not None:
         raise UnsupportedModelError(
             "distill_model= cannot act on an anchor detector, as teacher or student: distillation reads the box "
@@ -150,13 +144,14 @@ def refuse_distillation(model: Any) -> None:
         )
 
 
-def _wrap_object_features(original: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(original)
-    def get_obj_feats(feat_maps: list[torch.Tensor], idxs: list[torch.Tensor]) -> Any:
-        cells = sum(feature.shape[2] * feature.shape[3] for feature in feat_maps)
-        return original(feat_maps, [index % cells for index in idxs])  # several anchors share a cell's features
-
-    return get_obj_feats
+@seam(
+    "DetectionPredictor.get_obj_feats",
+    "takes (feat_maps, idxs), idxs being positions along the last dimension of the decoded output",
+    takes("feat_maps", "idxs"),
+)
+def _object_features(original: Callable[..., Any], feat_maps: list[torch.Tensor], idxs: list[torch.Tensor]) -> Any:
+    cells = sum(feature.shape[2] * feature.shape[3] for feature in feat_maps)
+    return original(feat_maps, [index % cells for index in idxs])  # several anchors share a cell's features
 
 
 class _SafeLoading:
@@ -178,64 +173,20 @@ class _SafeLoading:
     @staticmethod
     def _heads() -> list[Any]:
         """The head, and the head under the path that checkpoints of version 0.1 have."""
-        from yolo_focal.ultra.anchor.head import AnchorDetect
-
         return [AnchorDetect, (AnchorDetect, "yolo_focal.ultra.anchor_head.AnchorDetect")]
 
 
-def _parameters(*names: str) -> Callable[[Any], bool]:
-    return lambda function: tuple(inspect.signature(function).parameters) == names
-
-
 PATCHES: tuple[Patch, ...] = (
-    Seam(
-        owner="tasks",
-        name="parse_model",
-        fact="takes (d, ch, verbose), returns (layers, save), and its Detect has cv2[level][0].conv",
-        wrap=_wrap_parse_model,
-        holds=_parameters("d", "ch", "verbose"),
-    ),
-    Seam(
-        owner="tasks",
-        name="yaml_model_load",
-        fact="takes (path) and turns the name of a model YAML into its dictionary when a trainer builds a model",
-        wrap=_wrap_yaml_model_load,
-        holds=_parameters("path"),
-    ),
-    Seam(
+    _parse_model,
+    _yaml_model_load,
+    dataclasses.replace(
+        _yaml_model_load,
         owner="model_module",
-        name="yaml_model_load",
         fact="takes (path) and turns the name of a model YAML into its dictionary in YOLO(...)",
-        wrap=_wrap_yaml_model_load,
-        holds=_parameters("path"),
     ),
-    Seam(
-        owner="DetectionModel",
-        name="init_criterion",
-        fact="takes (self) and returns the criterion: (predictions, batch) -> (loss vector, dictionary of items)",
-        wrap=_wrap_init_criterion,
-        holds=_parameters("self"),
-    ),
-    Seam(
-        owner="Exporter",
-        name="__call__",
-        fact="takes (self, model) and exports to self.args.format",
-        wrap=_wrap_export,
-        holds=_parameters("self", "model"),
-    ),
-    Seam(
-        owner="DistillationModel",
-        name="__init__",
-        fact="takes (self, teacher_model, student_model), and sets self.teacher_model to the loaded teacher",
-        wrap=_wrap_distillation,
-        holds=_parameters("self", "teacher_model", "student_model"),
-    ),
-    Seam(
-        owner="DetectionPredictor",
-        name="get_obj_feats",
-        fact="takes (feat_maps, idxs), idxs being positions along the last dimension of the decoded output",
-        wrap=_wrap_object_features,
-        holds=_parameters("feat_maps", "idxs"),
-    ),
+    _init_criterion,
+    _export,
+    _distillation,
+    _object_features,
     _SafeLoading(),
 )

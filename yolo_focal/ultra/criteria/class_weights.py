@@ -1,7 +1,5 @@
 """`fl_class_weights`: weights of the classes in the place where Ultralytics keeps those of `cls_pw`."""
 
-import functools
-import inspect
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -12,44 +10,35 @@ import torch
 from yolo_focal.arguments.focal import read_config
 from yolo_focal.losses import object_normalised_weights
 from yolo_focal.ultra import host
-from yolo_focal.ultra.hooks.seam import Seam
+from yolo_focal.ultra.hooks.seam import seam, takes
 
 __all__ = ["SEAMS"]
 
 
-def _wrap_set_class_weights(original: Callable[[Any], None]) -> Callable[[Any], None]:
-    @functools.wraps(original)
-    def set_class_weights(self: Any) -> None:
-        original(self)
-        config = read_config(vars(self.args))
-        if config is None or not config.class_weights:
-            return
-        labels = self.train_loader.dataset.labels
-        classes = np.concatenate([label["cls"].reshape(-1) for label in labels]).astype(int)
-        counts = torch.from_numpy(np.bincount(classes, minlength=self.data["nc"]))
-        if not counts.any():
-            return  # background alone: no class is rarer than another
-        model = host.unwrap_model(self.model)
-        model = getattr(model, "student_model", model)  # distillation: the student builds the criterion
-        model.class_weights = object_normalised_weights(counts, config.class_weights).to(self.device)
-        if host.RANK in {-1, 0}:
-            named = zip(
-                (self.data["names"][index] for index in range(len(counts))), model.class_weights.tolist(), strict=True
-            )
-            shown = ", ".join(f"{name} {weight:.2f}" for name, weight in list(named)[:20])
-            logging.getLogger("ultralytics").info(f"focal: fl_class_weights={config.class_weights:g} -> {shown}")
-
-    return set_class_weights
-
-
-SEAMS = (
-    Seam(
-        owner="DetectionTrainer",
-        name="set_class_weights",
-        fact="takes (self), after the train loader is made and before the EMA is copied, and sets model.class_weights",
-        wrap=_wrap_set_class_weights,
-        holds=lambda function: (
-            list(inspect.signature(function).parameters) == ["self"] and "class_weights" in function.__code__.co_names
-        ),
-    ),
+@seam(
+    "DetectionTrainer.set_class_weights",
+    "takes (self), after the train loader is made and before the EMA is copied, and sets model.class_weights",
+    takes("self", uses=("class_weights",)),
 )
+def _set_class_weights(original: Callable[[Any], None], self: Any) -> None:
+    original(self)
+    config = read_config(vars(self.args))
+    if config is None or not config.class_weights:
+        return
+    labels = self.train_loader.dataset.labels
+    classes = np.concatenate([label["cls"].reshape(-1) for label in labels]).astype(int)
+    counts = torch.from_numpy(np.bincount(classes, minlength=self.data["nc"]))
+    if not counts.any():
+        return  # background alone: no class is rarer than another
+    model = host.unwrap_model(self.model)
+    model = getattr(model, "student_model", model)  # distillation: the student builds the criterion
+    model.class_weights = object_normalised_weights(counts, config.class_weights).to(self.device)
+    if host.RANK in {-1, 0}:
+        named = zip(
+            (self.data["names"][index] for index in range(len(counts))), model.class_weights.tolist(), strict=True
+        )
+        shown = ", ".join(f"{name} {weight:.2f}" for name, weight in list(named)[:20])
+        logging.getLogger("ultralytics").info(f"focal: fl_class_weights={config.class_weights:g} -> {shown}")
+
+
+SEAMS = (_set_class_weights,)

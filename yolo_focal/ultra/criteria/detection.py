@@ -4,8 +4,6 @@ Upstream makes one `BCEWithLogitsLoss(reduction="none")` per criterion, calls it
 the result by class and sums it. The replacement returns that weighted sum at once: one 0-dim tensor, made in one pass.
 """
 
-import functools
-import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +15,7 @@ from yolo_focal.errors import ConfigError, UnsupportedModelError
 from yolo_focal.losses import LOSSES
 from yolo_focal.ultra.criteria.focal_term import FocalTerm
 from yolo_focal.ultra.criteria.schedule import Schedule, schedule_of, settings_of
-from yolo_focal.ultra.hooks.seam import Seam
+from yolo_focal.ultra.hooks.seam import seam, takes
 
 __all__ = [
     "ClassCriterion",
@@ -25,7 +23,6 @@ __all__ = [
     "acts_on",
     "box_criteria",
     "check_branch",
-    "describe_box_criterion",
 ]
 
 
@@ -60,24 +57,31 @@ def is_end_to_end(model: nn.Module) -> bool:
     return getattr(model.model[-1], "one2one_cv2", None) is not None  # type: ignore[index]
 
 
-def _wrap_init(original: Callable[..., None]) -> Callable[..., None]:
-    @functools.wraps(original)
-    def __init__(self: Any, model: nn.Module, tal_topk: int = 10, tal_topk2: int | None = None) -> None:
-        original(self, model, tal_topk, tal_topk2)
-        config = settings_of(model)
-        if config is None:
-            return
-        if not (isinstance(self.bce, nn.BCEWithLogitsLoss) and self.bce.reduction == "none"):
-            raise UnsupportedModelError(
-                f"{type(self).__name__}.bce is {self.bce!r}, expected BCEWithLogitsLoss(reduction='none'); "
-                "focal cannot wrap it: train with focal=False"
-            )
-        config.check_classes(self.nc)
-        weights = None if self.class_weights is None else self.class_weights.flatten()
-        self.bce = ClassCriterion(config, weights, self.device, schedule_of(model))
-        self.class_weights = None  # they are inside the sum now; upstream would multiply a second time
-
-    return __init__
+@seam(
+    "v8DetectionLoss.__init__",
+    "takes (model, tal_topk, tal_topk2), sets self.bce, self.class_weights, self.nc and self.device, and "
+    "names the items of its loss in self.loss_names",
+    takes(
+        *("self", "model", "tal_topk", "tal_topk2"),
+        uses=("bce", "class_weights", "nc", "device", "args", "loss_names"),
+    ),
+)
+def _init(
+    original: Callable[..., None], self: Any, model: nn.Module, tal_topk: int = 10, tal_topk2: int | None = None
+) -> None:
+    original(self, model, tal_topk, tal_topk2)
+    config = settings_of(model)
+    if config is None:
+        return
+    if not (isinstance(self.bce, nn.BCEWithLogitsLoss) and self.bce.reduction == "none"):
+        raise UnsupportedModelError(
+            f"{type(self).__name__}.bce is {self.bce!r}, expected BCEWithLogitsLoss(reduction='none'); "
+            "focal cannot wrap it: train with focal=False"
+        )
+    config.check_classes(self.nc)
+    weights = None if self.class_weights is None else self.class_weights.flatten()
+    self.bce = ClassCriterion(config, weights, self.device, schedule_of(model))
+    self.class_weights = None  # they are inside the sum now; upstream would multiply a second time
 
 
 def acts_on(config: FocalConfig, branch: str) -> bool:
@@ -85,20 +89,21 @@ def acts_on(config: FocalConfig, branch: str) -> bool:
     return branch == "class" or config.branch in ("both", branch)
 
 
-def _wrap_end_to_end_init(original: Callable[..., None]) -> Callable[..., None]:
-    @functools.wraps(original)
-    def __init__(self: Any, model: nn.Module, *args: Any, **kwargs: Any) -> None:
-        original(self, model, *args, **kwargs)
-        config = settings_of(model)
-        for branch, criterion in box_criteria(self).items():
-            if config is not None and acts_on(config, branch):
-                criterion.bce.name = branch
-            elif config is not None:
-                weights = criterion.bce.class_weights
-                criterion.class_weights = None if weights is None else weights.view(1, 1, -1)
-                criterion.bce = nn.BCEWithLogitsLoss(reduction="none")
-
-    return __init__
+@seam(
+    "E2ELoss.__init__",
+    "takes (model, loss_fn) and sets self.one2many and self.one2one",
+    takes("self", "model", "loss_fn", uses=("one2many", "one2one")),
+)
+def _end_to_end_init(original: Callable[..., None], self: Any, model: nn.Module, *args: Any, **kwargs: Any) -> None:
+    original(self, model, *args, **kwargs)
+    config = settings_of(model)
+    for branch, criterion in box_criteria(self).items():
+        if config is not None and acts_on(config, branch):
+            criterion.bce.name = branch
+        elif config is not None:
+            weights = criterion.bce.class_weights
+            criterion.class_weights = None if weights is None else weights.view(1, 1, -1)
+            criterion.bce = nn.BCEWithLogitsLoss(reduction="none")
 
 
 def box_criteria(criterion: Any) -> dict[str, Any]:
@@ -106,20 +111,6 @@ def box_criteria(criterion: Any) -> dict[str, Any]:
     branches = [name for name in ("one2many", "one2one") if hasattr(criterion, name)]
     found = {name: getattr(criterion, name) for name in branches} or {"class": criterion}
     return {name: getattr(inner, "vp_criterion", inner) for name, inner in found.items()}
-
-
-def describe_box_criterion(criterion: Any) -> str | None:
-    """One line that says what runs, read off the criterion itself; None where focal acts on none of its branches."""
-    acting = {
-        name: inner.bce.config
-        for name, inner in box_criteria(criterion).items()
-        if isinstance(getattr(inner, "bce", None), ClassCriterion)
-    }
-    if not acting:
-        return None
-    config = next(iter(acting.values()))
-    where = "" if "class" in acting else f" on {', '.join(acting)}"
-    return f"focal: class BCE -> {config}{where}; box and DFL untouched"
 
 
 def check_branch(config: FocalConfig, model: nn.Module) -> None:
@@ -131,26 +122,4 @@ def check_branch(config: FocalConfig, model: nn.Module) -> None:
         )
 
 
-SEAMS = (
-    Seam(
-        owner="v8DetectionLoss",
-        name="__init__",
-        fact="takes (model, tal_topk, tal_topk2), sets self.bce, self.class_weights, self.nc and self.device, and "
-        "names the items of its loss in self.loss_names",
-        wrap=_wrap_init,
-        holds=lambda init: (
-            list(inspect.signature(init).parameters) == ["self", "model", "tal_topk", "tal_topk2"]
-            and {"bce", "class_weights", "nc", "device", "args", "loss_names"} <= set(init.__code__.co_names)
-        ),
-    ),
-    Seam(
-        owner="E2ELoss",
-        name="__init__",
-        fact="takes (model, loss_fn) and sets self.one2many and self.one2one",
-        wrap=_wrap_end_to_end_init,
-        holds=lambda init: (
-            list(inspect.signature(init).parameters) == ["self", "model", "loss_fn"]
-            and {"one2many", "one2one"} <= set(init.__code__.co_names)
-        ),
-    ),
-)
+SEAMS = (_init, _end_to_end_init)

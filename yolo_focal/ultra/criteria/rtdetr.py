@@ -9,7 +9,6 @@ fl_gain=auto is 1, the scale that the stock losses have too.
 """
 
 import dataclasses
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -19,9 +18,9 @@ from yolo_focal.arguments.focal import AUTO, FocalConfig
 from yolo_focal.ultra import host
 from yolo_focal.ultra.criteria.detection import ClassCriterion
 from yolo_focal.ultra.criteria.schedule import schedule_of, settings_of
-from yolo_focal.ultra.hooks.seam import Seam
+from yolo_focal.ultra.hooks.seam import seam
 
-__all__ = ["QueryClassCriterion", "SEAMS", "describe_query_criterion"]
+__all__ = ["QueryClassCriterion", "SEAMS"]
 
 
 class QueryClassCriterion(ClassCriterion):
@@ -36,17 +35,26 @@ class QueryClassCriterion(ClassCriterion):
         return super().forward(logits, targets) / logits.shape[1]
 
 
-def _wrap_init_criterion(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    @functools.wraps(original)
-    def init_criterion(self: Any) -> Any:
-        criterion = original(self)
-        config = settings_of(self)
-        if config is not None:
-            config.check_classes(self.nc)
-            criterion.fl, criterion.vfl = _losses(self, config)
-        return criterion
+def _builds_both_losses(init_criterion: Any) -> bool:
+    loss = host.DETRLoss
+    functions = (loss.__init__, loss._get_loss_class)
+    return "RTDETRDetectionLoss" in init_criterion.__code__.co_names and all(
+        {"fl", "vfl"} <= set(function.__code__.co_names) for function in functions
+    )
 
-    return init_criterion
+
+@seam(
+    "RTDETRDetectionModel.init_criterion",
+    "builds a criterion whose class losses are fl and vfl",
+    _builds_both_losses,
+)
+def _init_criterion(original: Callable[[Any], Any], self: Any) -> Any:
+    criterion = original(self)
+    config = settings_of(self)
+    if config is not None:
+        config.check_classes(self.nc)
+        criterion.fl, criterion.vfl = _losses(self, config)
+    return criterion
 
 
 def _losses(model: Any, config: FocalConfig) -> tuple[QueryClassCriterion, QueryClassCriterion | None]:
@@ -68,34 +76,4 @@ def _losses(model: Any, config: FocalConfig) -> tuple[QueryClassCriterion, Query
     return make(config), make(config)
 
 
-def describe_query_criterion(criterion: Any) -> str | None:
-    """One line that says what runs; None where `criterion` is not RT-DETR's, or has its stock losses."""
-    empty, full = getattr(criterion, "fl", None), getattr(criterion, "vfl", None)
-    if not isinstance(empty, QueryClassCriterion):
-        return None
-    if full is None:
-        losses = f"{empty.config} on hard labels"
-    elif empty.config == full.config:
-        losses = f"{full.config}"
-    else:
-        losses = f"{full.config}, in batches without objects {empty.config}"
-    return f"focal: class loss (stock: varifocal) -> {losses}; box losses and matching untouched"
-
-
-def _builds_both_losses(init_criterion: Any) -> bool:
-    loss = host.DETRLoss
-    functions = (loss.__init__, loss._get_loss_class)
-    return "RTDETRDetectionLoss" in init_criterion.__code__.co_names and all(
-        {"fl", "vfl"} <= set(function.__code__.co_names) for function in functions
-    )
-
-
-SEAMS = (
-    Seam(
-        owner="RTDETRDetectionModel",
-        name="init_criterion",
-        fact="builds a criterion whose class losses are fl and vfl",
-        wrap=_wrap_init_criterion,
-        holds=_builds_both_losses,
-    ),
-)
+SEAMS = (_init_criterion,)

@@ -5,7 +5,6 @@ with one factor per class, and a single number does not act. A binary semantic m
 """
 
 import dataclasses
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -17,9 +16,9 @@ from yolo_focal.losses.softmax import SoftmaxFocalLoss
 from yolo_focal.ultra import host
 from yolo_focal.ultra.criteria.focal_term import FocalTerm
 from yolo_focal.ultra.criteria.schedule import Schedule, schedule_of, settings_of
-from yolo_focal.ultra.hooks.seam import Seam
+from yolo_focal.ultra.hooks.seam import seam
 
-__all__ = ["ClassificationCriterion", "PixelCriterion", "SEAMS", "describe_softmax_criterion"]
+__all__ = ["BinaryPixelCriterion", "ClassificationCriterion", "PixelCriterion", "SEAMS", "SoftmaxTerm"]
 
 IGNORED_PIXEL = 255
 
@@ -74,80 +73,49 @@ class BinaryPixelCriterion(FocalTerm):
         return super().forward(logits[:, None], targets[:, None])
 
 
-def _wrap_init_criterion(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    @functools.wraps(original)
-    def init_criterion(self: Any) -> Any:
-        config = settings_of(self)
-        if config is None:
-            return original(self)
-        return ClassificationCriterion(SoftmaxTerm(config, schedule_of(self), reduction="mean"))
-
-    return init_criterion
-
-
-def _wrap_set_model_attributes(original: Callable[[Any], None]) -> Callable[[Any], None]:
-    @functools.wraps(original)
-    def set_model_attributes(self: Any) -> None:
-        original(self)
-        if getattr(self.args, "focal", False):
-            self.model.args = self.args  # upstream leaves a classification model without its arguments
-
-    return set_model_attributes
-
-
-def _wrap_semantic_init(original: Callable[..., None]) -> Callable[..., None]:
-    @functools.wraps(original)
-    def __init__(self: Any, model: nn.Module) -> None:
-        original(self, model)
-        config = settings_of(model)
-        if config is None:
-            return
-        schedule = schedule_of(model)
-        if self.nc == 1:
-            self.ce = BinaryPixelCriterion(config, schedule)
-        else:
-            config.check_classes(self.nc)
-            self.ce = PixelCriterion(config, schedule, self.ce.weight)
-        self.ce.to(self.device)
-
-    return __init__
-
-
-def describe_softmax_criterion(criterion: Any) -> str | None:
-    """One line that says what runs; None for the criterion of another task, and for a stock one."""
-    if isinstance(criterion, ClassificationCriterion):
-        return f"focal: cross-entropy -> {criterion.term.config}"
-    term = getattr(criterion, "ce", None)
-    if isinstance(term, PixelCriterion):
-        return f"focal: cross-entropy -> {term.config}; Dice untouched"
-    if isinstance(term, BinaryPixelCriterion):
-        return f"focal: pixel BCE -> {term.config}; Dice untouched"
-    return None
-
-
-SEAMS = (
-    Seam(
-        owner="ClassificationModel",
-        name="init_criterion",
-        fact="builds a criterion that is called with (preds, batch) and reads batch['cls']",
-        wrap=_wrap_init_criterion,
-        holds=lambda function: (
-            "v8ClassificationLoss" in function.__code__.co_names
-            and "cls" in host.v8ClassificationLoss.__call__.__code__.co_consts
-        ),
-    ),
-    Seam(
-        owner="ClassificationTrainer",
-        name="set_model_attributes",
-        fact="prepares the model after it is built, before a criterion is",
-        wrap=_wrap_set_model_attributes,
-        holds=lambda function: function.__qualname__.startswith("ClassificationTrainer."),
-    ),
-    Seam(
-        owner="SemanticSegmentationLoss",
-        name="__init__",
-        fact="takes (model) and sets self.ce, self.nc and self.device",
-        wrap=_wrap_semantic_init,
-        holds=lambda init: {"ce", "nc", "device"} <= set(init.__code__.co_names),
+@seam(
+    "ClassificationModel.init_criterion",
+    "builds a criterion that is called with (preds, batch) and reads batch['cls']",
+    lambda function: (
+        "v8ClassificationLoss" in function.__code__.co_names
+        and "cls" in host.v8ClassificationLoss.__call__.__code__.co_consts
     ),
 )
+def _init_criterion(original: Callable[[Any], Any], self: Any) -> Any:
+    config = settings_of(self)
+    if config is None:
+        return original(self)
+    return ClassificationCriterion(SoftmaxTerm(config, schedule_of(self), reduction="mean"))
+
+
+@seam(
+    "ClassificationTrainer.set_model_attributes",
+    "prepares the model after it is built, before a criterion is",
+    lambda function: function.__qualname__.startswith("ClassificationTrainer."),
+)
+def _set_model_attributes(original: Callable[[Any], None], self: Any) -> None:
+    original(self)
+    if getattr(self.args, "focal", False):
+        self.model.args = self.args  # upstream leaves a classification model without its arguments
+
+
+@seam(
+    "SemanticSegmentationLoss.__init__",
+    "takes (model) and sets self.ce, self.nc and self.device",
+    lambda init: {"ce", "nc", "device"} <= set(init.__code__.co_names),
+)
+def _semantic_init(original: Callable[..., None], self: Any, model: nn.Module) -> None:
+    original(self, model)
+    config = settings_of(model)
+    if config is None:
+        return
+    schedule = schedule_of(model)
+    if self.nc == 1:
+        self.ce = BinaryPixelCriterion(config, schedule)
+    else:
+        config.check_classes(self.nc)
+        self.ce = PixelCriterion(config, schedule, self.ce.weight)
+    self.ce.to(self.device)
+
+
+SEAMS = (_init_criterion, _set_model_attributes, _semantic_init)

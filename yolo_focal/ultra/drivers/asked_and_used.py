@@ -9,40 +9,42 @@ from yolo_focal.arguments.focal import FocalConfig
 from yolo_focal.errors import ConfigError
 from yolo_focal.ultra import host
 from yolo_focal.ultra.anchor.criterion import AnchorCriterion
-from yolo_focal.ultra.criteria.detection import ClassCriterion, acts_on, box_criteria
+from yolo_focal.ultra.class_losses import Place, class_losses
+from yolo_focal.ultra.criteria.detection import acts_on
+from yolo_focal.ultra.criteria.focal_term import FocalTerm
 from yolo_focal.ultra.hooks.arguments import misspelt
 from yolo_focal.ultra.training import check_training
 
-__all__ = ["check_asked", "criterion_in_use", "describe_criterion", "expected_criterion", "known_arguments", "value_of"]
+__all__ = ["PLAIN", "check_asked", "criterion_in_use", "expected_criterion"]
 
 PLAIN = "BCE"
 
 
 def criterion_in_use(trainer: Any) -> dict[str, str] | None:
-    """The class criterion of every branch of a running training, in words; None before its first batch.
+    """The class criterion of every branch of a running training; None before its first batch.
+
+    In words: the settings of this plugin, `BCE`, or a foreign class.
 
     Args:
         trainer: an Ultralytics trainer, as callbacks receive it.
     """
     criterion = getattr(host.unwrap_model(trainer.model), "criterion", None)
-    return None if criterion is None else describe_criterion(criterion)
-
-
-def describe_criterion(criterion: Any) -> dict[str, str]:
-    """The class criterion of every branch of `criterion`: the settings of this plugin, `BCE`, or a foreign class."""
+    if criterion is None:
+        return None
     if isinstance(criterion, AnchorCriterion):
         return {"anchor": str(criterion.focal) if criterion.focal is not None else PLAIN}
-    return {branch: _in_words(inner) for branch, inner in box_criteria(criterion).items()}
+    found = {branch: _in_words(places[0]) for branch, places in class_losses(criterion).items()}
+    return found or {"class": type(criterion).__name__}
 
 
-def _in_words(inner: Any) -> str:
-    loss, weights = getattr(inner, "bce", None), getattr(inner, "class_weights", None)
-    if isinstance(loss, ClassCriterion):
+def _in_words(place: Place) -> str:
+    loss, weights = place.loss, getattr(place.owner, "class_weights", None)
+    if isinstance(loss, FocalTerm):
         words, weights = str(loss.config), getattr(loss.loss, "weight", None)
     elif isinstance(loss, nn.BCEWithLogitsLoss):
         words = PLAIN
     else:
-        words = type(inner if loss is None else loss).__name__
+        words = type(loss).__name__
     return f"{words}, classes weighted" if isinstance(weights, Tensor) else words
 
 
@@ -62,16 +64,6 @@ def expected_criterion(branches: list[str], config: FocalConfig | None, weighted
     }
 
 
-def known_arguments() -> dict[str, Any]:
-    """Every argument of Ultralytics and its default; with the plugin enabled also this plugin's."""
-    return dict(host.DEFAULT_CFG_DICT)
-
-
-def value_of(text: str) -> Any:
-    """The value of `text` in `key=text`, as the yolo command reads it."""
-    return host.smart_value(text)
-
-
 def check_asked(model: Any, arguments: Mapping[str, Any]) -> None:
     """Check all arguments of a training before it starts; the plugin is enabled.
 
@@ -82,7 +74,7 @@ def check_asked(model: Any, arguments: Mapping[str, Any]) -> None:
     Raises:
         YoloFocalError: an argument is unknown or wrong, or cannot act on this model and dataset.
     """
-    if problems := misspelt(arguments, known_arguments()):
+    if problems := misspelt(arguments, host.DEFAULT_CFG_DICT):
         raise ConfigError(problems)
     try:
         host.get_cfg(overrides=dict(arguments))

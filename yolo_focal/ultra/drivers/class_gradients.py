@@ -21,15 +21,13 @@ from yolo_focal.losses import LOSSES
 from yolo_focal.losses.module import SigmoidLoss
 from yolo_focal.ultra import host
 from yolo_focal.ultra.anchor.criterion import AnchorCriterion
-from yolo_focal.ultra.criteria.detection import box_criteria
+from yolo_focal.ultra.class_losses import OBJECTNESS, class_losses
 from yolo_focal.ultra.criteria.focal_term import FocalTerm
 
-__all__ = ["ClassTerm", "Floats", "Ints", "OBJECTNESS", "Recorder", "record_class_terms", "sum_by_class"]
+__all__ = ["ClassTerm", "Floats", "Ints", "Recorder", "record_class_terms", "sum_by_class"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-
-OBJECTNESS = "objectness"  # the branch whose logits have no class
 
 
 class _Call(NamedTuple):
@@ -105,32 +103,23 @@ class ClassTerm:
 
 
 def record_class_terms(criterion: Any, number_of_classes: int) -> dict[str, list[Recorder]]:
-    """Put a recorder before every class loss of `criterion`, in place; the recorders by branch.
-
-    Branches: `class`; `one2many` and `one2one`; `queries` of RT-DETR; `objectness` and `class` of an anchor detector.
+    """Put a recorder before every class loss of `criterion`, in place; the recorders by branch of `class_losses`.
 
     Raises:
         UnsupportedModelError: a criterion without a class loss that is known here.
     """
-    places: dict[str, list[tuple[Any, str]]]
+    branches = class_losses(criterion)
+    if not branches:
+        raise UnsupportedModelError(f"{type(criterion).__name__} has no class loss that can be measured")
     floor = 0.0
-    if isinstance(criterion, AnchorCriterion):
-        places = {OBJECTNESS: [(criterion, "objectness")], "class": [(criterion, "classes")]}
-        if criterion.config.cls_smoothing:
-            floor = criterion.config.cls_smoothing / 2 + 1e-6  # targets are float32
-    elif isinstance(criterion, host.DETRLoss):
-        places = {"queries": [(criterion, name) for name in ("vfl", "fl") if getattr(criterion, name) is not None]}
-    else:
-        inner = box_criteria(criterion)
-        if not all(hasattr(each, "bce") for each in inner.values()):
-            raise UnsupportedModelError(f"{type(criterion).__name__} has no class loss that can be measured")
-        places = {branch: [(each, "bce")] for branch, each in inner.items()}
+    if isinstance(criterion, AnchorCriterion) and criterion.config.cls_smoothing:
+        floor = criterion.config.cls_smoothing / 2 + 1e-6  # targets are float32
     recorders: dict[str, list[Recorder]] = {}
-    for branch, owners in places.items():
+    for branch, places in branches.items():
         columns, least = (1, 0.0) if branch == OBJECTNESS else (number_of_classes, floor)
-        recorders[branch] = [Recorder(getattr(owner, name), columns, least) for owner, name in owners]
-        for (owner, name), recorder in zip(owners, recorders[branch], strict=True):
-            setattr(owner, name, recorder)
+        recorders[branch] = [Recorder(place.loss, columns, least) for place in places]
+        for place, recorder in zip(places, recorders[branch], strict=True):
+            setattr(place.owner, place.name, recorder)
     return recorders
 
 

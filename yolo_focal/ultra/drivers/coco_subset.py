@@ -1,5 +1,6 @@
 """A subset of a COCO-format dataset as asked for; COCO 2017 itself has a place in Ultralytics' datasets folder."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -21,23 +22,9 @@ def written_subset(arguments: dict[str, Any]) -> dict[str, Any]:
         ConfigError: arguments that do not go together.
         DataError: see `yolo_focal.data.subset.make_subset`.
     """
-    rules = SelectionRules(
-        max_images=arguments["max_images"],
-        min_per_class=arguments["min_per_class"],
-        max_per_class=arguments["max_per_class"],
-        profile=arguments["profile"],
-        imbalance=arguments["imbalance"],
-        largest=arguments["largest"],
-    )
-    options = SubsetOptions(
-        categories=tuple(arguments["categories"]),
-        labels=arguments["labels"],
-        rules=rules,
-        keep_empty=arguments["keep_empty"],
-        val_share=arguments["val_share"],
-        seed=arguments["seed"],
-        link=arguments["link"],
-    )
+    rules = SelectionRules(**{each.name: arguments[each.name] for each in dataclasses.fields(SelectionRules)})
+    given = {each.name: arguments[each.name] for each in dataclasses.fields(SubsetOptions) if each.name != "rules"}
+    options = SubsetOptions(**{**given, "categories": tuple(arguments["categories"])}, rules=rules)
     if arguments["val_annotations"] and arguments["val_share"]:
         raise ConfigError("val_annotations and val_share are two ways to get a validation split; give one of them")
     train = _source(arguments["annotations"], arguments["images"], "images")

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import logging
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -17,12 +16,12 @@ from yolo_focal.arguments.focal import KEYS, FocalConfig
 from yolo_focal.errors import UnsupportedModelError
 from yolo_focal.losses.module import SigmoidLoss
 from yolo_focal.ultra import host
+from yolo_focal.ultra.class_losses import OBJECTNESS
 from yolo_focal.ultra.criteria.focal_term import FocalTerm
 from yolo_focal.ultra.criteria.schedule import leave_training
 from yolo_focal.ultra.datasets import explained_dataset_errors
 from yolo_focal.ultra.drivers.asked_and_used import PLAIN, check_asked
 from yolo_focal.ultra.drivers.class_gradients import (
-    OBJECTNESS,
     ClassTerm,
     Floats,
     Recorder,
@@ -31,6 +30,7 @@ from yolo_focal.ultra.drivers.class_gradients import (
 )
 from yolo_focal.ultra.drivers.load_model import load_model
 from yolo_focal.ultra.drivers.predictions import remove_label_cache
+from yolo_focal.ultra.drivers.quiet_training import warnings_only
 from yolo_focal.ultra.hooks.auto_alpha import settled_config
 
 __all__ = ["BatchLoss", "Diagnosis", "diagnose", "load_for_diagnosis"]
@@ -181,12 +181,10 @@ def _starts_untrained(yolo: Any, arguments: Mapping[str, Any], names: Mapping[in
 @contextlib.contextmanager
 def _prepared(yolo: Any, arguments: Mapping[str, Any]) -> Iterator[Any]:
     """The trainer as it stands before its first batch; its folder and label caches are gone afterwards."""
-    logger, started = logging.getLogger("ultralytics"), time.time()
-    level = logger.level
-    logger.setLevel(logging.WARNING)
+    started = time.time()
     trainer: Any = None
     try:
-        with tempfile.TemporaryDirectory(prefix="yolo_focal_") as folder:
+        with warnings_only(), tempfile.TemporaryDirectory(prefix="yolo_focal_") as folder:
             place = {"project": folder, "name": "doctor", "exist_ok": True, "mode": "train", "task": yolo.task}
             overrides = {**yolo.overrides, **arguments, **_ONE_BATCH, **place}
             trainer = yolo._smart_load("trainer")(overrides=overrides)
@@ -197,7 +195,6 @@ def _prepared(yolo: Any, arguments: Mapping[str, Any]) -> Iterator[Any]:
                 trainer._setup_train()
             yield trainer
     finally:
-        logger.setLevel(level)
         host.unset_deterministic()
         for name in ("train_loader", "test_loader"):
             if hasattr(trainer, name):
@@ -285,12 +282,9 @@ def _matching_gain(recorders: Mapping[str, list[Recorder]]) -> float | None:
         if isinstance(recorder.criterion, FocalTerm):
             for call in recorder.calls:
                 assert call.output.grad is not None
-                measured, factor = (
-                    recorder.criterion.loss.measured(call.logits.detach(), call.targets),
-                    call.output.grad,
-                )
-                stock += float(measured.stock * factor.abs())
-                own += float(measured.own * factor.abs())
+                measured = recorder.criterion.loss.measured(call.logits.detach(), call.targets)
+                stock += float(measured.stock * call.output.grad.abs())
+                own += float(measured.own * call.output.grad.abs())
     return stock / own if own else None
 
 

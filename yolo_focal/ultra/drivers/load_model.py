@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import yolo_focal
-from yolo_focal.errors import CheckpointError, UntrustedCheckpointError
+from yolo_focal.errors import CheckpointError, UntrustedCheckpointError, reason_of
 from yolo_focal.ultra import host
 from yolo_focal.ultra.hooks.seam import MARK
 
@@ -52,8 +52,7 @@ def _is_original_yolov5(path: Path) -> bool:
 
 def unloadable(name: str | Path, error: Exception) -> CheckpointError:
     """What to tell the user where loading `name` ended in `error`."""
-    reason = " ".join(str(error).split())
     return CheckpointError(
-        f"model={name} cannot be loaded ({reason}); give an architecture such as yolo11n.yaml, or a checkpoint or "
-        "exported model of Ultralytics"
+        f"model={name} cannot be loaded ({reason_of(error)}); give an architecture such as yolo11n.yaml, or a "
+        "checkpoint or exported model of Ultralytics"
     )

@@ -15,13 +15,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from yolo_focal.errors import DataError, UnsupportedModelError, YoloFocalError
+from yolo_focal.errors import DataError, UnsupportedModelError, YoloFocalError, reason_of
 from yolo_focal.ultra import host
 from yolo_focal.ultra.datasets import check_data_exists, explained_dataset_errors, resolve_data
 from yolo_focal.ultra.drivers.load_model import load_model, unloadable
 from yolo_focal.ultra.hooks.nms import SEAMS as NMS_SEAMS
 from yolo_focal.ultra.hooks.nms import count_candidates
-from yolo_focal.ultra.hooks.seam import MARK, Seam
+from yolo_focal.ultra.hooks.seam import MARK
 
 __all__ = ["Predictions", "collect_predictions", "remove_label_cache", "ultralytics_average_precision"]
 
@@ -161,9 +161,9 @@ def _validated(model: Any, data: str | Path, **settings: Any) -> Any:
             raise unloadable(model.model, error) from error
         if model.task == "detect" or not isinstance(error, KeyError | ValueError) or isinstance(error, YoloFocalError):
             raise
-        reason = " ".join(str(error).split())
         raise DataError(
-            f"data={data} does not suit a model for '{model.task}' ({reason}); its labels must be of that kind"
+            f"data={data} does not suit a model for '{model.task}' ({reason_of(error)}); its labels must be of that "
+            "kind"
         ) from error
 
 
@@ -246,7 +246,7 @@ def _load(model: Any) -> Any:
 @contextlib.contextmanager
 def _lifted_time_limit() -> Iterator[None]:
     """NMS without its time limit, also where the plugin is not enabled, which then stays so."""
-    absent = [seam for seam in NMS_SEAMS if not _is_installed(seam)]
+    absent = [seam for seam in NMS_SEAMS if not hasattr(getattr(host.take(seam.owner), seam.name), MARK)]
     for seam in absent:
         seam.install()
     try:
@@ -254,10 +254,6 @@ def _lifted_time_limit() -> Iterator[None]:
     finally:
         for seam in absent:
             seam.uninstall()
-
-
-def _is_installed(seam: Seam) -> bool:
-    return hasattr(getattr(host.take(seam.owner), seam.name), MARK)
 
 
 def remove_label_cache(label_files: Sequence[str], started: float) -> None:

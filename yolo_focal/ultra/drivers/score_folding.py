@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from yolo_focal.detector.decode import BOX_AND_OBJECTNESS
 from yolo_focal.errors import CheckpointError, UnsupportedModelError
 from yolo_focal.ultra import host
-from yolo_focal.ultra.anchor.head import AnchorDetect
+from yolo_focal.ultra.anchor.head import AnchorDetect, last_layer
 from yolo_focal.ultra.drivers.load_model import unloadable
 
 __all__ = [
@@ -55,8 +55,7 @@ def score_branches(model: nn.Module) -> tuple[str, ...]:
     Raises:
         UnsupportedModelError: the scores of this head are not made by convolutions of one channel per class.
     """
-    layers = getattr(model, "model", None)
-    head = layers[-1] if isinstance(layers, nn.Sequential) and len(layers) else None
+    head = last_layer(model)
     if isinstance(head, AnchorDetect):
         return (ONE_TO_MANY,)
     of_text = (host.WorldDetect, host.YOLOEDetect)

@@ -12,27 +12,12 @@ from yolo_focal.arguments.training_keys import TRAINING_KEYS
 from yolo_focal.errors import ConfigError
 from yolo_focal.losses import LOSSES
 from yolo_focal.numbers import is_number
-from yolo_focal.resources import cfg_file, cfg_names
 from yolo_focal.ultra import host
 
-__all__ = ["Space", "check_space", "find_space", "read_space", "start_values"]
+__all__ = ["Space", "check_space", "read_space", "start_values"]
 
 Space = dict[str, tuple[float, ...]]
 _SAMPLES = 5  # values of a range that are tried on the argument's own check, both ends among them
-
-
-def find_space(name: str) -> Path:
-    """The space file at a path, or the one of `cfg/search` with this bare name.
-
-    Raises:
-        ConfigError: there is neither; the message lists the bare names.
-    """
-    if Path(name).is_file():
-        return Path(name)
-    found = cfg_file("search", name)
-    if found is None:
-        raise ConfigError(f"space={name} does not exist; give a YAML file or one of {', '.join(cfg_names('search'))}")
-    return found
 
 
 def read_space(path: Path) -> Space:

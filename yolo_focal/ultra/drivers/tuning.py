@@ -15,13 +15,13 @@ import yaml
 from yolo_focal.arguments.classic_hyp import refuse_classic
 from yolo_focal.arguments.focal import focal_keys
 from yolo_focal.arguments.hyp import find_hyp, read_hyp
-from yolo_focal.errors import ConfigError, MissingExtraError
+from yolo_focal.errors import ConfigError, MissingExtraError, reason_of
 from yolo_focal.files import check_writable, write_text
 from yolo_focal.text_table import aligned
 from yolo_focal.ultra import host
 from yolo_focal.ultra.datasets import refuse_unusable_data
 from yolo_focal.ultra.drivers.load_model import load_model
-from yolo_focal.ultra.drivers.search_space import Space, check_space, find_space, read_space, start_values
+from yolo_focal.ultra.drivers.search_space import Space, check_space, read_space, start_values
 from yolo_focal.ultra.training import check_training
 
 __all__ = ["TuningResult", "TuningTrial", "applied_values", "load_for_tuning", "trial_lines", "tune", "tuned"]
@@ -85,7 +85,7 @@ def load_for_tuning(name: str, space: Space, given: Mapping[str, Any]) -> Any:
     try:
         host.get_cfg(overrides=dict(given))
     except (TypeError, ValueError) as error:
-        raise ConfigError(" ".join(str(error).split())) from error
+        raise ConfigError(reason_of(error)) from error
     check_training(model.model, {**given, **{key: bounds[0] for key, bounds in space.items()}})
     return model
 
@@ -163,8 +163,10 @@ def _watched_tuner(space: Space) -> Iterator[list[Any]]:
     def run(command: Any, *args: Any, **kwargs: Any) -> Any:
         finished = original_run(command, *args, **kwargs)
         words = dict(str(word).split("=", 1) for word in command if "=" in str(word))
-        if "save_dir" in words and (problem := applied_values(Path(words["save_dir"]), _numbers(words, space))):
-            raise ConfigError(problem)
+        if "save_dir" in words:
+            asked = {key: float(words[key]) for key in space}
+            if problem := applied_values(Path(words["save_dir"]), asked):
+                raise ConfigError(problem)
         return finished
 
     module.Tuner = WatchedTuner
@@ -174,10 +176,6 @@ def _watched_tuner(space: Space) -> Iterator[list[Any]]:
     finally:
         module.Tuner = original_tuner
         subprocess.run = original_run
-
-
-def _numbers(words: Mapping[str, str], space: Space) -> dict[str, float]:
-    return {key: float(words[key]) for key in space}
 
 
 def _tune_with_ray(model: Any, space: Space, iterations: int, given: Mapping[str, Any]) -> TuningResult:
@@ -228,7 +226,7 @@ def tuned(arguments: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[Tunin
         refuse_classic(from_file, f"cfg={path}")
         fixed = {**from_file, **fixed}
     fixed["data"] = arguments["data"]
-    space = read_space(find_space(arguments["space"]))
+    space = read_space(find_hyp(arguments["space"], "space"))
     check_space(space, fixed)
     if arguments["out"] is not None:
         check_writable(arguments["out"])

@@ -5,7 +5,6 @@ added to these two objects in place; two functions that see each call's argument
 where focal is off, so that args.yaml, checkpoints and child processes of such a run are those of stock Ultralytics.
 """
 
-import functools
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -18,7 +17,7 @@ from yolo_focal.errors import ConfigError
 from yolo_focal.ultra import host
 from yolo_focal.ultra.datasets import resolve_data
 from yolo_focal.ultra.hooks.auto_alpha import settled_config
-from yolo_focal.ultra.hooks.seam import Seam
+from yolo_focal.ultra.hooks.seam import seam
 
 __all__ = ["PATCHES", "check_call", "misspelt"]
 
@@ -32,29 +31,24 @@ class _Registration:
 
     def missing(self) -> str | None:
         try:
-            defaults, namespace = self._defaults()
-            get_cfg = host.get_cfg
-            if inspect.signature(get_cfg).parameters["cfg"].default is defaults and hasattr(namespace, "epochs"):
+            default = inspect.signature(host.get_cfg).parameters["cfg"].default
+            if default is host.DEFAULT_CFG_DICT and hasattr(host.DEFAULT_CFG, "epochs"):
                 return None
         except (ImportError, AttributeError, KeyError):
             pass
         return f"ultralytics.utils.DEFAULT_CFG_DICT: {self.fact}"
 
     def install(self) -> None:
-        defaults, namespace = self._defaults()
+        defaults, namespace = host.DEFAULT_CFG_DICT, host.DEFAULT_CFG
         for name, key in TRAINING_KEYS.items():
             defaults.setdefault(name, key.default)
             setattr(namespace, name, defaults[name])
 
     def uninstall(self) -> None:
-        defaults, namespace = self._defaults()
+        defaults, namespace = host.DEFAULT_CFG_DICT, host.DEFAULT_CFG
         for name in TRAINING_KEYS:
             defaults.pop(name, None)
             vars(namespace).pop(name, None)
-
-    @staticmethod
-    def _defaults() -> tuple[dict[str, Any], Any]:
-        return host.DEFAULT_CFG_DICT, host.DEFAULT_CFG
 
 
 class _CheckpointDefaults:
@@ -73,10 +67,8 @@ class _CheckpointDefaults:
         return None
 
     def install(self) -> None:
-        ours = TRAINING_KEYS
-        defaults = host.DEFAULT_CFG_DICT
         for module in self.modules:
-            stock = {name: value for name, value in defaults.items() if name not in ours}
+            stock = {name: value for name, value in host.DEFAULT_CFG_DICT.items() if name not in TRAINING_KEYS}
             vars(host.take(module))["DEFAULT_CFG_DICT"] = stock
 
     def uninstall(self) -> None:
@@ -122,9 +114,8 @@ def check_call(given: Mapping[str, Any], known: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: with one sentence per problem.
     """
-    ours = TRAINING_KEYS
-    meant_for_us = [name for name in given if name not in known and closest_key(name, known) in ours]
-    acting = [name for name in given if name in ours and name != "focal"]
+    meant_for_us = [name for name in given if name not in known and closest_key(name, known) in TRAINING_KEYS]
+    acting = [name for name in given if name in TRAINING_KEYS and name != "focal"]
     if not (meant_for_us or given.get("focal") or acting):
         return
     problems = misspelt(given, known) + anchor_problems(given) + rare_problems(given)
@@ -139,38 +130,44 @@ def check_call(given: Mapping[str, Any], known: Mapping[str, Any]) -> None:
         raise ConfigError(problems)
 
 
-def _wrap_alignment(original: Callable[..., None]) -> Callable[..., None]:
-    @functools.wraps(original)
-    def check_dict_alignment(base: Mapping[str, Any], custom: dict[str, Any], *args: Any, **kwargs: Any) -> None:
-        if "focal" not in base:  # some other dictionary: settings, solutions
-            return original(base, custom, *args, **kwargs)
-        check_call(custom, base)
-        if focal_keys(custom):
-            custom.setdefault("focal", True)  # any fl_* switches the plugin on; from here on the key says so
+@seam(
+    "cfg.check_dict_alignment",
+    "takes (base, custom) and sees the arguments of each call before they are merged into the defaults",
+    lambda function: list(inspect.signature(function).parameters)[:2] == ["base", "custom"],
+)
+def _alignment(
+    original: Callable[..., None], base: Mapping[str, Any], custom: dict[str, Any], *args: Any, **kwargs: Any
+) -> None:
+    if "focal" not in base:  # some other dictionary: settings, solutions
         return original(base, custom, *args, **kwargs)
+    check_call(custom, base)
+    if focal_keys(custom):
+        custom.setdefault("focal", True)  # any fl_* switches the plugin on; from here on the key says so
+    return original(base, custom, *args, **kwargs)
 
-    return check_dict_alignment
 
-
-def _wrap_check_cfg(original: Callable[..., None]) -> Callable[..., None]:
-    @functools.wraps(original)
-    def check_cfg(cfg: dict[str, Any], *args: Any, **kwargs: Any) -> None:
-        if not _is_live(cfg):
-            if read_config(cfg) is None:
-                for name in KEYS:
-                    cfg.pop(name, None)
-            if read_rare_config(cfg) is None:
-                for name in RARE_KEYS:
-                    cfg.pop(name, None)
-            for name, key in ANCHOR_KEYS.items():
-                if cfg.get(name) == key.default:  # absent and at its default are the same to the anchor detector
-                    cfg.pop(name, None)
-            cfg["data"] = resolve_data(cfg.get("data"))
-            if cfg.get("mode") == "train":
-                settled_config(cfg)  # for its refusals, before anything is written
-        original(cfg, *args, **kwargs)
-
-    return check_cfg
+@seam(
+    "cfg.check_cfg",
+    "takes the merged arguments as a dictionary, and get_cfg calls it for every trainer and validator",
+    lambda function: (
+        list(inspect.signature(function).parameters)[:1] == ["cfg"] and "check_cfg" in host.get_cfg.__code__.co_names
+    ),
+)
+def _check_cfg(original: Callable[..., None], cfg: dict[str, Any], *args: Any, **kwargs: Any) -> None:
+    if not _is_live(cfg):
+        if read_config(cfg) is None:
+            for name in KEYS:
+                cfg.pop(name, None)
+        if read_rare_config(cfg) is None:
+            for name in RARE_KEYS:
+                cfg.pop(name, None)
+        for name, key in ANCHOR_KEYS.items():
+            if cfg.get(name) == key.default:  # absent and at its default are the same to the anchor detector
+                cfg.pop(name, None)
+        cfg["data"] = resolve_data(cfg.get("data"))
+        if cfg.get("mode") == "train":
+            settled_config(cfg)  # for its refusals, before anything is written
+    original(cfg, *args, **kwargs)
 
 
 def _is_live(cfg: Mapping[str, Any]) -> bool:
@@ -178,24 +175,4 @@ def _is_live(cfg: Mapping[str, Any]) -> bool:
     return cfg is host.DEFAULT_CFG_DICT or cfg is vars(host.DEFAULT_CFG)
 
 
-PATCHES = (
-    _Registration(),
-    _CheckpointDefaults(),
-    Seam(
-        owner="cfg",
-        name="check_dict_alignment",
-        fact="takes (base, custom) and sees the arguments of each call before they are merged into the defaults",
-        wrap=_wrap_alignment,
-        holds=lambda function: list(inspect.signature(function).parameters)[:2] == ["base", "custom"],
-    ),
-    Seam(
-        owner="cfg",
-        name="check_cfg",
-        fact="takes the merged arguments as a dictionary, and get_cfg calls it for every trainer and validator",
-        wrap=_wrap_check_cfg,
-        holds=lambda function: (
-            list(inspect.signature(function).parameters)[:1] == ["cfg"]
-            and "check_cfg" in host.get_cfg.__code__.co_names
-        ),
-    ),
-)
+PATCHES = (_Registration(), _CheckpointDefaults(), _alignment, _check_cfg)

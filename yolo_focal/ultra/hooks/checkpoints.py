@@ -8,7 +8,6 @@ which builds known classes only; `trust=True` loads it as Ultralytics does.
 """
 
 import contextlib
-import functools
 import inspect
 import os
 import pickle
@@ -16,8 +15,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from yolo_focal.errors import CheckpointError, UntrustedCheckpointError
-from yolo_focal.ultra.hooks.seam import Seam
+from yolo_focal.errors import CheckpointError, UntrustedCheckpointError, reason_of
+from yolo_focal.ultra.hooks.seam import seam, takes
 
 __all__ = ["SEAMS", "safe_loading"]
 
@@ -25,29 +24,30 @@ __all__ = ["SEAMS", "safe_loading"]
 _SAFE = "ULTRALYTICS_SAFE_LOAD"
 
 
-def _wrap_save_model(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    @functools.wraps(original)
-    def save_model(self: Any) -> Any:
-        last, best = self.last, self.best
-        self.last, self.best = (path.with_name(f"{path.name}.part") for path in (last, best))
-        try:
-            saved = original(self)
-            for part, path in ((self.best, best), (self.last, last)):
-                if part.exists():
-                    part.replace(path)
-            return saved
-        except OSError as error:
-            for part in (self.last, self.best):
-                with contextlib.suppress(OSError):
-                    part.unlink(missing_ok=True)
-            raise CheckpointError(
-                f"the checkpoint of epoch {self.epoch + 1} cannot be written to {last.parent} ({error.strerror}); "
-                f"earlier ones are intact: make room, then resume=True from {last}"
-            ) from error
-        finally:
-            self.last, self.best = last, best
-
-    return save_model
+@seam(
+    "BaseTrainer.save_model",
+    "takes (self) and writes self.last and, of the best epoch, self.best",
+    takes("self", uses=("last", "best", "write_bytes")),
+)
+def _save_model(original: Callable[[Any], Any], self: Any) -> Any:
+    last, best = self.last, self.best
+    self.last, self.best = (path.with_name(f"{path.name}.part") for path in (last, best))
+    try:
+        saved = original(self)
+        for part, path in ((self.best, best), (self.last, last)):
+            if part.exists():
+                part.replace(path)
+        return saved
+    except OSError as error:
+        for part in (self.last, self.best):
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
+        raise CheckpointError(
+            f"the checkpoint of epoch {self.epoch + 1} cannot be written to {last.parent} ({error.strerror}); "
+            f"earlier ones are intact: make room, then resume=True from {last}"
+        ) from error
+    finally:
+        self.last, self.best = last, best
 
 
 @contextlib.contextmanager
@@ -74,25 +74,26 @@ def _safely() -> bool | None:
     return None if not said else said in ("1", "true", "yes", "on")
 
 
-def _wrap_safe_load(original: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(original)
-    def torch_safe_load(weight: Any, *args: Any, **kwargs: Any) -> Any:
-        if not args and kwargs.get("safe_only") is None:
-            kwargs["safe_only"] = _safely()
-        try:
-            return original(weight, *args, **kwargs)
-        except (TypeError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-            reason = " ".join(str(error).split())
-            if "outside the supported" in reason and kwargs.get("safe_only"):
-                raise UntrustedCheckpointError(
-                    f"{weight} holds classes that are not Ultralytics' own{_named(error)}: loading them could run any "
-                    "code, so nothing was loaded; give trust=True if you know where the file comes from"
-                ) from error
-            raise CheckpointError(
-                f"{weight} cannot be read, damaged or no checkpoint at all; use another one of the run ({reason[:200]})"
+@seam(
+    "tasks.torch_safe_load",
+    "takes the file of a checkpoint and whether to load it safely, and load_checkpoint calls it",
+    lambda function: "safe_only" in inspect.signature(function).parameters,
+)
+def _safe_load(original: Callable[..., Any], weight: Any, *args: Any, **kwargs: Any) -> Any:
+    if not args and kwargs.get("safe_only") is None:
+        kwargs["safe_only"] = _safely()
+    try:
+        return original(weight, *args, **kwargs)
+    except (TypeError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        reason = reason_of(error)
+        if "outside the supported" in reason and kwargs.get("safe_only"):
+            raise UntrustedCheckpointError(
+                f"{weight} holds classes that are not Ultralytics' own{_named(error)}: loading them could run any "
+                "code, so nothing was loaded; give trust=True if you know where the file comes from"
             ) from error
-
-    return torch_safe_load
+        raise CheckpointError(
+            f"{weight} cannot be read, damaged or no checkpoint at all; use another one of the run ({reason[:200]})"
+        ) from error
 
 
 def _named(error: Exception) -> str:
@@ -101,22 +102,4 @@ def _named(error: Exception) -> str:
     return f" ({found[1]})" if found else ""
 
 
-SEAMS = (
-    Seam(
-        owner="BaseTrainer",
-        name="save_model",
-        fact="takes (self) and writes self.last and, of the best epoch, self.best",
-        wrap=_wrap_save_model,
-        holds=lambda function: (
-            list(inspect.signature(function).parameters) == ["self"]
-            and {"last", "best", "write_bytes"} <= set(function.__code__.co_names)
-        ),
-    ),
-    Seam(
-        owner="tasks",
-        name="torch_safe_load",
-        fact="takes the file of a checkpoint and whether to load it safely, and load_checkpoint calls it",
-        wrap=_wrap_safe_load,
-        holds=lambda function: "safe_only" in inspect.signature(function).parameters,
-    ),
-)
+SEAMS = (_save_model, _safe_load)

@@ -1,6 +1,5 @@
 """Processes that Ultralytics starts on its own (tuner trials, DDP ranks, Ray workers) get the plugin as well."""
 
-import functools
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any
 
 import yolo_focal
 from yolo_focal.ultra import host
-from yolo_focal.ultra.hooks.seam import Seam
+from yolo_focal.ultra.hooks.seam import seam
 
 __all__ = ["EnableWhenUnpickled", "PATCHES"]
 
@@ -34,16 +33,17 @@ class _ChildCommand:
         host.cfg._YOLO_CLI_COMMAND[:] = _ORIGINAL
 
 
-def _wrap_generate_ddp_file(original: Callable[[Any], str]) -> Callable[[Any], str]:
-    @functools.wraps(original)
-    def generate_ddp_file(trainer: Any) -> str:
-        path = Path(original(trainer))
-        package_parent = str(Path(yolo_focal.__file__).resolve().parents[1])
-        enable = f"import sys\nsys.path.append({package_parent!r})\nimport yolo_focal\nyolo_focal.enable()\n"
-        path.write_text(enable + path.read_text(encoding="utf-8"), encoding="utf-8")
-        return str(path)
-
-    return generate_ddp_file
+@seam(
+    "dist.generate_ddp_file",
+    "takes the trainer, writes the program of a DDP rank and returns its path; generate_ddp_command calls it",
+    lambda _: "generate_ddp_file" in host.dist.generate_ddp_command.__code__.co_names,
+)
+def _generate_ddp_file(original: Callable[[Any], str], trainer: Any) -> str:
+    path = Path(original(trainer))
+    package_parent = str(Path(yolo_focal.__file__).resolve().parents[1])
+    enable = f"import sys\nsys.path.append({package_parent!r})\nimport yolo_focal\nyolo_focal.enable()\n"
+    path.write_text(enable + path.read_text(encoding="utf-8"), encoding="utf-8")
+    return str(path)
 
 
 class EnableWhenUnpickled:
@@ -58,28 +58,13 @@ def _enabled_passenger() -> EnableWhenUnpickled:
     return EnableWhenUnpickled()
 
 
-def _wrap_tune(original: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(original)
-    def tune(self: Any, *args: Any, **kwargs: Any) -> Any:
-        self.yolo_focal = EnableWhenUnpickled()  # Ray pickles the model into its workers
-        return original(self, *args, **kwargs)
-
-    return tune
-
-
-PATCHES = (
-    _ChildCommand(),
-    Seam(
-        owner="dist",
-        name="generate_ddp_file",
-        fact="takes the trainer, writes the program of a DDP rank and returns its path; generate_ddp_command calls it",
-        wrap=_wrap_generate_ddp_file,
-        holds=lambda _: "generate_ddp_file" in host.dist.generate_ddp_command.__code__.co_names,
-    ),
-    Seam(
-        owner="Model",
-        name="tune",
-        fact="starts the tuner, or Ray Tune with the model itself pickled into the workers",
-        wrap=_wrap_tune,
-    ),
+@seam(
+    "Model.tune",
+    "starts the tuner, or Ray Tune with the model itself pickled into the workers",
 )
+def _tune(original: Callable[..., Any], self: Any, *args: Any, **kwargs: Any) -> Any:
+    self.yolo_focal = EnableWhenUnpickled()  # Ray pickles the model into its workers
+    return original(self, *args, **kwargs)
+
+
+PATCHES = (_ChildCommand(), _generate_ddp_file, _tune)

@@ -6,7 +6,6 @@ at conf=0.001 thousands of candidates per image arrive and the limit is met in e
 """
 
 import contextlib
-import functools
 import inspect
 import logging
 import math
@@ -16,11 +15,13 @@ from typing import Any
 
 from torch import Tensor
 
-from yolo_focal.ultra.hooks.seam import Seam
+from yolo_focal.ultra.hooks.seam import seam
 
-__all__ = ["CandidateCount", "FLOOD", "SEAMS", "count_candidates", "watch_for_flood"]
+__all__ = ["CandidateCount", "SEAMS", "TOO_MANY_CANDIDATES", "count_candidates", "watch_for_too_many_candidates"]
 
-FLOOD = 3000  # candidates per image, averaged over a batch; a trained model has 100 to 1,000 at conf=0.001
+# Per image, averaged over a batch; a trained model has 100 to 1,000 at conf=0.001.
+TOO_MANY_CANDIDATES = 3000
+_READ = ("prediction", "conf_thres", "nc", "multi_label", "end2end")  # arguments of NMS
 
 
 @dataclass
@@ -31,7 +32,7 @@ class CandidateCount:
 
 
 _counts: list[CandidateCount] = []
-_flood_reported = False
+_too_many_reported = False
 
 
 @contextlib.contextmanager
@@ -45,10 +46,10 @@ def count_candidates() -> Iterator[CandidateCount]:
         _counts.remove(count)
 
 
-def watch_for_flood() -> None:
-    """Let the next flood be reported again: called at the start of a training or a validation."""
-    global _flood_reported
-    _flood_reported = False
+def watch_for_too_many_candidates() -> None:
+    """Let too many candidates be reported again: called at the start of a training or a validation."""
+    global _too_many_reported
+    _too_many_reported = False
 
 
 def candidates_per_image(prediction: Tensor, conf: float, nc: int, multi_label: bool) -> Tensor:
@@ -65,24 +66,24 @@ def candidates_per_image(prediction: Tensor, conf: float, nc: int, multi_label: 
     return above.sum((1, 2))
 
 
-def _wrap_nms(original: Callable[..., Any]) -> Callable[..., Any]:
-    signature = inspect.signature(original)
-
-    @functools.wraps(original)
-    def non_max_suppression(*args: Any, **kwargs: Any) -> Any:
-        call = signature.bind(*args, **kwargs)
-        call.apply_defaults()
-        given = call.arguments
-        given["max_time_img"] = math.inf
-        if given["multi_label"]:  # only validators keep several classes of a box
-            _note_candidates(given)
-        return original(*call.args, **call.kwargs)
-
-    return non_max_suppression
+@seam(
+    "nms.non_max_suppression",
+    "takes prediction, conf_thres, nc, multi_label, end2end and max_time_img, and validators call it as "
+    "nms.non_max_suppression",
+    lambda function: {*_READ, "max_time_img"} <= inspect.signature(function).parameters.keys(),
+)
+def _non_max_suppression(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    call = inspect.signature(original).bind(*args, **kwargs)
+    call.apply_defaults()
+    given = call.arguments
+    given["max_time_img"] = math.inf
+    if given["multi_label"]:  # only validators keep several classes of a box
+        _note_candidates(given)
+    return original(*call.args, **call.kwargs)
 
 
 def _note_candidates(given: dict[str, Any]) -> None:
-    global _flood_reported
+    global _too_many_reported
     prediction = given["prediction"]
     prediction = prediction[0] if isinstance(prediction, list | tuple) else prediction
     if given["end2end"] or prediction.shape[-1] == 6:
@@ -91,27 +92,14 @@ def _note_candidates(given: dict[str, Any]) -> None:
     for count in _counts:
         count.per_image.extend(counts)
     mean = sum(counts) / max(len(counts), 1)
-    if mean > FLOOD and not _flood_reported:
-        _flood_reported = True
+    if mean > TOO_MANY_CANDIDATES and not _too_many_reported:
+        _too_many_reported = True
         logging.getLogger("ultralytics").warning(
-            f"{mean:,.0f} candidates per image reach NMS at conf={given['conf_thres']:g} (usual: below {FLOOD:,}). No "
-            "image is lost, but validation is slow. Scores are low and flat: train longer, or refit them with "
+            f"{mean:,.0f} candidates per image reach NMS at conf={given['conf_thres']:g} "
+            f"(usual: below {TOO_MANY_CANDIDATES:,}). No image is lost, but validation is slow. "
+            "Scores are low and flat: train longer, or refit them with "
             "`yolo-focal calibrate`; with a focal loss, fl_cooldown=0.4 ends it while training."
         )
 
 
-def _has_time_limit(function: Callable[..., Any]) -> bool:
-    names = {"prediction", "conf_thres", "nc", "multi_label", "end2end", "max_time_img"}
-    return names <= inspect.signature(function).parameters.keys()
-
-
-SEAMS = (
-    Seam(
-        owner="nms",
-        name="non_max_suppression",
-        fact="takes prediction, conf_thres, nc, multi_label, end2end and max_time_img, and validators call it as "
-        "nms.non_max_suppression",
-        wrap=_wrap_nms,
-        holds=_has_time_limit,
-    ),
-)
+SEAMS = (_non_max_suppression,)

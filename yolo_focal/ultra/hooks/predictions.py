@@ -1,6 +1,5 @@
 """A prediction that finds nothing in any image says what to do about it."""
 
-import functools
 import inspect
 import logging
 from collections.abc import Callable, Mapping
@@ -9,7 +8,7 @@ from weakref import WeakKeyDictionary
 
 from yolo_focal.arguments.focal import read_config
 from yolo_focal.ultra import host
-from yolo_focal.ultra.hooks.seam import Seam
+from yolo_focal.ultra.hooks.seam import seam, takes
 
 __all__ = ["SEAMS"]
 
@@ -19,18 +18,24 @@ _TASKS = ("detect", "segment", "pose", "obb")
 _found: "WeakKeyDictionary[Any, int]" = WeakKeyDictionary()  # detections of the running prediction, by predictor
 
 
-def _wrap_run_callbacks(original: Callable[[Any, str], None]) -> Callable[[Any, str], None]:
-    @functools.wraps(original)
-    def run_callbacks(self: Any, event: str) -> None:
-        if event == "on_predict_start":
-            _found[self] = 0
-        elif event == "on_predict_postprocess_end" and self in _found:
-            _found[self] += sum(len(result) for result in self.results)
-        elif event == "on_predict_end" and _found.pop(self, 1) == 0:
-            _hint(self)
-        original(self, event)
-
-    return run_callbacks
+@seam(
+    "BasePredictor.run_callbacks",
+    "takes (event): on_predict_start, on_predict_postprocess_end with self.results of a batch, and "
+    "on_predict_end with the number of images in self.seen",
+    lambda function: (
+        takes("self", "event")(function)
+        and {"on_predict_start", "on_predict_postprocess_end", "on_predict_end"}
+        <= set(inspect.unwrap(host.BasePredictor.stream_inference).__code__.co_consts)
+    ),
+)
+def _run_callbacks(original: Callable[[Any, str], None], self: Any, event: str) -> None:
+    if event == "on_predict_start":
+        _found[self] = 0
+    elif event == "on_predict_postprocess_end" and self in _found:
+        _found[self] += sum(len(result) for result in self.results)
+    elif event == "on_predict_end" and _found.pop(self, 1) == 0:
+        _hint(self)
+    original(self, event)
 
 
 def _hint(predictor: Any) -> None:
@@ -52,17 +57,4 @@ def _is_focal(backend: Any) -> bool:
     return read_config(arguments if isinstance(arguments, Mapping) else vars(arguments)) is not None
 
 
-SEAMS = (
-    Seam(
-        owner="BasePredictor",
-        name="run_callbacks",
-        fact="takes (event): on_predict_start, on_predict_postprocess_end with self.results of a batch, and "
-        "on_predict_end with the number of images in self.seen",
-        wrap=_wrap_run_callbacks,
-        holds=lambda function: (
-            list(inspect.signature(function).parameters) == ["self", "event"]
-            and {"on_predict_start", "on_predict_postprocess_end", "on_predict_end"}
-            <= set(inspect.unwrap(host.BasePredictor.stream_inference).__code__.co_consts)
-        ),
-    ),
-)
+SEAMS = (_run_callbacks,)

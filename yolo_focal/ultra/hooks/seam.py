@@ -1,5 +1,6 @@
 """How a patch is put in, recognised and taken back; what is patched stands in the other modules of this folder."""
 
+import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +8,7 @@ from typing import Any, Protocol
 
 from yolo_focal.ultra import host
 
-__all__ = ["MARK", "Patch", "Seam"]
+__all__ = ["MARK", "Patch", "Seam", "seam", "takes"]
 
 MARK = "__yolo_focal_original__"
 
@@ -27,6 +28,16 @@ class Patch(Protocol):
 
 def _always(_: Any) -> bool:
     return True
+
+
+def takes(*parameters: str, uses: tuple[str, ...] = ()) -> Callable[[Any], bool]:
+    """The `holds` of a seam: a function has exactly these parameters, and its code names all of `uses`."""
+
+    def holds(function: Any) -> bool:
+        exactly = tuple(inspect.signature(function).parameters) == parameters
+        return exactly and all(name in function.__code__.co_names for name in uses)
+
+    return holds
 
 
 @dataclass(frozen=True)
@@ -78,3 +89,26 @@ class Seam:
 
     def _sentence(self) -> str:
         return f"{host.NAMES[self.owner].dotted}.{self.name}: {self.fact}"
+
+
+def seam(place: str, fact: str, holds: Callable[[Any], bool] = _always) -> Callable[[Callable[..., Any]], Seam]:
+    """Makes a seam of a function that replaces another, and is called with the original before its own arguments.
+
+    Args:
+        place: owner and name of the other, as in `Model.train`.
+        fact: see `Seam`.
+        holds: see `Seam`.
+    """
+    owner, name = place.split(".")
+
+    def made(replacement: Callable[..., Any]) -> Seam:
+        def wrap(original: Callable[..., Any]) -> Callable[..., Any]:
+            @functools.wraps(original)
+            def wrapper(*args: Any, **kwargs: Any) -> Any:
+                return replacement(original, *args, **kwargs)
+
+            return wrapper
+
+        return Seam(owner, name, fact, wrap, holds)
+
+    return made

@@ -1,6 +1,5 @@
 """Sampling and pasting inside a training dataset: every image of a step, and every tile of a mosaic, comes through."""
 
-import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,7 +9,7 @@ import numpy as np
 from torch.utils.data import get_worker_info
 
 from yolo_focal.ultra import host
-from yolo_focal.ultra.hooks.seam import Seam
+from yolo_focal.ultra.hooks.seam import seam, takes
 from yolo_focal.ultra.sampling.crops import CropBank
 from yolo_focal.ultra.sampling.draws import Draw, EpochDraws, Stream
 from yolo_focal.ultra.sampling.exposure import CROPS
@@ -168,34 +167,27 @@ def attach_to_dataset(dataset: Any, rare: RareImages) -> None:
     setattr(dataset, _ATTRIBUTE, rare)
 
 
-def _wrap_get_image_and_label(original: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(original)
-    def get_image_and_label(self: Any, index: int) -> Any:
-        rare: RareImages | None = getattr(self, _ATTRIBUTE, None)
-        if rare is None:
-            return original(self, index)
-        image = rare.redirect(index, self.cache == "ram")
-        label = original(self, image)
-        rare.paste_into(self, image, label)
-        return label
-
-    return get_image_and_label
-
-
-SEAMS = (
-    Seam(
-        owner="BaseDataset",
-        name="get_image_and_label",
-        fact="takes the index of an image and returns its pixels and labels; items and the tiles of mosaic, mixup, "
-        "cutmix and copy_paste come from it",
-        wrap=_wrap_get_image_and_label,
-        holds=lambda function: (
-            list(inspect.signature(function).parameters) == ["self", "index"]
-            and "get_image_and_label" in host.BaseDataset.__getitem__.__code__.co_names
-            and "get_image_and_label" in _names(host.BaseMixTransform)
-        ),
+@seam(
+    "BaseDataset.get_image_and_label",
+    "takes the index of an image and returns its pixels and labels; items and the tiles of mosaic, mixup, "
+    "cutmix and copy_paste come from it",
+    lambda function: (
+        takes("self", "index")(function)
+        and "get_image_and_label" in host.BaseDataset.__getitem__.__code__.co_names
+        and "get_image_and_label" in _names(host.BaseMixTransform)
     ),
 )
+def _get_image_and_label(original: Callable[..., Any], self: Any, index: int) -> Any:
+    rare: RareImages | None = getattr(self, _ATTRIBUTE, None)
+    if rare is None:
+        return original(self, index)
+    image = rare.redirect(index, self.cache == "ram")
+    label = original(self, image)
+    rare.paste_into(self, image, label)
+    return label
+
+
+SEAMS = (_get_image_and_label,)
 
 
 def _names(kind: type) -> set[str]:
