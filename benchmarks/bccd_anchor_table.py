@@ -4,7 +4,8 @@
 
 `weights` is a checkpoint of `yolo-focal convert`. Each row of ROWS is trained for `epochs` with each seed, and its last
 checkpoint validated without a time limit on NMS. The numbers are kept in OUT/ROW-seedN.json, and such a training is not
-repeated. The table shows the mean over the seeds and, where there are several, the lowest and the highest value.
+repeated; `measure=True` validates its checkpoint again. The table shows the mean over the seeds and, if there are
+several, the lowest and the highest value. Candidates are the (box, class) pairs above validation's conf that reach NMS.
 """
 
 import json
@@ -14,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import yolo_focal
-from yolo_focal.arguments.key import Key, in_range, path, text, text_list
+from yolo_focal.arguments.key import Key, in_range, path, switch, text, text_list
 from yolo_focal.commands.exit_codes import run_script
 from yolo_focal.files import write_json
+from yolo_focal.ultra.hooks.nms import count_candidates
 
 ROWS: dict[str, dict[str, Any]] = {
     "bce": {},
@@ -47,28 +49,46 @@ ARGUMENTS = (
     Key("seeds", [0], "seeds of each row", read=number_list),
     Key("warmup", 2.0, "epochs of warm-up; YOLOv5 would take 100 batches at least", in_range(float, 0)),
     Key("epochs", 25, "epochs of each row", in_range(int, 1)),
+    Key("measure", False, "validate the checkpoints of finished rows again", switch),
 )
+COLUMNS = ("mAP50", "mAP50-95", "per class mAP50-95", "candidates/image", "NMS ms/image")
 
 
-def train_and_measure(row: str, seed: int, arguments: dict[str, Any]) -> dict[str, Any]:
+def shared_arguments(arguments: dict[str, Any]) -> dict[str, Any]:
+    """What training and validation have in common."""
+    return {
+        "data": arguments["data"],
+        "imgsz": arguments["imgsz"],
+        "batch": 16,
+        "iou": 0.6,
+        "plots": False,
+        "project": str(arguments["out"].resolve()),
+        "exist_ok": True,
+    }
+
+
+def train(row: str, seed: int, arguments: dict[str, Any]) -> None:
     from ultralytics import YOLO
 
-    name = f"{row}-seed{seed}"
-    shared = {"data": arguments["data"], "imgsz": arguments["imgsz"], "batch": 16, "iou": 0.6, "plots": False}
     YOLO(arguments["weights"]).train(
-        **shared,
+        **shared_arguments(arguments),
         **ROWS[row],
         cfg="yolov5-anchor",
         warmup_epochs=arguments["warmup"],
         epochs=arguments["epochs"],
         seed=seed,
-        project=str(arguments["out"].resolve()),
-        name=name,
-        exist_ok=True,
-        val=False,  # the last checkpoint is measured below; validating every epoch would double the time
+        name=f"{row}-seed{seed}",
+        val=False,  # the last checkpoint is measured afterwards; validating every epoch would double the time
     )
+
+
+def measure(row: str, seed: int, arguments: dict[str, Any]) -> dict[str, Any]:
+    from ultralytics import YOLO
+
+    name = f"{row}-seed{seed}"
     last = arguments["out"] / name / "weights" / "last.pt"
-    metrics = YOLO(last).val(**shared, project=str(arguments["out"].resolve()), name=f"{name}-val", exist_ok=True)
+    with count_candidates() as candidates:
+        metrics = YOLO(last).val(**shared_arguments(arguments), name=f"{name}-val")
     return {
         "row": row,
         "seed": seed,
@@ -76,6 +96,7 @@ def train_and_measure(row: str, seed: int, arguments: dict[str, Any]) -> dict[st
         "mAP50": metrics.box.map50,
         "mAP50-95": metrics.box.map,
         "per_class": {metrics.names[i]: float(ap) for i, ap in enumerate(metrics.box.maps)},
+        "candidates_per_image": statistics.fmean(candidates.per_image),
         "nms_ms_per_image": metrics.speed["postprocess"],
     }
 
@@ -88,18 +109,21 @@ def in_words(values: list[float]) -> str:
 
 def main(arguments: dict[str, Any]) -> int:
     yolo_focal.enable()
-    lines = ["| row | mAP50 | mAP50-95 | per class mAP50-95 | NMS ms/image |", "|---|---|---|---|---|"]
+    lines = [f"| row | {' | '.join(COLUMNS)} |", "|---" * (1 + len(COLUMNS)) + "|"]
     for row in arguments["rows"]:
         found = []
         for seed in arguments["seeds"]:
             kept = arguments["out"] / f"{row}-seed{seed}.json"
             if not kept.is_file():
-                write_json(kept, train_and_measure(row, seed, arguments))
+                train(row, seed, arguments)
+            if arguments["measure"] or not kept.is_file():
+                write_json(kept, measure(row, seed, arguments))
             found.append(json.loads(kept.read_text(encoding="utf-8")))
         classes = {name: in_words([each["per_class"][name] for each in found]) for name in found[0]["per_class"]}
         cells = [in_words([each[key] for each in found]) for key in ("mAP50", "mAP50-95")]
         cells.append(", ".join(f"{name} {words}" for name, words in classes.items()))
-        cells.append(f"{statistics.fmean(each['nms_ms_per_image'] for each in found):.0f}")
+        for key in ("candidates_per_image", "nms_ms_per_image"):
+            cells.append(f"{statistics.fmean(each[key] for each in found):,.0f}")
         lines.append(f"| {row} | {' | '.join(cells)} |")
     print("\n".join(lines))
     return 0
