@@ -56,11 +56,12 @@ class Result:
             raise MissingExtraError("to_pandas needs pandas; install it: pip install pandas") from error
         return pandas.DataFrame(self.rows())
 
-    def _headline(self) -> str:
+    def headline(self) -> str:
+        """The result in one line."""
         return next((line for line in self.summary().splitlines() if line.strip()), "")
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__}: {self._headline().strip()}>"
+        return f"<{type(self).__name__}: {self.headline().strip()}>"
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(self.summary())}</pre>"
@@ -115,7 +116,8 @@ class EvaluateResult(Result):
 
         return _rows_of_csv(per_class_csv(self.report.evaluation))
 
-    def _headline(self) -> str:
+    def headline(self) -> str:
+        """See `Result`."""
         return f"{self.report.title}, AP {self.stats['AP']:.3f}"
 
 
@@ -153,7 +155,8 @@ class DoctorResult(Result):
         """One row a piece of advice."""
         return [dataclasses.asdict(each) for each in self.advice]
 
-    def _headline(self) -> str:
+    def headline(self) -> str:
+        """See `Result`."""
         return f"{self.title}, {len(self.advice)} pieces of advice"
 
 
@@ -190,9 +193,13 @@ class CompareResult(Result):
 
         return _rows_of_csv(results_csv(self.findings))
 
-    def _headline(self) -> str:
+    def headline(self) -> str:
+        """See `Result`."""
+        from yolo_focal.comparison.report.html import headline
+
         names = ", ".join(each.name for each in self.findings.plan.configurations)
-        return f"{len(self.findings.finished)} trials of {names}"
+        failed = f", {len(self.failed)} failed" if self.failed else ""
+        return f"{len(self.findings.finished)} trials of {names}{failed}: {headline(self.findings)}"
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -222,7 +229,8 @@ class CalibrateResult(Result):
 
         return recalibration_document(list(self.recalibrations), self.arguments)
 
-    def _headline(self) -> str:
+    def headline(self) -> str:
+        """See `Result`."""
         return str(self.out)
 
 
@@ -290,7 +298,8 @@ class SubsetResult(Result):
         splits = self.manifest["splits"].items()
         return [{"split": split, **row} for split, record in splits for row in record["classes"]]
 
-    def _headline(self) -> str:
+    def headline(self) -> str:
+        """See `Result`."""
         return str(self.out)
 
 
@@ -315,6 +324,13 @@ class TuneResult(Result):
         if self.out is None:
             return f"all {len(self.tuning.trials)} trials failed; the reason is above"
         return "\n".join([*trial_lines(self.tuning), "", f"* the best; written to {self.out}", f"use it: {self.use}"])
+
+    def headline(self) -> str:
+        """See `Result`."""
+        best = self.tuning.best
+        if best is None or best.fitness is None:
+            return self.summary()
+        return f"best of {len(self.tuning.trials)} trials: fitness {best.fitness:.5f}; written to {self.out}"
 
     def to_dict(self) -> dict[str, Any]:
         """Trials, best values and where they stand."""

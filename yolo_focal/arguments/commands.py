@@ -1,7 +1,7 @@
 """What every command of yolo-focal does and takes: read by its help, its command line and its Python function alike."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from yolo_focal.arguments.key import Key, in_range, one_of, path, switch, text, text_list, truth
@@ -17,6 +17,7 @@ __all__ = [
     "PROFILES",
     "SHELLS",
     "TRUST",
+    "VERBOSE",
 ]
 
 LINK_MODES = ("copy", "hardlink", "symlink")
@@ -28,6 +29,7 @@ COCO_SPLITS = ("train2017", "val2017")
 TRUST = Key(
     "trust", False, "load checkpoints by unpickling them, which may run code of whoever wrote them", switch, truth
 )
+VERBOSE = Key("verbose", True, "False: no progress and no tables, one line with the result", switch, truth)
 _SPLITS = ("train", "val", "test")
 
 
@@ -59,7 +61,7 @@ def seed_list(given: Any) -> list[int]:
     return list(range(numbers[0])) if one else numbers
 
 
-COMMANDS: Mapping[str, Command] = {
+_THAT_WORK: Mapping[str, Command] = {
     "demo": Command(
         "train BCE, focal and rare classes shown more often on built-in long-tail data; minutes on two CPU cores",
         (
@@ -320,6 +322,10 @@ COMMANDS: Mapping[str, Command] = {
             Key("data", None, "a data YAML; its number of classes must be the checkpoint's", read=text),
         ),
     ),
+}
+
+COMMANDS: Mapping[str, Command] = {
+    **{name: replace(command, keys=(*command.keys, VERBOSE)) for name, command in _THAT_WORK.items()},
     "completion": Command(
         'print what makes a shell complete commands, arguments and their values: eval "$(yolo-focal completion bash)"',
         (Key("shell", None, f"one of {', '.join(SHELLS)}", one_of(SHELLS), text, required=True, leading=True),),
