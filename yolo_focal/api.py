@@ -341,7 +341,8 @@ def convert(
         model = build_model(original)
         save_model(model, written, source)
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    return ConvertResult(written, parameters, tuple(original.names), tuple(original.strides), original.fused)
+    names, strides = tuple(original.names), tuple(original.strides)
+    return ConvertResult(written, parameters, names, strides, original.fused, values["data"])
 
 
 def subset(

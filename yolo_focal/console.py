@@ -1,13 +1,14 @@
 """What is said while something works: nothing but the result where `verbose=False` asks for that."""
 
 import contextlib
+import shlex
 import sys
 from collections.abc import Iterator
 from contextvars import ContextVar
 
 from tqdm import tqdm
 
-__all__ = ["PART_OF_A_RUN", "conclude", "is_quiet", "quiet", "say"]
+__all__ = ["PART_OF_A_RUN", "conclude", "is_quiet", "pasteable", "quiet", "say"]
 
 PART_OF_A_RUN = "YOLO_FOCAL_PART_OF_A_RUN"
 """Environment variable of processes that another one of this package started, and will speak for if interrupted."""
@@ -35,6 +36,11 @@ def say(text: str) -> None:
     if not is_quiet():
         tqdm.write(text, file=sys.stdout)
         sys.stdout.flush()
+
+
+def pasteable(*words: str) -> str:
+    """A command of this package as text that a shell takes, whatever stands in its paths."""
+    return shlex.join(("yolo-focal", *words))
 
 
 def conclude(text: str, line: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from yolo_focal.console import pasteable
 from yolo_focal.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -244,6 +245,7 @@ class ConvertResult(Result):
         names: of its classes.
         strides: of its levels, in pixels.
         fused: whether batch normalisation is folded into its convolutions.
+        data: the dataset that it was checked against; None where there was none.
     """
 
     out: Path
@@ -251,14 +253,15 @@ class ConvertResult(Result):
     names: tuple[str, ...]
     strides: tuple[float, ...]
     fused: bool
+    data: str | None = None
 
     def summary(self) -> str:
         """See `Result`."""
-        strides = ", ".join(f"{stride:g}" for stride in self.strides)
+        strides, data = ", ".join(f"{stride:g}" for stride in self.strides), self.data or "coco128.yaml"
         return (
             f"{self.out}: {self.parameters:,} parameters, {len(self.names)} classes, strides {strides}"
             f"{', fused' if self.fused else ''}\n"
-            f"use it: yolo-focal val model={self.out} data=coco128.yaml"
+            f"Use it: {pasteable('val', f'model={self.out}', f'data={data}')}"
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -323,7 +326,7 @@ class TuneResult(Result):
 
         if self.out is None:
             return f"all {len(self.tuning.trials)} trials failed; the reason is above"
-        return "\n".join([*trial_lines(self.tuning), "", f"* the best; written to {self.out}", f"use it: {self.use}"])
+        return "\n".join([*trial_lines(self.tuning), "", f"* the best; written to {self.out}", f"Use it: {self.use}"])
 
     def headline(self) -> str:
         """See `Result`."""

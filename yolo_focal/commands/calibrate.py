@@ -1,5 +1,6 @@
 """yolo-focal calibrate: scores that are probabilities, in an ordinary checkpoint."""
 
+import shlex
 from typing import Any
 
 from yolo_focal import api
@@ -17,7 +18,7 @@ def run(arguments: dict[str, Any]) -> int:
         "",
         result.summary(),
         f"Written: {out}, {out.with_suffix('.json').name}, {out.with_suffix('.png').name}",
-        f"use it: {'yolo-focal' if with_anchors else 'yolo'} predict model={out} source=IMAGES",
+        f"Use it: {'yolo-focal' if with_anchors else 'yolo'} predict {shlex.quote(f'model={out}')} source=IMAGES",
     ]
     conclude("\n".join(lines), f"written to {result.headline()}")
     return 0

@@ -19,6 +19,7 @@ from yolo_focal.ultra.drivers.quiet_training import TrainedModel, train_quietly,
 __all__ = ["run"]
 
 
+_NEXT = "yolo-focal doctor model=yolo11n.pt data=DATA.yaml"
 _MEANING = {"focal": "the focal loss", "rare": "BCE and rare classes shown more often"}
 _SEEDS_DIFFER = "five seeds of BCE alone, at the default settings, lie within 0.03 AP"  # docs/training.md
 
@@ -89,7 +90,8 @@ def _report(
         "after the last epoch. Rare, common and frequent are thirds of the classes by training instances.\n",
     )
     last = f"{seconds:.0f} s in all; report, picture and the runs: {out}"
-    conclude("\n".join(["", f"{title}: {compared}", "", plain_table(names, rows), "", verdict, "", last]), last)
+    lines = ["", f"{title}: {compared}", "", plain_table(names, rows), "", verdict, "", last]
+    conclude("\n".join([*lines, f"Next, on data of your own: {_NEXT}"]), last)
 
 
 def _verdict(overall: Row, names: Sequence[str], builtin: bool) -> str:

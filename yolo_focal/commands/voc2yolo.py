@@ -4,7 +4,7 @@ from typing import Any
 
 from yolo_focal.arguments.output import take_output
 from yolo_focal.console import say
-from yolo_focal.data.problem_lines import first_names, left_out_lines, problem_lines
+from yolo_focal.data.problem_lines import first_names, left_out_lines, problem_lines, use_of_data
 from yolo_focal.data.voc_to_yolo import VocOptions, voc_to_yolo
 from yolo_focal.ultra.drivers.written_set import left_out_by_training
 
@@ -36,5 +36,5 @@ def run(arguments: dict[str, Any]) -> int:
         say(f"note: {note}")
     for line in left_out_lines(report["left_out"]):
         say(line)
-    print(f"{out / 'data.yaml'}: train with  yolo-focal train model=yolo11n.yaml data={out / 'data.yaml'}")
+    print(use_of_data(out / "data.yaml"))
     return 0

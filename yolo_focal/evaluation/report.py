@@ -111,8 +111,7 @@ def _table(evaluation: Evaluation) -> list[str]:
             *([str(result.bucket), f"{result.training_instances:,}"] if known else []),
             f"{result.objects:,}",
             *(three_decimals(value) for value in (result.ap, result.ap50, result.ap75, result.ar)),
-            three_decimals(result.best_f1.f1 if result.best_f1 else math.nan),
-            three_decimals(result.best_f1.threshold if result.best_f1 else math.nan),
+            *_best(result.best_f1),
         ]
         for result in evaluation.classes
         if result.objects
@@ -123,10 +122,10 @@ def _table(evaluation: Evaluation) -> list[str]:
          three_decimals(bucket.ar), "", ""]
         for bucket in evaluation.buckets
     ]  # fmt: skip
-    stats, best = evaluation.stats, evaluation.best_f1
+    stats = evaluation.stats
     rows.append(
         ["all", *blank, f"{evaluation.objects:,}", *(_stat(stats[name]) for name in ("AP", "AP50", "AP75", "AR100")),
-         three_decimals(best.f1 if best else math.nan), three_decimals(best.threshold if best else math.nan)]
+         *_best(evaluation.best_f1)]
     )  # fmt: skip
     sections = (len(evaluation.classes) and sum(result.objects > 0 for result in evaluation.classes), len(rows) - 1)
     lines = aligned([[*header, "best F1", "at conf"], *rows])
@@ -135,6 +134,12 @@ def _table(evaluation: Evaluation) -> list[str]:
         lines.insert(position + 1, rule)
     absent = [result.category.name for result in evaluation.classes if not result.objects]
     return lines + ([f"without objects here: {_listed(absent)}"] if absent else [])
+
+
+def _best(point: OperatingPoint | None) -> tuple[str, str]:
+    """Best F1 and its threshold, which is none where nothing was found."""
+    f1 = point.f1 if point else math.nan
+    return three_decimals(f1), three_decimals(point.threshold if point and f1 > 0 else math.nan)
 
 
 def _findings(evaluation: Evaluation) -> list[str]:
@@ -178,6 +183,8 @@ def _model_findings(model: ModelEvaluation) -> list[str]:
 
 def _agreement_lines(agreement: Agreement) -> list[str]:
     (ap, ap50), (map_, map50) = agreement.coco, agreement.ultralytics
+    if not any(round(value, 4) for step in agreement.steps for value in (step.ap, step.ap50)):
+        return [f"Ultralytics' own numbers are the same: mAP50-95 {map_:.4f}, mAP50 {map50:.4f}"]
     return [
         f"Ultralytics' own numbers: mAP50-95 {map_:.4f}, mAP50 {map50:.4f}. They differ from COCO's AP {ap:.4f} and "
         f"AP50 {ap50:.4f} because",

@@ -13,6 +13,7 @@ from yolo_focal.arguments.classic_hyp import is_classic
 from yolo_focal.arguments.focal import read_config
 from yolo_focal.arguments.hyp import find_hyp, read_hyp
 from yolo_focal.arguments.rare import read_rare_config
+from yolo_focal.console import pasteable
 from yolo_focal.errors import UnsupportedModelError
 from yolo_focal.ultra import host
 from yolo_focal.ultra.anchor.autoanchor import fit_anchors_to_data
@@ -110,7 +111,8 @@ def _what_is_kept(model: Any, started: float, *, resumed: bool) -> str:
         kept = False
     if not kept:
         return "no epoch was finished and saved, so that there is nothing to go on with; start again"
-    return f"what was finished is kept; go on with: yolo-focal train resume=True model={last}"
+    command = pasteable("train", "resume=True", f"model={last}")
+    return f"what was finished is kept; go on with: {command}"
 
 
 def _reading(model: Any, given: Mapping[str, Any]) -> dict[str, Any]:

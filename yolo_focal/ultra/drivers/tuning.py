@@ -17,7 +17,7 @@ import yaml
 from yolo_focal.arguments.classic_hyp import refuse_classic
 from yolo_focal.arguments.focal import focal_keys
 from yolo_focal.arguments.hyp import find_hyp, read_hyp
-from yolo_focal.console import PART_OF_A_RUN, is_quiet
+from yolo_focal.console import PART_OF_A_RUN, is_quiet, pasteable
 from yolo_focal.errors import ConfigError, MissingExtraError
 from yolo_focal.files import check_writable, write_text
 from yolo_focal.text_table import aligned
@@ -265,7 +265,8 @@ def tuned(arguments: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[Tunin
         return result, None, ""
     out: Path = arguments["out"] or result.folder / "best.yaml"
     write_text(out, _hyp_text(result, result.best))
-    return result, out, f"yolo-focal train model={arguments['model']} data={arguments['data']} cfg={out}"
+    words = (f"model={arguments['model']}", f"data={arguments['data']}", f"cfg={out}")
+    return result, out, pasteable("train", *words)
 
 
 def _hyp_text(result: TuningResult, best: TuningTrial) -> str:
