@@ -1,19 +1,24 @@
-"""Time and memory of the COCO evaluation beside pycocotools' own, on synthetic detections; numbers must agree.
+"""Time and memory of the COCO evaluation beside those of others, on synthetic detections; numbers must agree.
 
 Usage: python benchmarks/benchmark_evaluation.py [IMAGES [DETECTIONS_PER_IMAGE [CLASSES]]]     (default 5000 100 80)
-       python benchmarks/benchmark_evaluation.py resamples (time of a bootstrap over images, without pycocotools)
+       python benchmarks/benchmark_evaluation.py resamples (time of a bootstrap over images, ours alone)
 
-Both sides run in a process of their own, so that the peak memory printed is theirs alone, their input included:
-arrays here, pycocotools' dictionaries there. Timed is the evaluation only, not the building of that input.
+The others are pycocotools, the reference, and faster-coco-eval where it is installed: pip install faster-coco-eval.
+Each side runs in a process of its own, so that the peak memory printed is its alone, its input included: arrays here,
+dictionaries there. Timed is the evaluation only, not the building of that input.
 """
 
 import contextlib
+import importlib
+import importlib.util
 import io
 import json
 import resource
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -64,10 +69,23 @@ def run_ours(truth: GroundTruth, detections: Detections) -> dict[str, float]:
 
 
 def run_pycocotools(truth: GroundTruth, detections: Detections) -> dict[str, float]:
-    """The same of pycocotools: evaluate, accumulate and summarize."""
+    """The same of pycocotools."""
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
+    return run_coco_api(COCO, COCOeval, truth, detections)
+
+
+def run_faster_coco_eval(truth: GroundTruth, detections: Detections) -> dict[str, float]:
+    """The same of faster-coco-eval."""
+    peer = importlib.import_module("faster_coco_eval")
+    return run_coco_api(peer.COCO, peer.COCOeval_faster, truth, detections)
+
+
+def run_coco_api(
+    coco: Callable[..., Any], evaluator: Callable[..., Any], truth: GroundTruth, detections: Detections
+) -> dict[str, float]:
+    """Evaluate, accumulate and summarize with classes that have the interface of pycocotools."""
     columns = (truth.image + 1, truth.category + 1, truth.boxes_xywh, truth.areas, truth.crowd)
     keys = ("image_id", "category_id", "bbox", "area", "iscrowd")
     annotations = [
@@ -80,20 +98,20 @@ def run_pycocotools(truth: GroundTruth, detections: Detections) -> dict[str, flo
         dict(zip(found_keys, row, strict=True)) for row in zip(*(column.tolist() for column in found), strict=True)
     ]
     with contextlib.redirect_stdout(io.StringIO()):
-        reference = COCO()
+        reference = coco()
         reference.dataset = {
             "images": [{"id": number} for number in truth.image_ids],
             "categories": [{"id": category.id, "name": category.name} for category in truth.categories],
             "annotations": annotations,
         }
         reference.createIndex()
-        evaluation = COCOeval(reference, reference.loadRes(results), "bbox")
+        evaluation = evaluator(reference, reference.loadRes(results), "bbox")
         started = time.perf_counter()
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
         seconds = time.perf_counter() - started
-    return measured(seconds) | dict(zip(STATS, evaluation.stats.tolist(), strict=True))
+    return measured(seconds) | dict(zip(STATS, list(map(float, evaluation.stats[: len(STATS)])), strict=True))
 
 
 def time_resamples(images: int = 500, per_image: int = 100, classes: int = 10, resamples: int = 1000) -> float:
@@ -124,16 +142,24 @@ def main() -> None:
     size = [*words, *("5000", "100", "80")[len(words) :]]
     print(f"{size[0]} images x {size[1]} detections x {size[2]} classes")
     outputs = {}
-    for side in SIDES:
+    for side, package in PACKAGES.items():
+        if importlib.util.find_spec(package) is None:
+            print(f"{side:<16} is not installed")
+            continue
         command = [sys.executable, __file__, side, *size]
         outputs[side] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-        print(f"{side:<12} {outputs[side]['seconds']:8.2f} s   peak {outputs[side]['gibibytes']:.2f} GiB")
-    ours, theirs = outputs["yolo_focal"], outputs["pycocotools"]
-    print(f"pycocotools takes {theirs['seconds'] / ours['seconds']:.1f} times as long")
-    print(f"largest difference of the twelve numbers: {max(abs(ours[name] - theirs[name]) for name in STATS):.1e}")
+        print(f"{side:<16} {outputs[side]['seconds']:8.2f} s   peak {outputs[side]['gibibytes']:.2f} GiB")
+    ours = outputs.pop("yolo_focal")
+    for side, theirs in outputs.items():
+        apart = max(abs(ours[name] - theirs[name]) for name in STATS)
+        print(
+            f"{side} takes {theirs['seconds'] / ours['seconds']:.1f} times as long; largest difference of the twelve "
+            f"numbers: {apart:.1e}"
+        )
 
 
-SIDES = {"yolo_focal": run_ours, "pycocotools": run_pycocotools}
+SIDES = {"yolo_focal": run_ours, "pycocotools": run_pycocotools, "faster-coco-eval": run_faster_coco_eval}
+PACKAGES = {side: side.replace("-", "_") for side in SIDES}
 
 if __name__ == "__main__":
     main()

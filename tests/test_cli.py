@@ -52,6 +52,7 @@ REFUSED = [
     (["epochs="], "'epochs=' has no value; write epochs=VALUE"),
     (["imgsz=[32,"], "has an unmatched '[' or ']' bracket"),
     (["model=no-such.pt"], "no-such.pt"),
+    (["model=runs/no-such.pt"], "model=runs/no-such.pt does not exist; give a checkpoint that is there"),
     (["hyp=hyp.yaml"], "'hyp' is YOLOv5's; here it is cfg=FILE"),
     (["--image-weights"], "'image-weights' is YOLOv5's; here it is rare_sampling=auto"),
     (["image_weights=True"], "'image_weights' is YOLOv5's; here it is rare_sampling=auto"),
@@ -206,3 +207,13 @@ def test_a_damaged_exported_model_is_one_line(run, small_set, tmp_path):
     (tmp_path / "bad.onnx").write_bytes(b"no graph")
     code, _, error = run("evaluate", "model=bad.onnx", f"data={small_set}", "imgsz=32", "device=cpu")
     assert code == 2 and "model=bad.onnx cannot be loaded" in error.strip().split("\n")[-1]
+
+
+def test_a_format_whose_package_is_missing_has_the_install_command(run, monkeypatch):
+    """No report of a crash is asked for."""
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    from ultralytics.engine import exporter
+
+    monkeypatch.setattr(exporter, "check_requirements", lambda *_, **__: False)
+    code, _, error = run("export", "model=yolo11n.yaml", "format=onnx", "imgsz=32")
+    assert code == 2 and error.strip().endswith("yolo-focal: onnx is not installed; install it: pip install onnx")

@@ -78,3 +78,13 @@ def test_a_folder_is_no_file(tmp_path):
     """Not after hours, when the result is to be written."""
     with pytest.raises(DataError, match="is a folder; name a file"):
         check_writable(tmp_path)
+
+
+def test_folders_made_for_a_file_that_is_not_written_are_removed(tmp_path):
+    """So that the next try does not find its place taken; folders that were there stay."""
+    (tmp_path / "there").mkdir()
+    for path in (tmp_path / "new" / "deep" / "file.txt", tmp_path / "there" / "file.txt"):
+        check_writable(path)
+        with pytest.raises(ZeroDivisionError), replace_file(path):
+            raise ZeroDivisionError
+    assert [each.name for each in tmp_path.iterdir()] == ["there"]

@@ -14,6 +14,7 @@ from tests.helpers import run_python
 
 PACKAGE = Path(yolo_focal.__file__).parent
 FLOORS = {
+    "console": 0,
     "errors": 0,
     "files": 0,
     "foreign_text": 0,

@@ -3,7 +3,6 @@
 import re
 from pathlib import Path
 
-import yolo_focal
 from yolo_focal.arguments.focal import KEYS, read_config
 from yolo_focal.arguments.training_keys import TRAINING_KEYS
 
@@ -28,9 +27,9 @@ def test_the_example_of_the_losses_runs():
     exec(compile(block, "README.md", "exec"), {})
 
 
-def test_the_citation_has_the_version_of_the_package():
-    """It is changed with every release."""
-    assert f"version = {{{yolo_focal.__version__}}}" in README
+def test_it_is_read_in_a_few_minutes():
+    """Detail has its place in the documentation."""
+    assert len(README.split()) < 900
 
 
 def test_links_and_pictures_work_on_other_pages():

@@ -4,8 +4,8 @@ Values are checked as the command line checks them. Nothing is written but where
 `calibrate`, `subset` and `tune` are there to write, and do so where the command would.
 """
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from yolo_focal.arguments.command_line import check_values
 from yolo_focal.arguments.commands import COMMANDS
 from yolo_focal.arguments.output import PROJECT, Output, take_output
 from yolo_focal.arguments.passed_on import passed_on
+from yolo_focal.console import is_quiet, quiet
 from yolo_focal.files import check_writable
 from yolo_focal.results import (
     CalibrateResult,
@@ -56,10 +57,20 @@ def _asked_output(command: str, values: dict[str, Any]) -> Output | None:
     return output if asked else None
 
 
-def _safe_loading(trust: bool) -> AbstractContextManager[None]:
+@contextlib.contextmanager
+def _at_work(values: dict[str, Any]) -> Iterator[None]:
+    """Load checkpoints and print as `trust` and `verbose` say, which are taken out of `values`."""
+    import yolo_focal
+    from yolo_focal.ultra.drivers.quiet_training import warnings_only
     from yolo_focal.ultra.hooks.checkpoints import safe_loading
 
-    return safe_loading(trust)
+    with quiet(not values.pop("verbose")), safe_loading(values.pop("trust", False)):
+        if not is_quiet():
+            yield
+            return
+        yolo_focal.enable()  # loads Ultralytics, which sets up its log
+        with warnings_only():
+            yield
 
 
 def evaluate(
@@ -82,6 +93,7 @@ def evaluate(
     nms: bool | None = None,
     engine: str = "own",
     trust: bool = False,
+    verbose: bool = True,
     project: StrPath = "runs",
     name: str | None = None,
     out: StrPath | None = None,
@@ -108,6 +120,7 @@ def evaluate(
         nms: False for the NMS-free head of an end-to-end model.
         engine: of COCO's twelve numbers: `own`, or `pycocotools`, the reference implementation.
         trust: load checkpoints by unpickling them, which may run code of whoever wrote them.
+        verbose: False for no progress bars, and warnings alone from Ultralytics.
         project: folder of the numbered output folders; where it, `name` and `out` are left out, nothing is written.
         name: output folder in `project`: NAME, or NAME2, NAME3, ... if that exists; by default that of the command.
         out: in place of both, the folder of evaluation.json, per_class.csv and the plots.
@@ -120,7 +133,7 @@ def evaluate(
     from yolo_focal.evaluation.evaluate import evaluated, evaluated_into
 
     output = _asked_output("evaluate", values)
-    with _safe_loading(values.pop("trust")):
+    with _at_work(values):
         if output is None:
             return EvaluateResult(evaluated(values))
         return EvaluateResult(evaluated_into(values, output.path, output.exist_ok))
@@ -135,6 +148,7 @@ def doctor(
     seed: int = 0,
     device: str | None = None,
     trust: bool = False,
+    verbose: bool = True,
     project: StrPath = "runs",
     name: str | None = None,
     out: StrPath | None = None,
@@ -151,6 +165,7 @@ def doctor(
         seed: of the weights, the batch and its augmentation.
         device: as Ultralytics writes it.
         trust: load checkpoints by unpickling them, which may run code of whoever wrote them.
+        verbose: False for no progress bars, and warnings alone from Ultralytics.
         project: folder of the numbered output folders; where it, `name` and `out` are left out, nothing is written.
         name: output folder in `project`: NAME, or NAME2, NAME3, ... if that exists; by default that of the command.
         out: in place of both, the folder of doctor.txt, doctor.json and doctor.png.
@@ -164,7 +179,7 @@ def doctor(
     from yolo_focal.diagnosis.examine import examine, write_examination
 
     output = _asked_output("doctor", values)
-    with _safe_loading(values.pop("trust")):
+    with _at_work(values):
         title, examination, advice = examine(values)
     result = DoctorResult(title, values, examination, tuple(advice))
     if output is None:
@@ -190,6 +205,7 @@ def compare(
     keep: str = "last",
     dry_run: bool = False,
     trust: bool = False,
+    verbose: bool = True,
     project: StrPath = "runs",
     name: str | None = None,
     out: StrPath | None = None,
@@ -214,6 +230,7 @@ def compare(
         keep: weights that stay of each trial once it is evaluated: `last`, `none`, `best` or `all`.
         dry_run: train and write nothing; `summary()` of the result is the plan.
         trust: load checkpoints by unpickling them, which may run code of whoever wrote them.
+        verbose: False for no progress bars, and warnings alone from Ultralytics.
         project: folder of the output folder.
         name: output folder in `project`, by default compare; the same one again continues its comparison.
         out: in place of both, the folder itself.
@@ -227,7 +244,7 @@ def compare(
     from yolo_focal.comparison.compare import compared
 
     values["out"] = take_output("compare", values, numbered=False).path
-    with _safe_loading(values.pop("trust")):
+    with _at_work(values):
         return CompareResult(*compared(values))
 
 
@@ -244,6 +261,7 @@ def calibrate(
     batch: int = 16,
     device: str | None = None,
     trust: bool = False,
+    verbose: bool = True,
     project: StrPath = "runs",
     name: str | None = None,
     out: StrPath | None = None,
@@ -263,6 +281,7 @@ def calibrate(
         batch: images at a time.
         device: as Ultralytics writes it.
         trust: load checkpoints by unpickling them, which may run code of whoever wrote them.
+        verbose: False for no progress bars, and warnings alone from Ultralytics.
         project: folder of the numbered output folders.
         name: output folder in `project`: NAME, or NAME2, NAME3, ... if that exists; by default calibrate.
         out: in place of both, the folder of NAME-calibrated.pt, its .json and .png, or the checkpoint itself (.pt).
@@ -275,7 +294,7 @@ def calibrate(
     from yolo_focal.evaluation.recalibration.calibrate import calibrated
 
     output = take_output("calibrate", values)
-    with _safe_loading(values.pop("trust")):
+    with _at_work(values):
         written, used, results = calibrated(values, output)
     return CalibrateResult(written, used, tuple(results))
 
@@ -284,6 +303,7 @@ def convert(
     weights: StrPath,
     *,
     data: StrPath | None = None,
+    verbose: bool = True,
     project: StrPath = "runs",
     name: str | None = None,
     out: StrPath | None = None,
@@ -294,6 +314,7 @@ def convert(
     Args:
         weights: original checkpoint (v6.0 to v7.0, n to x, P5 or P6).
         data: a data YAML; its number of classes must be the checkpoint's.
+        verbose: False for no progress bars, and warnings alone from Ultralytics.
         project: folder of the numbered output folders.
         name: output folder in `project`: NAME, or NAME2, NAME3, ... if that exists; by default convert.
         out: in place of both, the folder of NAME-anchor.pt, or the checkpoint itself (.pt).
@@ -318,16 +339,19 @@ def convert(
     if values["data"] is not None:
         check_classes(len(original.names), values["data"])
     yolo_focal.enable()
-    model = build_model(original)
+    with _at_work(values):
+        model = build_model(original)
+        save_model(model, written, source)
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    save_model(model, written, source)
-    return ConvertResult(written, parameters, tuple(original.names), tuple(original.strides), original.fused)
+    names, strides = tuple(original.names), tuple(original.strides)
+    return ConvertResult(written, parameters, names, strides, original.fused, values["data"])
 
 
 def subset(
     annotations: StrPath,
     out: StrPath | None = None,
     *,
+    verbose: bool = True,
     project: StrPath = "runs",
     name: str | None = None,
     images: StrPath | None = None,
@@ -351,6 +375,7 @@ def subset(
     Args:
         annotations: COCO-format JSON file, or train2017 / val2017 (downloaded if needed).
         out: new folder, in place of `project` and `name`.
+        verbose: False for no progress bars, and warnings alone from Ultralytics.
         project: folder of the numbered output folders.
         name: output folder in `project`: NAME, or NAME2, NAME3, ... if that exists; by default subset.
         images: folder of the images; not needed for train2017 / val2017.
@@ -376,7 +401,8 @@ def subset(
     from yolo_focal.ultra.drivers.coco_subset import written_subset
 
     values["out"] = take_output("subset", values).path
-    return SubsetResult(values["out"], written_subset(values))
+    with _at_work(values):
+        return SubsetResult(values["out"], written_subset(values))
 
 
 def tune(
@@ -387,6 +413,7 @@ def tune(
     iterations: int = 30,
     use_ray: bool = False,
     trust: bool = False,
+    verbose: bool = True,
     out: StrPath | None = None,
     **training: Any,
 ) -> TuneResult:
@@ -399,6 +426,7 @@ def tune(
         iterations: number of trials.
         use_ray: Ray Tune, with as many trials at a time as the machine has room for.
         trust: load checkpoints by unpickling them, which may run code of whoever wrote them.
+        verbose: False for no output but warnings.
         out: hyperparameter file for the best values; by default best.yaml in the tuner's folder.
         training: training arguments for all trials.
 
@@ -412,5 +440,5 @@ def tune(
     from yolo_focal.ultra.drivers.tuning import tuned
 
     own = {key.name for key in COMMANDS["tune"].keys}
-    with _safe_loading(values.pop("trust")):
+    with _at_work(values):
         return TuneResult(*tuned(values, {name: value for name, value in values.items() if name not in own}))

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 from yolo_focal import __version__
 from yolo_focal.arguments.command_line import help_table, parse_arguments
-from yolo_focal.arguments.commands import COMMANDS
+from yolo_focal.arguments.commands import COMMANDS, VERBOSE
 from yolo_focal.arguments.training_keys import TRAINING_KEYS
 from yolo_focal.arguments.yolo_words import VERBS, YOLO_WORDS
 from yolo_focal.commands.exit_codes import asks_for_help, exit_code_of
+from yolo_focal.console import quiet
 from yolo_focal.errors import ConfigError
 from yolo_focal.resources import cfg_names
 
@@ -55,7 +56,8 @@ def _run_command(name: str, words: list[str]) -> int:
 
         extra = training_arguments(name)
     arguments = parse_arguments(name, command.keys, words, extra)
-    code: int = importlib.import_module(f"yolo_focal.commands.{name}").run(arguments)
+    with quiet(not arguments.pop(VERBOSE.name, True)):
+        code: int = importlib.import_module(f"yolo_focal.commands.{name}").run(arguments)
     return code
 
 

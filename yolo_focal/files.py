@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ def replace_file(path: Path) -> Iterator[Path]:
     Raises:
         DataError: `path` is a folder, or its folder cannot be written.
     """
+    missing = _missing_folders(path)
     temporary = _temporary_file(path)
     try:
         yield temporary
@@ -33,6 +34,7 @@ def replace_file(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+        _remove_empty(missing)
 
 
 def check_writable(path: Path, exist_ok: bool = True) -> None:
@@ -42,7 +44,21 @@ def check_writable(path: Path, exist_ok: bool = True) -> None:
     """
     if path.exists() and not exist_ok:
         raise DataError(f"{path} exists; name another file, or give exist_ok=True to replace it")
+    missing = _missing_folders(path)
     _temporary_file(path).unlink()
+    _remove_empty(missing)
+
+
+def _missing_folders(path: Path) -> list[Path]:
+    """The folders above `path` that are not there, the innermost first."""
+    return [parent for parent in path.parents if not parent.exists()]
+
+
+def _remove_empty(folders: Iterable[Path]) -> None:
+    """Remove folders that were made for something that then was not written."""
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 def _temporary_file(path: Path) -> Path:
@@ -102,15 +118,13 @@ def new_folder(path: Path, exist_ok: bool = False) -> Iterator[Path]:
         DataError: `path` exists and is not an empty folder, or cannot be written; or at the end, naming the folder in
             which everything is.
     """
-    missing = [parent for parent in path.parents if not parent.exists()]
+    missing = _missing_folders(path)
     temporary = _temporary_folder(path, exist_ok)
     try:
         yield temporary
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
-        for parent in missing:
-            with contextlib.suppress(OSError):
-                parent.rmdir()
+        _remove_empty(missing)
         raise
     try:
         if temporary.parent == path:

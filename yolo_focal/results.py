@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from yolo_focal.console import pasteable
 from yolo_focal.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -56,11 +57,12 @@ class Result:
             raise MissingExtraError("to_pandas needs pandas; install it: pip install pandas") from error
         return pandas.DataFrame(self.rows())
 
-    def _headline(self) -> str:
+    def headline(self) -> str:
+        """The result in one line."""
         return next((line for line in self.summary().splitlines() if line.strip()), "")
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__}: {self._headline().strip()}>"
+        return f"<{type(self).__name__}: {self.headline().strip()}>"
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(self.summary())}</pre>"
@@ -115,7 +117,8 @@ class EvaluateResult(Result):
 
         return _rows_of_csv(per_class_csv(self.report.evaluation))
 
-    def _headline(self) -> str:
+    def headline(self) -> str:
+        """See `Result`."""
         return f"{self.report.title}, AP {self.stats['AP']:.3f}"
 
 
@@ -153,7 +156,8 @@ class DoctorResult(Result):
         """One row a piece of advice."""
         return [dataclasses.asdict(each) for each in self.advice]
 
-    def _headline(self) -> str:
+    def headline(self) -> str:
+        """See `Result`."""
         return f"{self.title}, {len(self.advice)} pieces of advice"
 
 
@@ -190,9 +194,13 @@ class CompareResult(Result):
 
         return _rows_of_csv(results_csv(self.findings))
 
-    def _headline(self) -> str:
+    def headline(self) -> str:
+        """See `Result`."""
+        from yolo_focal.comparison.report.html import headline
+
         names = ", ".join(each.name for each in self.findings.plan.configurations)
-        return f"{len(self.findings.finished)} trials of {names}"
+        failed = f", {len(self.failed)} failed" if self.failed else ""
+        return f"{len(self.findings.finished)} trials of {names}{failed}: {headline(self.findings)}"
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -222,7 +230,8 @@ class CalibrateResult(Result):
 
         return recalibration_document(list(self.recalibrations), self.arguments)
 
-    def _headline(self) -> str:
+    def headline(self) -> str:
+        """See `Result`."""
         return str(self.out)
 
 
@@ -236,6 +245,7 @@ class ConvertResult(Result):
         names: of its classes.
         strides: of its levels, in pixels.
         fused: whether batch normalisation is folded into its convolutions.
+        data: the dataset that it was checked against; None where there was none.
     """
 
     out: Path
@@ -243,14 +253,15 @@ class ConvertResult(Result):
     names: tuple[str, ...]
     strides: tuple[float, ...]
     fused: bool
+    data: str | None = None
 
     def summary(self) -> str:
         """See `Result`."""
-        strides = ", ".join(f"{stride:g}" for stride in self.strides)
+        strides, data = ", ".join(f"{stride:g}" for stride in self.strides), self.data or "coco128.yaml"
         return (
             f"{self.out}: {self.parameters:,} parameters, {len(self.names)} classes, strides {strides}"
             f"{', fused' if self.fused else ''}\n"
-            f"use it: yolo-focal val model={self.out} data=coco128.yaml"
+            f"Use it: {pasteable('val', f'model={self.out}', f'data={data}')}"
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -290,7 +301,8 @@ class SubsetResult(Result):
         splits = self.manifest["splits"].items()
         return [{"split": split, **row} for split, record in splits for row in record["classes"]]
 
-    def _headline(self) -> str:
+    def headline(self) -> str:
+        """See `Result`."""
         return str(self.out)
 
 
@@ -314,7 +326,14 @@ class TuneResult(Result):
 
         if self.out is None:
             return f"all {len(self.tuning.trials)} trials failed; the reason is above"
-        return "\n".join([*trial_lines(self.tuning), "", f"* the best; written to {self.out}", f"use it: {self.use}"])
+        return "\n".join([*trial_lines(self.tuning), "", f"* the best; written to {self.out}", f"Use it: {self.use}"])
+
+    def headline(self) -> str:
+        """See `Result`."""
+        best = self.tuning.best
+        if best is None or best.fitness is None:
+            return self.summary()
+        return f"best of {len(self.tuning.trials)} trials: fitness {best.fitness:.5f}; written to {self.out}"
 
     def to_dict(self) -> dict[str, Any]:
         """Trials, best values and where they stand."""

@@ -193,7 +193,7 @@ def test_bad_input_leaves_nothing_behind(fake_results, cells, checkpoint, tmp_pa
         ({"predictions": fake_results["predictions"], "annotations": broken}, DataError, "is not JSON"),
         ({"model": checkpoint, "data": tmp_path / "no.yaml"}, DataError, "does not exist"),
         ({"model": checkpoint, "data": cells / "data.yaml", "split": "test"}, DataError, "has no split 'test'"),
-        ({"model": tmp_path / "no.pt", "data": cells / "data.yaml"}, CheckpointError, "cannot be loaded"),
+        ({"model": tmp_path / "no.pt", "data": cells / "data.yaml"}, CheckpointError, "does not exist"),
     ]
     before = set(tmp_path.iterdir())
     for words, error, phrase in cases:

@@ -3,11 +3,14 @@
 import re
 import shlex
 import signal
+import subprocess
 
 import pytest
 from ultralytics.utils.callbacks.base import default_callbacks
 
 from yolo_focal.cli import main
+from yolo_focal.commands.exit_codes import exit_code_of
+from yolo_focal.console import PART_OF_A_RUN
 
 TINY = ("epochs=2", "imgsz=32", "batch=4", "device=cpu")
 
@@ -88,3 +91,71 @@ def test_the_demo_says_what_is_kept(tiny_data, tmp_path, interrupt, capfd):
     assert last_line(capfd) == (
         f"yolo-focal: interrupted; BCE in {tmp_path / 'demo'} is kept; the same command again starts afresh"
     )
+
+
+@pytest.fixture
+def tune(tiny_data, tmp_path, monkeypatch):
+    """A tuning of three trials of one epoch, from the command line, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    words = ["tune", "model=yolo11n.yaml", f"data={tiny_data}", "epochs=1", "imgsz=32", "batch=4", "device=cpu"]
+    words += ["workers=0", "plots=False", "iterations=3", f"project={tmp_path}", "name=search"]
+    return lambda *more: main([*words, *more])
+
+
+@pytest.fixture
+def interrupt_trial(monkeypatch):
+    """Press Ctrl-C once, when a tuner starts a trial for the first or a later time."""
+
+    def at(time):
+        original, left = subprocess.run, [time]
+
+        def run(command, *args, **kwargs):
+            left[0] -= "train" in command
+            if left[0] == 0:
+                monkeypatch.setattr(subprocess, "run", original)
+                signal.raise_signal(signal.SIGINT)
+            return original(command, *args, **kwargs)
+
+        monkeypatch.setattr(subprocess, "run", run)
+
+    return at
+
+
+def test_a_tuning_without_a_trial_starts_again(tune, interrupt_trial, capfd):
+    """There is nothing to go on with."""
+    interrupt_trial(1)
+    assert tune() == 130
+    assert last_line(capfd) == (
+        "yolo-focal: interrupted; no trial had come to its end, so that there is nothing to go on with; start again"
+    )
+
+
+@pytest.mark.slow
+def test_a_tuning_goes_on_by_the_words_it_is_told(tune, interrupt_trial, tmp_path, capfd):
+    """The first trial is kept, and is not carried out again."""
+    interrupt_trial(2)
+    assert tune() == 130
+    more = f"resume=True project={tmp_path} name=search"
+    assert last_line(capfd) == (
+        f"yolo-focal: interrupted; 1 of 3 trials have come to their end and are kept in {tmp_path / 'search'}; the "
+        f"same command again with {more} goes on with the others"
+    )
+    first = (tmp_path / "search" / "tune_results.ndjson").read_text(encoding="utf-8")
+    assert tune(*more.split()) == 0
+    trials = (tmp_path / "search" / "tune_results.ndjson").read_text(encoding="utf-8")
+    assert trials.startswith(first) and trials.count("\n") == 3
+
+
+@pytest.mark.parametrize("part", [False, True])
+def test_one_program_speaks_for_the_processes_it_started(monkeypatch, capsys, part):
+    """The terminal interrupts all of them; a trial of a tuning says nothing on its own."""
+
+    def interrupted():
+        raise KeyboardInterrupt("what was finished is kept")
+
+    monkeypatch.delenv(PART_OF_A_RUN, raising=False)
+    if part:
+        monkeypatch.setenv(PART_OF_A_RUN, "1")
+    assert exit_code_of("yolo-focal", interrupted) == 130
+    expected = "" if part else "yolo-focal: interrupted; what was finished is kept\n"
+    assert capsys.readouterr().err == expected

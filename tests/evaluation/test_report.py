@@ -1,6 +1,7 @@
 """The outputs of an evaluation say the same thing, and the documentation describes them."""
 
 import csv
+import dataclasses
 import io
 import json
 import math
@@ -12,8 +13,9 @@ from PIL import Image
 
 from tests.evaluation.coco_reference import random_case
 from yolo_focal.evaluation import plots
+from yolo_focal.evaluation.agreement import Agreement, Step
 from yolo_focal.evaluation.evaluation import evaluate_detections
-from yolo_focal.evaluation.report import Report, evaluation_document, per_class_csv, summary_lines
+from yolo_focal.evaluation.report import Report, _agreement_lines, evaluation_document, per_class_csv, summary_lines
 from yolo_focal.evaluation.training_counts import TrainingCounts
 
 
@@ -91,7 +93,7 @@ def test_every_key_is_documented():
     assert [key for key in sorted(named) if f"`{key}`" not in text] == []
 
 
-@pytest.mark.parametrize(("objects", "detections"), [(60, 400), (0, 20), (1, 1)])
+@pytest.mark.parametrize(("objects", "detections"), [(60, 400), (0, 20), (1, 1), (60, 0)])
 def test_plots_are_pictures(tmp_path, objects, detections):
     """Every plot is drawn for ordinary, object-free and nearly empty evaluations."""
     evaluation = report_of(objects=objects, detections=detections).evaluation
@@ -111,3 +113,28 @@ def test_no_objects_prints_dashes():
     last = next(line for line in summary_lines(report) if line.startswith("all"))
     assert set(last.split()[2:]) == {"-"}
     assert math.isnan(report.evaluation.buckets[0].ap)
+
+
+def test_a_model_that_found_nothing_has_no_threshold():
+    """Best F1 is 0 at any, and the text says what that means."""
+    lines = summary_lines(report_of(objects=60, detections=0))
+    assert next(line for line in lines if line.startswith("all")).split()[-2:] == ["0.000", "-"]
+    assert "No detection is right at IoU 0.5: nothing was learnt, or the labels belong to other images" in lines
+
+
+def test_equal_numbers_are_not_explained():
+    """Steps that come to nothing are left out; others stand with their reason."""
+    step = Step("boxes are clipped", ap=0.00001, ap50=0.0)
+    assert _agreement_lines(Agreement((0.5, 0.6), (0.5, 0.6), (step,))) == [
+        "Ultralytics' own numbers are the same: mAP50-95 0.5000, mAP50 0.6000"
+    ]
+    apart = Agreement((0.5, 0.6), (0.51, 0.6), (dataclasses.replace(step, ap=0.01),))
+    assert _agreement_lines(apart)[1:] == ["  +0.0100 and +0.0000: boxes are clipped"]
+
+
+def test_every_image_with_as_many_candidates_is_a_bar_that_is_seen(tmp_path):
+    """Not a line behind that of the mean."""
+    plots.plot_candidates([450] * 87, 0.001, tmp_path / "candidates.png")
+    with Image.open(tmp_path / "candidates.png") as image:
+        colours = {colour: count for count, colour in image.convert("RGB").getcolors(1 << 24)}
+    assert colours[(0, 0x72, 0xB2)] > 2000

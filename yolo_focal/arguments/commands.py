@@ -1,7 +1,7 @@
 """What every command of yolo-focal does and takes: read by its help, its command line and its Python function alike."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from yolo_focal.arguments.key import Key, choice, flag, in_range, path, text, text_list
@@ -17,6 +17,7 @@ __all__ = [
     "PROFILES",
     "SHELLS",
     "TRUST",
+    "VERBOSE",
 ]
 
 LINK_MODES = ("copy", "hardlink", "symlink")
@@ -26,6 +27,7 @@ SHELLS = ("bash", "zsh", "fish")
 KEPT_WEIGHTS = ("last", "none", "best", "all")
 COCO_SPLITS = ("train2017", "val2017")
 TRUST = flag("trust", False, "load checkpoints by unpickling them, which may run code of whoever wrote them")
+VERBOSE = flag("verbose", True, "False: no progress and no tables, one line with the result")
 _SPLITS = ("train", "val", "test")
 # What several commands take.
 _START = Key("model", None, "architecture or checkpoint that every trial starts from", read=text, required=True)
@@ -231,7 +233,7 @@ _CONVERT = (
 )
 _COMPLETION = (choice("shell", None, f"one of {', '.join(SHELLS)}", SHELLS, required=True, leading=True),)
 
-COMMANDS: Mapping[str, Command] = {
+_THAT_WORK: Mapping[str, Command] = {
     "demo": Command(
         "train BCE, focal and rare classes shown more often on built-in long-tail data; minutes on two CPU cores",
         _DEMO,
@@ -264,6 +266,10 @@ COMMANDS: Mapping[str, Command] = {
     "yolo2coco": Command("YOLO dataset -> COCO annotation files, one per split", _YOLO2COCO),
     "voc2yolo": Command("Pascal VOC dataset (XML files) -> YOLO dataset", _VOC2YOLO),
     "convert": Command("an original YOLOv5 checkpoint -> this package's anchor detector", _CONVERT),
+}
+
+COMMANDS: Mapping[str, Command] = {
+    **{name: replace(command, keys=(*command.keys, VERBOSE)) for name, command in _THAT_WORK.items()},
     "completion": Command(
         'print what makes a shell complete commands, arguments and their values: eval "$(yolo-focal completion bash)"',
         _COMPLETION,

@@ -3,11 +3,13 @@
 from typing import Any
 
 from yolo_focal import api
+from yolo_focal.console import conclude
 
 __all__ = ["run"]
 
 
 def run(arguments: dict[str, Any]) -> int:
     """Convert and say what was made."""
-    print(api.convert(**arguments).summary())
+    result = api.convert(**arguments)
+    conclude(result.summary(), result.headline())
     return 0

@@ -8,6 +8,7 @@ from typing import Any
 from yolo_focal.arguments.focal import FocalConfig, focal_keys, read_config
 from yolo_focal.arguments.hyp import find_hyp, read_hyp
 from yolo_focal.arguments.output import take_output
+from yolo_focal.console import conclude, say
 from yolo_focal.errors import ConfigError
 from yolo_focal.evaluation.evaluation import Evaluation
 from yolo_focal.evaluation.model import evaluate_model
@@ -18,6 +19,7 @@ from yolo_focal.ultra.drivers.quiet_training import TrainedModel, train_quietly,
 __all__ = ["run"]
 
 
+_NEXT = "yolo-focal doctor model=yolo11n.pt data=DATA.yaml"
 _MEANING = {"focal": "the focal loss", "rare": "BCE and rare classes shown more often"}
 _SEEDS_DIFFER = "five seeds of BCE alone, at the default settings, lie within 0.03 AP"  # docs/training.md
 
@@ -40,7 +42,7 @@ def run(arguments: dict[str, Any]) -> int:
         except ConfigError as error:
             if name != "rare":
                 raise
-            print(f"without the training of rare classes: {error}")  # nothing is rare in this data
+            say(f"without the training of rare classes: {error}")  # nothing is rare in this data
         except KeyboardInterrupt as interruption:
             kept = f"{', '.join(trained)} in {out} is kept" if trained else "nothing was finished"
             raise KeyboardInterrupt(f"{kept}; the same command again starts afresh") from interruption
@@ -87,8 +89,9 @@ def _report(
         "AP is COCO's, over IoU 0.50:0.95, by the rules of pycocotools, on the validation split, with the weights "
         "after the last epoch. Rare, common and frequent are thirds of the classes by training instances.\n",
     )
-    print("", f"{title}: {compared}", "", plain_table(names, rows), "", verdict, "", sep="\n")
-    print(f"{seconds:.0f} s in all; report, picture and the runs: {out}")
+    last = f"{seconds:.0f} s in all; report, picture and the runs: {out}"
+    lines = ["", f"{title}: {compared}", "", plain_table(names, rows), "", verdict, "", last]
+    conclude("\n".join([*lines, f"Next, on data of your own: {_NEXT}"]), last)
 
 
 def _verdict(overall: Row, names: Sequence[str], builtin: bool) -> str:

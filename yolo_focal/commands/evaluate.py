@@ -4,6 +4,7 @@ from typing import Any
 
 from yolo_focal import api
 from yolo_focal.arguments.output import take_output
+from yolo_focal.console import conclude
 
 __all__ = ["run"]
 
@@ -12,5 +13,5 @@ def run(arguments: dict[str, Any]) -> int:
     """Evaluate, write the output folder, print the table."""
     output = take_output("evaluate", arguments)
     result = api.evaluate(**arguments, out=output.path, exist_ok=output.exist_ok)
-    print("", result.summary(), f"Written to {output.path}", sep="\n")
+    conclude(f"\n{result.summary()}\nWritten to {output.path}", f"{result.headline()}; written to {output.path}")
     return 0

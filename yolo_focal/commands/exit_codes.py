@@ -20,6 +20,7 @@ from typing import Any
 
 from yolo_focal.arguments.command_line import help_table, parse_arguments
 from yolo_focal.arguments.key import Key
+from yolo_focal.console import PART_OF_A_RUN
 from yolo_focal.errors import YoloFocalError
 from yolo_focal.foreign_text import printable
 from yolo_focal.plain_output import plain_output
@@ -59,7 +60,8 @@ def _exit_code_of(program: str, call: Callable[[], int]) -> int:
         print(f"{program}: {printable(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as interruption:
-        print(f"{program}: interrupted{f'; {interruption}' if str(interruption) else ''}", file=sys.stderr)
+        if PART_OF_A_RUN not in os.environ:  # else the program that started this one says it
+            print(f"{program}: interrupted{f'; {interruption}' if str(interruption) else ''}", file=sys.stderr)
         return 130
     except BrokenPipeError:
         return 0

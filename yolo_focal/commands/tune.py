@@ -4,6 +4,7 @@ import sys
 from typing import Any
 
 from yolo_focal import api
+from yolo_focal.console import conclude
 
 __all__ = ["run"]
 
@@ -14,5 +15,5 @@ def run(arguments: dict[str, Any]) -> int:
     if result.out is None:
         print(f"yolo-focal tune: {result.summary()}", file=sys.stderr)
         return 1
-    print("", result.summary(), sep="\n")
+    conclude(f"\n{result.summary()}", result.headline())
     return 1 if any(trial.fitness is None for trial in result.tuning.trials) else 0

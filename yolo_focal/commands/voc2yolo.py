@@ -4,7 +4,8 @@ import dataclasses
 from typing import Any
 
 from yolo_focal.arguments.output import take_output
-from yolo_focal.data.problem_lines import first_names, left_out_lines, problem_lines
+from yolo_focal.console import say
+from yolo_focal.data.problem_lines import first_names, left_out_lines, problem_lines, use_of_data
 from yolo_focal.data.voc_to_yolo import VocOptions, voc_to_yolo
 from yolo_focal.ultra.drivers.written_set import left_out_by_training
 
@@ -23,12 +24,12 @@ def run(arguments: dict[str, Any]) -> int:
     report = voc_to_yolo(arguments["voc"], out, options, check=left_out_by_training)
     for split, record in report["splits"].items():
         counts = first_names([f"{name} {record['instances'].get(name, 0)}" for name in report["names"]], 20)
-        print(f"{split}: {record['images']} images; {counts}")
+        say(f"{split}: {record['images']} images; {counts}")
         for line in problem_lines(record["problems"]):
-            print(line)
+            say(line)
     for note in report["notes"]:
-        print(f"note: {note}")
+        say(f"note: {note}")
     for line in left_out_lines(report["left_out"]):
-        print(line)
-    print(f"{out / 'data.yaml'}: train with  yolo-focal train model=yolo11n.yaml data={out / 'data.yaml'}")
+        say(line)
+    print(use_of_data(out / "data.yaml"))
     return 0

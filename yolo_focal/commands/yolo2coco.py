@@ -3,6 +3,7 @@
 from typing import Any
 
 from yolo_focal.arguments.output import take_output
+from yolo_focal.console import conclude
 from yolo_focal.data.problem_lines import left_out_lines, problem_lines
 from yolo_focal.data.yolo import read_data_yaml
 from yolo_focal.data.yolo_to_coco import write_coco_files
@@ -20,13 +21,13 @@ def run(arguments: dict[str, Any]) -> int:
     dataset = read_data_yaml(find_data_yaml(arguments["data"]), datasets_folder())
     output = take_output("yolo2coco", arguments)
     report = write_coco_files(dataset, output.path, output.exist_ok)
+    lines: list[str] = []
     for split, record in report.items():
         file = output.path / f"instances_{split}.json"
         if record["images"]:
-            print(f"{file}: {record['images']} images, {record['annotations']} annotations")
-        print("\n".join(problem_lines(record["problems"])), end="\n" if record["problems"] else "")
-        for line in left_out_lines(record["left_out"], split):
-            print(line)
+            lines.append(f"{file}: {record['images']} images, {record['annotations']} annotations")
+        lines += [*problem_lines(record["problems"]), *left_out_lines(record["left_out"], split)]
     if not any(record["annotations"] for record in report.values()):
-        print("note: no image has a label; label files are expected in labels/ beside images/")
+        lines.append("note: no image has a label; label files are expected in labels/ beside images/")
+    conclude("\n".join(lines), f"written to {output.path}")
     return 0

@@ -12,7 +12,7 @@ from yolo_focal.comparison.journal import Journal
 from yolo_focal.comparison.outlook import Outlook, duration
 from yolo_focal.comparison.plan import Plan, check_folder, claim_folder
 from yolo_focal.comparison.trial import FirstEpoch, Trial, damage, remove_weights
-from yolo_focal.data.progress_bar import print_beside_bars
+from yolo_focal.console import say
 from yolo_focal.errors import DataError
 
 __all__ = ["JOURNAL", "look_ahead", "run_missing_trials"]
@@ -51,7 +51,7 @@ def run_missing_trials(
     with _only_process(plan.out / _LOCK):
         Journal(plan.out / JOURNAL).cut_unfinished_line()
         journal, outlook = look_ahead(plan, extend, keep)
-        print(outlook.text(), flush=True)
+        say(outlook.text())
         if outlook.missing:
             progress = _Progress(outlook)
             folders = {(trial.configuration, trial.seed): trial.folder for trial in outlook.missing}
@@ -120,13 +120,13 @@ class _Progress:
         self._epochs = int(outlook.plan.training["epochs"])
         self._estimated = outlook.seconds is not None
         self._started = time.monotonic()
-        print(self._line(f"resuming: {self.done} finished before" if self.done else "starting"), flush=True)
+        say(self._line(f"resuming: {self.done} finished before" if self.done else "starting"))
 
     def first_epoch(self, seconds: float) -> None:
         """Print once how long it all will take, if no trial has shown that yet."""
         if not self._estimated:
             left = seconds * self._epochs * (self.total - self.done)
-            print_beside_bars(self._line(f"{duration(left)} left, at the pace of the first epoch"))
+            say(self._line(f"{duration(left)} left, at the pace of the first epoch"))
         self._estimated = True
 
     def show(self, row: dict[str, Any]) -> None:
@@ -137,7 +137,7 @@ class _Progress:
         left = pace * (self.total - self.done)
         outcome = f"AP {row['stats']['AP']:.3f}" if row["status"] == "finished" else f"FAILED: {row['error']}"
         remaining = f", {duration(left)} left" if self.done < self.total else ""
-        print(self._line(f"{row['configuration']} seed {row['seed']}: {outcome}{remaining}"), flush=True)
+        say(self._line(f"{row['configuration']} seed {row['seed']}: {outcome}{remaining}"))
 
     def _line(self, text: str) -> str:
         filled = _BAR * self.done // self.total

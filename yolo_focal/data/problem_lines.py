@@ -1,8 +1,11 @@
-"""Long lists in few words: the first problems, one a line, and the first names of many."""
+"""What is said of a dataset that was written: the first problems, the first names of many, and how to train on it."""
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
-__all__ = ["MOST_PROBLEMS", "first_names", "left_out_lines", "problem_lines"]
+from yolo_focal.console import pasteable
+
+__all__ = ["MOST_PROBLEMS", "first_names", "left_out_lines", "problem_lines", "use_of_data"]
 
 MOST_PROBLEMS = 5
 
@@ -29,3 +32,8 @@ def first_names(names: Iterable[object], most: int = 3) -> str:
     if rest <= 1:  # to name the last one takes no more room than to count it
         return ", ".join(listed)
     return f"{', '.join(shown)} and {rest} more"
+
+
+def use_of_data(data_yaml: Path) -> str:
+    """The line with a command that trains on a new dataset."""
+    return f"Use it: {pasteable('train', 'model=yolo11n.yaml', f'data={data_yaml}')}"

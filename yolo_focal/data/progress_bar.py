@@ -7,7 +7,9 @@ from typing import Any, TypeVar
 
 from tqdm import tqdm
 
-__all__ = ["open_bar", "print_beside_bars", "progress_bar"]
+from yolo_focal.console import is_quiet
+
+__all__ = ["open_bar", "progress_bar"]
 
 T = TypeVar("T")
 
@@ -38,14 +40,10 @@ def open_bar(total: int | None, label: str, *, initial: int = 0, unit: str = "it
         initial: steps that are done already.
         unit: of a step.
     """
-    kind = tqdm if sys.stderr.isatty() else _Lines
-    return kind(total=total, initial=initial, desc=label, unit=unit, mininterval=0.2, dynamic_ncols=True)
-
-
-def print_beside_bars(text: str) -> None:
-    """Print a line on stdout while bars are open: they move down."""
-    tqdm.write(text, file=sys.stdout)
-    sys.stdout.flush()
+    kind = tqdm if sys.stderr.isatty() or is_quiet() else _Lines
+    return kind(
+        total=total, initial=initial, desc=label, unit=unit, mininterval=0.2, dynamic_ncols=True, disable=is_quiet()
+    )
 
 
 def progress_bar(items: Iterable[T], label: str, *, total: int | None = None, show: bool = True) -> Iterator[T]:

@@ -12,7 +12,7 @@ from yolo_focal.data.coco import CocoDataset, read_coco
 from yolo_focal.data.fetch import fetch_images, image_url
 from yolo_focal.data.images import refuse_unreadable_names
 from yolo_focal.data.layout import WrittenCheck, unchecked, write_data_yaml
-from yolo_focal.data.problem_lines import first_names, problem_lines
+from yolo_focal.data.problem_lines import first_names, problem_lines, use_of_data
 from yolo_focal.data.selection import Selection, SelectionRules, partition, select_images
 from yolo_focal.data.subset_files import CocoSource, SubsetPart, subset_notes, subset_record, write_part
 from yolo_focal.errors import DataError
@@ -244,5 +244,5 @@ def subset_lines(out: Path, manifest: Mapping[str, Any]) -> list[str]:
         lines += [f"  source: {count} x {kind}" for kind, count in record["source_problem_counts"].items()]
         lines += problem_lines(record["source_problems"], "    ", "all of them: manifest.json")
     lines += problem_lines(manifest["notes"], "note: ", "and others: manifest.json")
-    lines.append(f"{out / 'data.yaml'}: train with  yolo-focal train model=yolo11n.yaml data={out / 'data.yaml'}")
+    lines.append(use_of_data(out / "data.yaml"))
     return lines

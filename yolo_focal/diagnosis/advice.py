@@ -327,7 +327,8 @@ def _targets(it: Examination) -> Advice | None:
     return Advice(
         "soft targets",
         "note",
-        f"the positives' targets are soft (median {target:g}), and this loss drives 0.3 to {low:g} and 0.7 to {high:g}",
+        f"the positives' targets are soft (median {target:g}), and {compared.loss} drives 0.3 to {low:g} and 0.7 to "
+        f"{high:g}",
         "scores then no longer estimate the quality of the box, and a fixed threshold such as conf=0.25 means less",
         "fl_loss=qfl has its minimum at the target; or refit the scores afterwards: yolo-focal calibrate",
     )

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure, FigureBase
 from matplotlib.patches import Patch
 
@@ -52,17 +53,18 @@ def plot_thresholds(evaluation: Evaluation, path: Path) -> None:
     curve = threshold_curve(evaluation.matches)
     figure = Figure(figsize=(7, 4.4), layout="constrained")
     axes = plain_axes(figure)
-    if curve is not None and evaluation.best_f1 is not None:
+    best = evaluation.best_f1
+    if curve is not None and best is not None and best.f1 > 0:
         for values, label, colour in ((curve.precision, "precision", BLUE), (curve.recall, "recall", ORANGE)):
             axes.step(curve.threshold, values, where="pre", color=colour, label=label, linewidth=1.4)
         axes.step(curve.threshold, curve.f1, where="pre", color=GREEN, label="F1", linewidth=2.4)
-        best = evaluation.best_f1
         axes.plot(best.threshold, best.f1, "o", color=GREEN, markeredgecolor="black")
         axes.axvline(0.25, color=GREY, linestyle=":", label="Ultralytics' default conf=0.25")
         axes.set_title(f"Best F1 {best.f1:.3f} at conf={best.threshold:.3f} (IoU 0.5, all classes)")
         axes.legend(loc="best")
     else:
-        axes.set_title("No objects: no threshold is better than another")
+        axes.set_title("No objects" if best is None else "No detection is right at IoU 0.5")
+        _say_why_empty(axes, "no threshold is better than another")
     axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="confidence threshold")
     _save(figure, path)
 
@@ -83,6 +85,9 @@ def plot_reliability_side_by_side(rows: Sequence[Mapping[str, Calibration]], pat
         for panel, (name, scores) in zip(place, row.items(), strict=True):
             panel.suptitle(name, fontweight="bold")
             _draw_reliability(panel, scores)
+    most = max(int(scores.counts.max(initial=1)) for row in rows for scores in row.values())
+    for axes in figure.axes[1::2]:  # below each curve, how many detections it is made of
+        axes.set_ylim(0.8, 1.5 * max(most, 1))
     _save(figure, path)
 
 
@@ -106,14 +111,30 @@ def _draw_reliability(figure: FigureBase, scores: Calibration) -> None:
     lower.bar(centre, scores.counts, width, color=GREY)
     if scores.counts.max(initial=0) > 0:
         lower.set_yscale("log")
+    else:
+        lower.set_yticks([])
+        _say_why_empty(upper, f"no detection has a score of {scores.least_score:g} or more")
     lower.set(xlabel=f"score (detections of {scores.least_score:g} and above)", ylabel="detections")
+
+
+def _say_why_empty(axes: Axes, text: str) -> None:
+    axes.text(0.5, 0.4, text, transform=axes.transAxes, ha="center", color=GREY)
 
 
 def plot_candidates(counts: Sequence[int], conf: float, path: Path) -> None:
     """How many images have how many candidates before NMS."""
     figure = Figure(figsize=(7, 3.8), layout="constrained")
     axes = plain_axes(figure)
-    axes.hist(np.asarray(counts), bins=min(40, max(5, len(set(counts)))), color=BLUE, edgecolor="white", linewidth=0.5)
+    most = max(counts, default=0)
+    narrow = most - min(counts, default=0) < 0.05 * most  # one bar of ordinary width, not one that nobody sees
+    axes.hist(
+        np.asarray(counts),
+        bins=min(40, max(5, len(set(counts)))) if not narrow else 20,
+        range=(0, 1.05 * most) if narrow else None,
+        color=BLUE,
+        edgecolor="white",
+        linewidth=0.5,
+    )
     mean = float(np.mean(counts))
     axes.axvline(mean, color=ORANGE, linewidth=2, label=f"mean {mean:,.0f}")
     axes.set(xlabel=f"(box, class) candidates above conf={conf:g} in an image", ylabel="images")

@@ -129,8 +129,10 @@ def _table(evaluation: Evaluation) -> list[str]:
 
 
 def point_cells(point: OperatingPoint | None) -> tuple[str, str]:
-    """F1 and threshold of a point, as they stand in a table."""
-    return ("-", "-") if point is None else (three_decimals(point.f1), three_decimals(point.threshold))
+    """F1 and threshold of a point, as they stand in a table; a threshold belongs to something found."""
+    if point is None:
+        return "-", "-"
+    return three_decimals(point.f1), three_decimals(point.threshold) if point.f1 > 0 else "-"
 
 
 def _findings(evaluation: Evaluation) -> list[str]:
@@ -174,6 +176,8 @@ def _model_findings(model: ModelEvaluation) -> list[str]:
 
 def _agreement_lines(agreement: Agreement) -> list[str]:
     (ap, ap50), (map_, map50) = agreement.coco, agreement.ultralytics
+    if not any(round(value, 4) for step in agreement.steps for value in (step.ap, step.ap50)):
+        return [f"Ultralytics' own numbers are the same: mAP50-95 {map_:.4f}, mAP50 {map50:.4f}"]
     return [
         f"Ultralytics' own numbers: mAP50-95 {map_:.4f}, mAP50 {map50:.4f}. They differ from COCO's AP {ap:.4f} and "
         f"AP50 {ap50:.4f} because",

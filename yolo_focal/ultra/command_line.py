@@ -14,12 +14,12 @@ from yolo_focal.arguments.command_line import parse_arguments
 from yolo_focal.arguments.commands import TRUST
 from yolo_focal.arguments.hyp import find_hyp, read_hyp
 from yolo_focal.arguments.training_keys import TRAINING_KEYS
-from yolo_focal.errors import ConfigError, DataError, reason_of
+from yolo_focal.errors import ConfigError, DataError, MissingExtraError, reason_of
 from yolo_focal.ultra import host
 from yolo_focal.ultra.anchor.checks import translate_for
 from yolo_focal.ultra.datasets import check_data_exists, resolve_data
 from yolo_focal.ultra.hooks.arguments import check_call, misspelt
-from yolo_focal.ultra.hooks.checkpoints import safe_loading
+from yolo_focal.ultra.hooks.checkpoints import refuse_missing, safe_loading
 
 __all__ = ["checked_words", "run_yolo"]
 
@@ -44,6 +44,10 @@ def run_yolo(words: Sequence[str]) -> int:
             host.entrypoint()
     except BrokenPipeError:
         raise
+    except ModuleNotFoundError as error:  # of a format to export to, most likely
+        if error.name is None or error.name.split(".")[0] in ("ultralytics", "yolo_focal"):
+            raise
+        raise MissingExtraError(f"{error.name} is not installed; install it: pip install {error.name}") from error
     except OSError as error:  # missing, unwritable, disk full
         raise DataError(reason_of(error) + _yolov5_hint(words)) from error
     _add_our_part(words[0].lstrip("-"))
@@ -138,5 +142,7 @@ def _check(given: dict[str, Any], known: dict[str, Any], verbs: set[str]) -> Non
         host.get_cfg(overrides={n: v for n, v in given.items() if n in known})
     except (TypeError, ValueError) as error:
         raise ConfigError(str(error)) from error
+    if isinstance(given.get("model"), str):
+        refuse_missing(given["model"])
     if given.get("data") is not None:
         check_data_exists(resolve_data(given["data"]))

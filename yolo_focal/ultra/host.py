@@ -65,6 +65,7 @@ if TYPE_CHECKING:  # for editors and type checkers; a test holds it equal to NAM
     from ultralytics.utils import IterableSimpleNamespace as IterableSimpleNamespace
     from ultralytics.utils.callbacks import add_integration_callbacks as add_integration_callbacks
     from ultralytics.utils.checks import check_file as check_file
+    from ultralytics.utils.downloads import GITHUB_ASSETS_NAMES as GITHUB_ASSETS_NAMES
     from ultralytics.utils.loss import E2ELoss as E2ELoss
     from ultralytics.utils.loss import SemanticSegmentationLoss as SemanticSegmentationLoss
     from ultralytics.utils.loss import v8ClassificationLoss as v8ClassificationLoss
@@ -166,12 +167,20 @@ NAMES: dict[str, Name] = {
     "TASK2METRIC": Name("ultralytics.cfg:TASK2METRIC", "names what Ray Tune maximises, by task"),
     "DEFAULT_CFG": Name("ultralytics.utils:DEFAULT_CFG", "is the namespace of default arguments", ("epochs",)),
     "DEFAULT_CFG_DICT": Name("ultralytics.utils:DEFAULT_CFG_DICT", "is the dictionary of default arguments"),
-    "SETTINGS": Name("ultralytics.utils:SETTINGS", "has datasets_dir", (), lambda found: "datasets_dir" in found),
+    "SETTINGS": Name(
+        "ultralytics.utils:SETTINGS",
+        "has datasets_dir and weights_dir",
+        (),
+        lambda found: {"datasets_dir", "weights_dir"} <= set(found),
+    ),
     "ROOT": Name("ultralytics.utils:ROOT", "is the folder of the package, with its dataset files in cfg/datasets"),
     "RANK": Name("ultralytics.utils:RANK", "is the rank of this process, -1 outside of distributed training"),
     "YAML": Name("ultralytics.utils:YAML", "loads and saves YAML files", ("load", "save")),
     "IterableSimpleNamespace": Name("ultralytics.utils:IterableSimpleNamespace", "is the kind of a model's arguments"),
     "check_file": Name("ultralytics.utils.checks:check_file", "finds a file by name", (), _takes("file", "hard")),
+    "GITHUB_ASSETS_NAMES": Name(
+        "ultralytics.utils.downloads:GITHUB_ASSETS_NAMES", "are the files that Ultralytics downloads by their name"
+    ),
     # Models
     "YOLO": Name("ultralytics:YOLO", "loads a model and trains, validates and tunes it", ("train", "val", "tune")),
     "RTDETR": Name("ultralytics:RTDETR", "is the same for RT-DETR", ("train", "val")),

@@ -9,6 +9,7 @@ from torch import nn
 
 from yolo_focal.arguments.focal import read_config
 from yolo_focal.arguments.rare import read_rare_config
+from yolo_focal.console import pasteable
 from yolo_focal.errors import UnsupportedModelError
 from yolo_focal.ultra import host
 from yolo_focal.ultra.anchor.autoanchor import fit_anchors_to_data
@@ -100,7 +101,8 @@ def _what_is_kept(model: Any, started: float, *, resumed: bool) -> str:
         kept = False
     if not kept:
         return "no epoch was finished and saved, so that there is nothing to go on with; start again"
-    return f"what was finished is kept; go on with: yolo-focal train resume=True model={last}"
+    command = pasteable("train", "resume=True", f"model={last}")
+    return f"what was finished is kept; go on with: {command}"
 
 
 def _reading(model: Any, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -156,7 +156,7 @@ def test_labels_of_another_kind_are_refused(data_yaml):
 
 def test_a_model_that_cannot_be_loaded_is_refused(data_yaml, tmp_path):
     """A missing file, and a file that is no model."""
-    with pytest.raises(CheckpointError, match=r"model=.*missing\.pt cannot be loaded"):
+    with pytest.raises(CheckpointError, match=r"model=.*missing\.pt does not exist"):
         collect_predictions(tmp_path / "missing.pt", data_yaml)
     broken = tmp_path / "broken.pt"
     broken.write_bytes(b"not a checkpoint")

@@ -13,6 +13,7 @@ from yolo_focal.evaluation.boxes import Bools, Detections, Floats, Ints
 from yolo_focal.evaluation.matching import ImageMatches
 from yolo_focal.evaluation.model import ModelEvaluation, evaluate_model
 from yolo_focal.evaluation.recalibration.score_map import ScoreMap, fit_score_map, logits_of_scores
+from yolo_focal.evaluation.training_counts import training_counts_from_yolo
 from yolo_focal.ultra.anchor.logits import record_anchor_logits
 from yolo_focal.ultra.datasets import datasets_folder, find_data_yaml
 from yolo_focal.ultra.drivers.score_folding import (
@@ -134,7 +135,7 @@ def recalibrate(
     for name in (split, evaluate_split):  # reported before anything is run
         refuse_unusable(_dataset(data), name)
     content = read_checkpoint(checkpoint)
-    settings = {"data": data, **settings}
+    settings = {"data": data, "training": training_counts_from_yolo(_dataset(data)), **settings}
     fitted = []
     for branch in score_branches(content["model"]):
         model = load_branch(checkpoint, branch)

@@ -7,6 +7,7 @@ from typing import Any
 import yolo_focal
 from yolo_focal.errors import CheckpointError, UntrustedCheckpointError, reason_of
 from yolo_focal.ultra import host
+from yolo_focal.ultra.hooks.checkpoints import refuse_missing
 from yolo_focal.ultra.hooks.seam import MARK
 
 __all__ = ["load_model", "unloadable"]
@@ -20,6 +21,7 @@ def load_model(name: str | Path) -> Any:
     Raises:
         CheckpointError: there is none, or it is damaged.
     """
+    refuse_missing(name)
     if _is_original_yolov5(Path(name)):
         raise CheckpointError(
             f"model={name} is a checkpoint of the original YOLOv5; make one of this package's anchor detector from it: "

@@ -15,10 +15,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from yolo_focal.data.progress_bar import open_bar
 from yolo_focal.errors import DataError, UnsupportedModelError, YoloFocalError, reason_of
 from yolo_focal.ultra import host
 from yolo_focal.ultra.datasets import check_data_exists, explained_dataset_errors, resolve_data
 from yolo_focal.ultra.drivers.load_model import load_model, unloadable
+from yolo_focal.ultra.drivers.quiet_training import warnings_only
 from yolo_focal.ultra.hooks.nms import SEAMS as NMS_SEAMS
 from yolo_focal.ultra.hooks.nms import count_candidates
 from yolo_focal.ultra.hooks.seam import MARK
@@ -102,7 +104,7 @@ def collect_predictions(
     data = resolve_data(str(data))
     check_data_exists(data)
     model = _load(model)
-    record = _Record()
+    record = _Record(split)
     validator = _recording(model._smart_load("validator"), record)
     started = time.time()
     with (
@@ -110,6 +112,8 @@ def collect_predictions(
         _lifted_time_limit(),
         count_candidates() as count,
         explained_dataset_errors(data, (split,), task=str(model.task)),
+        warnings_only(),
+        contextlib.closing(record),
     ):
         metrics = _validated(
             model,
@@ -170,12 +174,27 @@ def _validated(model: Any, data: str | Path, **settings: Any) -> Any:
 class _Record:
     """Grows batch by batch during a validation."""
 
-    def __init__(self) -> None:
+    def __init__(self, split: str) -> None:
+        self._bar = open_bar(None, f"reading {split}", unit="batch")
+        self._predicting = f"predicting {split}"
         self.names: tuple[str, ...] = ()
         self.label_files: Sequence[str] = ()
         self.image_files: list[Path] = []
         self.image_sizes: list[tuple[int, int]] = []
         self._rows: list[npt.NDArray[np.float64]] = []
+
+    def start(self, batches: int) -> None:
+        """So many batches are to come."""
+        self._bar.set_description(self._predicting, refresh=False)
+        self._bar.reset(batches)
+
+    def end_batch(self) -> None:
+        """Another one is done."""
+        self._bar.update(1)
+
+    def close(self) -> None:
+        """No more is to come."""
+        self._bar.close()
 
     def add(self, file: str, shape: Sequence[int], rows: npt.NDArray[np.float64]) -> None:
         """Note one image of (height, width) `shape` and its (n, 6) detections: corners, score, class."""
@@ -216,6 +235,7 @@ def _recording(validator: type[Any], record: _Record) -> type[Any]:
             super().init_metrics(model)
             record.names = tuple(str(name) for name in self.names.values())
             record.label_files = self.dataloader.dataset.label_files
+            record.start(len(self.dataloader))
 
         def update_metrics(self, preds: list[dict[str, Any]], batch: dict[str, Any]) -> None:
             super().update_metrics(preds, batch)
@@ -228,6 +248,7 @@ def _recording(validator: type[Any], record: _Record) -> type[Any]:
                 columns = (points[:, :2].reshape(-1, 4), prediction["conf"][:, None], prediction["cls"][:, None])
                 rows = np.concatenate([column.float().cpu().numpy() for column in columns], axis=1)
                 record.add(batch["im_file"][index], shape, rows.astype(np.float64))
+            record.end_batch()
 
     return RecordingValidator
 

@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import itertools
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,6 +16,8 @@ from yolo_focal.ultra import host
 from yolo_focal.ultra.drivers.asked_and_used import criterion_in_use
 
 __all__ = ["TrainedModel", "train_quietly", "warnings_only"]
+
+_PAUSE = 1.0  # seconds between two batches that the bar shows
 
 
 @dataclass(frozen=True)
@@ -109,20 +112,35 @@ def _time_first_epoch(yolo: Any, tell: Callable[[float], None]) -> None:
 
 
 def _show_epochs(yolo: Any, label: str) -> None:
-    """A progress bar over epochs, with the class loss beside it."""
+    """A progress bar over epochs, with the losses beside it, and within an epoch its batches."""
     bars: list[Any] = []
+    batches, shown = itertools.count(1), time.monotonic()
 
     def start(trainer: Any) -> None:
         bars.append(open_bar(trainer.epochs, label, initial=trainer.start_epoch, unit="epoch"))
 
+    def start_epoch(trainer: Any) -> None:
+        nonlocal batches
+        batches = itertools.count(1)
+
+    def end_batch(trainer: Any) -> None:
+        nonlocal shown
+        batch = next(batches)
+        if time.monotonic() - shown > _PAUSE:
+            shown = time.monotonic()
+            bars[-1].set_postfix_str(f"batch {batch}/{len(trainer.train_loader)}")
+
     def step(trainer: Any) -> None:
         losses = "  ".join(f"{name} {float(value):.3g}" for name, value in trainer.tloss.items())
-        bars[-1].set_description(f"{label}  {losses}")
+        bars[-1].set_postfix_str("", refresh=False)
+        bars[-1].set_description(f"{label}  {losses}", refresh=False)
         bars[-1].update(1)
 
     def end(trainer: Any) -> None:
         bars[-1].close()
 
     yolo.add_callback("on_train_start", start)
+    yolo.add_callback("on_train_epoch_start", start_epoch)
+    yolo.add_callback("on_train_batch_end", end_batch)
     yolo.add_callback("on_train_epoch_end", step)
     yolo.add_callback("on_train_end", end)

@@ -4,8 +4,10 @@ import contextlib
 import importlib
 import json
 import math
+import os
+import shlex
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ import yaml
 from yolo_focal.arguments.classic_hyp import refuse_classic
 from yolo_focal.arguments.focal import focal_keys
 from yolo_focal.arguments.hyp import find_hyp, read_hyp
+from yolo_focal.console import PART_OF_A_RUN, is_quiet, pasteable
 from yolo_focal.errors import ConfigError, MissingExtraError, reason_of
 from yolo_focal.files import check_writable, write_text
 from yolo_focal.text_table import aligned
@@ -132,9 +135,12 @@ def _equal(applied: Any, asked: Any) -> bool:
 
 def _tune(model: Any, space: Space, iterations: int, given: Mapping[str, Any]) -> TuningResult:
     with _watched_tuner(space) as made:
-        model.tune(space=dict(space), iterations=iterations, **given)
+        try:
+            model.tune(space=dict(space), iterations=iterations, **given)
+        except KeyboardInterrupt as interruption:
+            raise KeyboardInterrupt(_what_is_kept(made, iterations)) from interruption
     tuner = made[0]
-    records = [json.loads(line) for line in tuner.tune_file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    records = _records(tuner)
     return TuningResult(
         folder=tuner.tune_dir,
         trials=tuple(
@@ -142,6 +148,25 @@ def _tune(model: Any, space: Space, iterations: int, given: Mapping[str, Any]) -
             for record in records
         ),
         settings={name: getattr(tuner.args, name) for name in {**given, "optimizer": None}},
+    )
+
+
+def _records(tuner: Any) -> list[dict[str, Any]]:
+    """What the tuner wrote down of every trial that came to its end."""
+    if not tuner.tune_file.exists():
+        return []
+    return [json.loads(line) for line in tuner.tune_file.read_text(encoding="utf-8").splitlines() if line.strip()]
+
+
+def _what_is_kept(made: Sequence[Any], iterations: int) -> str:
+    """What an interrupted tuning leaves behind, and how to go on."""
+    done = len(_records(made[0])) if made else 0
+    if not done:
+        return "no trial had come to its end, so that there is nothing to go on with; start again"
+    folder = made[0].tune_dir
+    return (
+        f"{done} of {iterations} trials have come to their end and are kept in {folder}; the same command again with "
+        f"resume=True project={shlex.quote(str(folder.parent))} name={shlex.quote(folder.name)} goes on with the others"
     )
 
 
@@ -161,7 +186,8 @@ def _watched_tuner(space: Space) -> Iterator[list[Any]]:
             made.append(self)
 
     def run(command: Any, *args: Any, **kwargs: Any) -> Any:
-        finished = original_run(command, *args, **kwargs)
+        output = {"stdout": subprocess.DEVNULL} if is_quiet() else {}
+        finished = original_run(command, *args, **{"env": {**os.environ, PART_OF_A_RUN: "1"}, **output, **kwargs})
         words = dict(str(word).split("=", 1) for word in command if "=" in str(word))
         if "save_dir" in words:
             asked = {key: float(words[key]) for key in space}
@@ -237,7 +263,8 @@ def tuned(arguments: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[Tunin
         return result, None, ""
     out: Path = arguments["out"] or result.folder / "best.yaml"
     write_text(out, _hyp_text(result, result.best))
-    return result, out, f"yolo-focal train model={arguments['model']} data={arguments['data']} cfg={out}"
+    words = (f"model={arguments['model']}", f"data={arguments['data']}", f"cfg={out}")
+    return result, out, pasteable("train", *words)
 
 
 def _hyp_text(result: TuningResult, best: TuningTrial) -> str:

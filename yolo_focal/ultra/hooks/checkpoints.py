@@ -13,12 +13,14 @@ import os
 import pickle
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from yolo_focal.errors import CheckpointError, UntrustedCheckpointError, reason_of
+from yolo_focal.ultra import host
 from yolo_focal.ultra.hooks.seam import seam, takes
 
-__all__ = ["SEAMS", "safe_loading"]
+__all__ = ["SEAMS", "refuse_missing", "safe_loading"]
 
 # Read by Ultralytics once, when it is imported; by the seam below at every load. Child processes inherit it.
 _SAFE = "ULTRALYTICS_SAFE_LOAD"
@@ -48,6 +50,19 @@ def _save_model(original: Callable[[Any], Any], self: Any) -> Any:
         ) from error
     finally:
         self.last, self.best = last, best
+
+
+def refuse_missing(name: str | Path) -> None:
+    """Raise CheckpointError for a checkpoint in a folder that is not there, unless Ultralytics has one of its name.
+
+    Ultralytics would ask GitHub for it, several times, and then show the error of the operating system.
+    """
+    path = Path(name)
+    if path.suffix.lower() != ".pt" or len(path.parts) < 2 or "://" in str(name) or str(name).startswith("ul:"):
+        return
+    released = path.name in host.GITHUB_ASSETS_NAMES or path.name.startswith(("yolov3", "yolov5"))
+    if not (released or path.exists() or (Path(host.SETTINGS["weights_dir"]) / path).exists()):
+        raise CheckpointError(f"model={name} does not exist; give a checkpoint that is there")
 
 
 @contextlib.contextmanager
