@@ -200,6 +200,7 @@ def test_two_processes_cannot_share_a_folder(squares, tmp_path, capsys):
         (["cfg=fokal"], ["cfg=fokal does not exist; give a YAML file or one of focal"]),
         (["lr=0.1"], ["'lr' is not an argument of compare", "did you mean 'lr"]),
         (["model=nothing.yaml"], ["model=nothing.yaml cannot be loaded"]),
+        (["model=rtdetr-resnet50.yaml"], ["is an RT-DETR", "varifocal", "yolo-focal evaluate"]),
         (["data=nothing.yaml"], ["nothing.yaml does not exist"]),
     ],
 )

@@ -18,6 +18,7 @@ from yolo_focal.errors import ConfigError, DataError
 from yolo_focal.evaluation.buckets import frequency_buckets
 from yolo_focal.evaluation.training_counts import training_counts_from_yolo
 from yolo_focal.files import write_json
+from yolo_focal.ultra import host
 from yolo_focal.ultra.datasets import datasets_folder, find_data_yaml, refuse_unusable_data, resolve_data
 from yolo_focal.ultra.drivers.asked_and_used import check_asked
 from yolo_focal.ultra.drivers.load_model import load_model
@@ -166,6 +167,11 @@ def _load(model: str) -> Any:
     yolo = load_model(model)
     if yolo.task not in ("detect", "segment", "pose"):
         raise ConfigError(f"model={model} is for '{yolo.task}', which has no upright boxes to compare; give a detector")
+    if isinstance(yolo.model, host.RTDETRDetectionModel):
+        raise ConfigError(
+            f"model={model} is an RT-DETR, which without focal arguments trains with a varifocal loss, not with BCE, "
+            "the baseline here; train its losses one by one, and measure each: yolo-focal evaluate"
+        )
     return yolo
 
 
