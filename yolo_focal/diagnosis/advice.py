@@ -11,6 +11,7 @@ from yolo_focal.arguments.focal import FocalConfig
 from yolo_focal.data.label_statistics import SplitStatistics
 from yolo_focal.data.problem_lines import first_names
 from yolo_focal.diagnosis.rare_classes import RareClasses
+from yolo_focal.diagnosis.study import FOCAL_IN_THE_STUDY, RARE_IN_THE_STUDY
 from yolo_focal.losses import LOSSES
 from yolo_focal.ultra.drivers.asked_and_used import PLAIN
 from yolo_focal.ultra.drivers.diagnosis import Diagnosis
@@ -210,9 +211,10 @@ def _background(it: Examination) -> Advice:
             again or "leave the balance alone (fl_alpha=-1), or keep BCE",
         )
     if not diagnosis.other.runs or diagnosis.focal is None:
-        remedy = "try focal=True" if diagnosis.kind != "RTDETRDetectionModel" else "keep the loss of RT-DETR"
+        focal = f"measure before you keep one (yolo-focal compare): {FOCAL_IN_THE_STUDY}"
+        remedy = focal if diagnosis.kind != "RTDETRDetectionModel" else "keep the loss of RT-DETR"
     else:
-        remedy = "keep focal on, and measure: yolo-focal compare"
+        remedy = f"measure whether to keep it (yolo-focal compare): {FOCAL_IN_THE_STUDY}"
     return Advice(
         "background",
         "a loss can help",
@@ -259,7 +261,7 @@ def _shown_more_often(rare: RareClasses, name: str, index: int) -> str:
     if rare.given:
         return f"keep {rare.config}, which shows {words}, and measure: yolo-focal compare"
     if rare.exposure.sampling_acts:
-        return f"cfg=rare ({rare.config}) shows {words}"
+        return f"cfg=rare ({rare.config}) shows {words}; {RARE_IN_THE_STUDY}"
     paste = f"rare_paste={rare.config.paste:g}"
     return f"{paste} shows {words}; rare_sampling cannot act, since rare classes occur in images of every kind"
 
