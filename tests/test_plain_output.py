@@ -1,6 +1,7 @@
 """What goes to a log is plain text: Ultralytics' own bars, drawn into a file, a pipe and a terminal."""
 
 import io
+import os
 import sys
 
 import pytest
