@@ -47,10 +47,10 @@ def open_bar(total: int | None, label: str, *, initial: int = 0, unit: str = "it
 
 
 def _width() -> dict[str, Any]:
-    """The terminal's, followed when it changes; some terminals, as of containers, say that theirs is 0."""
+    """The terminal's, followed when it changes; some, as those of containers, say that it is 0."""
     with contextlib.suppress(OSError, ValueError):  # no terminal
         if os.get_terminal_size(sys.stderr.fileno()).columns == 0:
-            return {"ncols": 80}
+            return {"ncols": 80, "nrows": 24}
     return {"dynamic_ncols": True}
 
 
