@@ -1,6 +1,7 @@
 """What goes to a log is plain text: Ultralytics' own bars, drawn into a file, a pipe and a terminal."""
 
 import io
+import os
 import sys
 
 import pytest
@@ -100,3 +101,16 @@ def test_the_bars_of_this_package_are_lines_in_a_log(capsys):
     error = capsys.readouterr().err
     assert 1 <= error.count("\n") <= 10 and "\r" not in error and "\x1b" not in error
     assert error.splitlines()[-1].startswith("reading: 100%") and "" not in error.splitlines()
+
+
+def test_a_terminal_without_a_width_shows_bars(monkeypatch):
+    """As the terminals of containers may be; tqdm alone would draw empty lines."""
+    reading, writing = os.openpty()
+    assert os.get_terminal_size(writing).columns == 0
+    with os.fdopen(writing, "w") as terminal:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        with open_bar(2, "a bar") as bar:
+            bar.update(2)
+        terminal.flush()
+        assert b"a bar: 100%" in os.read(reading, 10_000)
+    os.close(reading)

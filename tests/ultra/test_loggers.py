@@ -1,7 +1,9 @@
 """What a training with this plugin does reaches the loggers of Ultralytics, through its own callbacks."""
 
 import importlib.util
+import json
 import struct
+import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +16,9 @@ import os
 os.environ.pop("PYTEST_CURRENT_TEST", None)  # inside of a test Ultralytics logs nothing
 from ultralytics.utils import SETTINGS
 SETTINGS.update({settings})
+if SETTINGS["clearml"]:
+    from clearml import Task
+    Task.update_output_model = lambda *_, **__: None  # which fails where there is no server
 import yolo_focal; yolo_focal.enable()
 from ultralytics import YOLO
 YOLO("yolo11n.yaml").train(
@@ -21,25 +26,55 @@ YOLO("yolo11n.yaml").train(
     fl_gamma=2.0, fl_cooldown=0.5, fl_alpha="auto", rare_sampling="auto",
 )
 """
+DIAGNOSIS = """
+import os
+os.environ.pop("PYTEST_CURRENT_TEST", None)
+from ultralytics.utils import SETTINGS
+SETTINGS.update({settings})
+import yolo_focal
+yolo_focal.doctor("yolo11n.yaml", {data!r}, imgsz=32, batch=4, verbose=False)
+"""
 pytestmark = pytest.mark.slow
 
 OURS = {
     *("focal/gain", "focal/gamma", "focal/alpha_red_round", "focal/alpha_dark_1_", "rare/exposure", "rare/threshold"),
     *("AP/red_round", "AP/dark_1_"),
 }
-NEEDED = {"tensorboard": ["tensorboard"], "mlflow": ["mlflow"], "wandb": ["wandb"]}
+NEEDED = {
+    "tensorboard": ["tensorboard"],
+    "mlflow": ["mlflow"],
+    "wandb": ["wandb"],
+    "clearml": ["clearml"],
+    "comet": ["comet_ml"],
+}
 
 
 class Logged(NamedTuple):
     """A training with every logger that is installed."""
 
     folder: Path
+    data: Path
     loggers: set[str]
 
     def need(self, logger):
         """Skip the test where the logger is not installed."""
         if logger not in self.loggers:
-            pytest.skip(f"{logger} is not installed: pip install 'yolo_focal[loggers]'")
+            pytest.skip(f"{logger} is not installed: pip install {' '.join(NEEDED[logger])}")
+
+
+def environment(folder):
+    """Every logger writes below `folder`, and asks no server."""
+    return {
+        "YOLO_CONFIG_DIR": str(folder),
+        "MLFLOW_TRACKING_URI": (folder / "mlflow").as_uri(),
+        "MLFLOW_ALLOW_FILE_STORE": "true",
+        "WANDB_MODE": "offline",
+        "CLEARML_OFFLINE_MODE": "1",
+        "CLEARML_CACHE_DIR": str(folder / "clearml"),
+        "COMET_START_ONLINE": "0",
+        "COMET_OFFLINE_DIRECTORY": str(folder / "comet"),
+        "COMET_DISABLE_AUTO_LOGGING": "1",  # else it takes what MLflow logs for an experiment of its own
+    }
 
 
 @pytest.fixture(scope="module")
@@ -50,15 +85,10 @@ def logged(tmp_path_factory):
     data.write_text(data.read_text().replace("[light, dark]", '["red, round", "dark (1)"]'))
     has = {logger: all(map(importlib.util.find_spec, packages)) for logger, packages in NEEDED.items()}
     done = run_python(
-        TRAINING.format(settings=has, data=str(data), folder=str(folder)),
-        cwd=folder,
-        YOLO_CONFIG_DIR=str(folder),
-        MLFLOW_TRACKING_URI=(folder / "mlflow").as_uri(),
-        MLFLOW_ALLOW_FILE_STORE="true",
-        WANDB_MODE="offline",
+        TRAINING.format(settings=has, data=str(data), folder=str(folder)), cwd=folder, **environment(folder)
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    return Logged(folder, {logger for logger, installed in has.items() if installed})
+    return Logged(folder, data, {logger for logger, installed in has.items() if installed})
 
 
 def test_tensorboard(logged):
@@ -104,6 +134,39 @@ def test_wandb(logged):
     assert names >= OURS
     settings = {item.key: item.value_json for record in records for item in record.run.config.update}
     assert {settings[name] for name in ("fl_gain", "fl_alpha", "rare_sampling")} == {'"auto"'}
+
+
+def test_clearml(logged):
+    """Scalars under the same names, offline."""
+    logged.need("clearml")
+    (file,) = (logged.folder / "clearml").rglob("metrics.jsonl")
+    events = [event for line in file.read_text().splitlines() for event in json.loads(line)]
+    assert {f"{each['metric']}/{each['variant']}" for each in events} >= OURS
+    gamma = [each["value"] for each in events if (each["metric"], each["variant"]) == ("focal", "gamma")]
+    assert gamma == [2.0, 0.0]
+
+
+def test_comet(logged):
+    """Metrics under the same names, and `auto` among the parameters, offline."""
+    logged.need("comet")
+    (file,) = (logged.folder / "comet").glob("*.zip")
+    with zipfile.ZipFile(file) as archive:
+        messages = [json.loads(line) for line in archive.read("messages.json").splitlines()]
+    metrics = [each["payload"]["metric"] for each in messages if each["type"] == "metric_msg"]
+    assert {each["metricName"] for each in metrics} >= OURS
+    assert [each["metricValue"] for each in metrics if each["metricName"] == "focal/gamma"] == [2.0, 0.0]
+
+
+def test_a_diagnosis_is_no_experiment(logged, tmp_path):
+    """Doctor takes one batch of a training, and no logger hears of it; nothing is left in the present folder."""
+    has = dict.fromkeys(logged.loggers, True)
+    program = DIAGNOSIS.format(settings=has, data=str(logged.data))
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "here").mkdir()
+    done = run_python(program, cwd=tmp_path / "here", **environment(tmp_path / "logs"))
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert list((tmp_path / "here").iterdir()) == []
+    assert not {"mlflow", "clearml", "comet"} & {path.name for path in (tmp_path / "logs").iterdir()}
 
 
 def records_of(file: Path) -> list[bytes]:

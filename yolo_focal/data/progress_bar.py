@@ -1,6 +1,8 @@
 """The progress bar of this package: a bar on a terminal, and a plain line for every tenth anywhere else."""
 
+import contextlib
 import io
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
@@ -41,9 +43,15 @@ def open_bar(total: int | None, label: str, *, initial: int = 0, unit: str = "it
         unit: of a step.
     """
     kind = tqdm if sys.stderr.isatty() or is_quiet() else _Lines
-    return kind(
-        total=total, initial=initial, desc=label, unit=unit, mininterval=0.2, dynamic_ncols=True, disable=is_quiet()
-    )
+    return kind(total=total, initial=initial, desc=label, unit=unit, mininterval=0.2, disable=is_quiet(), **_width())
+
+
+def _width() -> dict[str, Any]:
+    """The terminal's, followed when it changes; some, as those of containers, say that it is 0."""
+    with contextlib.suppress(OSError, ValueError):  # no terminal
+        if os.get_terminal_size(sys.stderr.fileno()).columns == 0:
+            return {"ncols": 80, "nrows": 24}
+    return {"dynamic_ncols": True}
 
 
 def progress_bar(items: Iterable[T], label: str, *, total: int | None = None, show: bool = True) -> Iterator[T]:

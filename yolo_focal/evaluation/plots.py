@@ -118,7 +118,7 @@ def _draw_reliability(figure: FigureBase, scores: Calibration) -> None:
 
 
 def _say_why_empty(axes: Axes, text: str) -> None:
-    axes.text(0.5, 0.4, text, transform=axes.transAxes, ha="center", color=GREY)
+    axes.text(0.5, 0.12, text, transform=axes.transAxes, ha="center", color=GREY)
 
 
 def plot_candidates(counts: Sequence[int], conf: float, path: Path) -> None:

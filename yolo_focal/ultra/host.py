@@ -230,7 +230,12 @@ NAMES: dict[str, Name] = {
         _OWNER,
         ("set_class_weights",),
     ),
-    "trainer_module": Name("ultralytics.engine.trainer", "starts child trainings", ("_YOLO_CLI_COMMAND", "subprocess")),
+    "trainer_module": Name(
+        "ultralytics.engine.trainer",
+        "starts child trainings, and gives a trainer its loggers by callbacks.add_integration_callbacks",
+        ("_YOLO_CLI_COMMAND", "subprocess", "callbacks"),
+        lambda found: callable(getattr(found.callbacks, "add_integration_callbacks", None)),
+    ),
     "ClassificationTrainer": Name(
         "ultralytics.models.yolo.classify:ClassificationTrainer", _OWNER, ("set_model_attributes",)
     ),
