@@ -206,3 +206,11 @@ def test_a_damaged_exported_model_is_one_line(run, small_set, tmp_path):
     (tmp_path / "bad.onnx").write_bytes(b"no graph")
     code, _, error = run("evaluate", "model=bad.onnx", f"data={small_set}", "imgsz=32", "device=cpu")
     assert code == 2 and "model=bad.onnx cannot be loaded" in error.strip().split("\n")[-1]
+
+
+def test_a_word_that_is_no_text_is_one_line(run):
+    """As a name in another encoding arrives from a shell; yolo's verbs and our commands alike."""
+    for words in (["train", "model=yolo11n.yaml", "name=caf\udce9"], ["doctor", "data=caf\udce9.yaml"]):
+        code, out, err = run(*words)
+        assert code == 2 and not out and len(err.splitlines()) == 1
+        assert "caf\\udce9" in err and "is not UTF-8 text; rename the file" in err

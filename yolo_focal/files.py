@@ -13,7 +13,16 @@ from typing import Any
 
 from yolo_focal.errors import DataError
 
-__all__ = ["check_writable", "fingerprint", "new_folder", "numbered_folder", "replace_file", "write_json", "write_text"]
+__all__ = [
+    "check_new_folder",
+    "check_writable",
+    "fingerprint",
+    "new_folder",
+    "numbered_folder",
+    "replace_file",
+    "write_json",
+    "write_text",
+]
 
 
 @contextlib.contextmanager
@@ -102,15 +111,15 @@ def new_folder(path: Path, exist_ok: bool = False) -> Iterator[Path]:
         DataError: `path` exists and is not an empty folder, or cannot be written; or at the end, naming the folder in
             which everything is.
     """
-    missing = [parent for parent in path.parents if not parent.exists()]
+    missing = _missing_parents(path)
     temporary = _temporary_folder(path, exist_ok)
     try:
         yield temporary
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(temporary, ignore_errors=True)
-        for parent in missing:
-            with contextlib.suppress(OSError):
-                parent.rmdir()
+        _remove_empty(missing)
+        if type(error) is DataError and str(temporary) in str(error):  # where the reader will never find it
+            raise DataError(str(error).replace(str(temporary), str(path))) from error
         raise
     try:
         if temporary.parent == path:
@@ -122,6 +131,23 @@ def new_folder(path: Path, exist_ok: bool = False) -> Iterator[Path]:
             temporary.rename(path)
     except OSError as error:
         raise DataError(f"{path} cannot be written ({error.strerror}); everything is in {temporary}") from error
+
+
+def check_new_folder(path: Path, exist_ok: bool = False) -> None:
+    """Raise DataError where `new_folder` could not write to `path`: to be called before the work that it is for."""
+    missing = _missing_parents(path)
+    _temporary_folder(path, exist_ok).rmdir()
+    _remove_empty(missing)
+
+
+def _missing_parents(path: Path) -> list[Path]:
+    return [parent for parent in path.parents if not parent.exists()]
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 def _temporary_folder(path: Path, exist_ok: bool) -> Path:

@@ -4,7 +4,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["is_number", "null_for_nan"]
+__all__ = ["is_number", "is_pixels", "null_for_nan"]
+
+_LARGEST_PIXELS = 1e9  # a thousand times the largest image; areas and sums of such numbers are still exact enough
 
 
 def is_number(value: object) -> bool:
@@ -15,6 +17,11 @@ def is_number(value: object) -> bool:
         return math.isfinite(value)
     except OverflowError:  # an int of more than 308 digits
         return False
+
+
+def is_pixels(value: object) -> bool:
+    """Whether `value` is a number that a place or a length in an image can be; larger ones would overflow an area."""
+    return is_number(value) and abs(value) <= _LARGEST_PIXELS  # type: ignore[arg-type]
 
 
 def null_for_nan(value: Any) -> Any:

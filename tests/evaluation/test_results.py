@@ -189,6 +189,8 @@ def test_annotations_of_other_images_are_refused(tmp_path, truth):
         ({**GOOD, "bbox": [1, 2, 3]}, "bbox must be four finite numbers"),
         ({**GOOD, "bbox": [1, 2, -3, 4]}, "got [1, 2, -3, 4]"),
         ({**GOOD, "bbox": [1, 2, float("nan"), 4]}, "bbox must be four finite numbers"),
+        ({**GOOD, "bbox": [0, 0, 10**200, 10**200]}, "in pixels, at most 1e9, got [0, 0, 1000"),
+        ({**GOOD, "bbox": [1e308, 0, 1, 1]}, "in pixels, at most 1e9, got [1e+308, 0, 1, 1]"),
         ({**GOOD, "bbox": "1 2 3 4"}, "bbox must be four finite numbers"),
         ({**GOOD, "score": 1.5}, "score must be a number in 0 to 1, got 1.5"),
         ({**GOOD, "score": None}, "score must be a number in 0 to 1, got None"),

@@ -12,7 +12,7 @@ from yolo_focal.data.coco import read_json
 from yolo_focal.errors import DataError
 from yolo_focal.evaluation.boxes import Bools, Detections, GroundTruth, Ints
 from yolo_focal.evaluation.classes import ClassRule
-from yolo_focal.numbers import is_number
+from yolo_focal.numbers import is_number, is_pixels
 
 __all__ = ["Results", "read_results", "results_of"]
 
@@ -88,8 +88,10 @@ def _fault(record: Any) -> str | None:
     if missing := {"image_id", "category_id", "bbox", "score"} - record.keys():
         return f"lacks {', '.join(sorted(missing))}"
     box, score = record["bbox"], record["score"]
-    if not isinstance(box, list) or len(box) != 4 or not all(is_number(value) for value in box) or min(box[2:]) < 0:
-        return f"bbox must be four finite numbers x, y, width >= 0, height >= 0 in pixels, got {_short(box)}"
+    if not isinstance(box, list) or len(box) != 4 or not all(is_pixels(value) for value in box) or min(box[2:]) < 0:
+        return (
+            f"bbox must be four finite numbers x, y, width >= 0, height >= 0 in pixels, at most 1e9, got {_short(box)}"
+        )
     if not is_number(score) or not 0 <= score <= 1:
         return f"score must be a number in 0 to 1, got {_short(score)}"
     if not _is_id(record["category_id"]) or not (_is_id(record["image_id"]) or isinstance(record["image_id"], str)):

@@ -189,7 +189,9 @@ def _prepared(yolo: Any, arguments: Mapping[str, Any]) -> Iterator[Any]:
         with tempfile.TemporaryDirectory(prefix="yolo_focal_") as folder:
             place = {"project": folder, "name": "doctor", "exist_ok": True, "mode": "train", "task": yolo.task}
             overrides = {**yolo.overrides, **arguments, **_ONE_BATCH, **place}
-            trainer = yolo._smart_load("trainer")(overrides=overrides)
+            # Ultralytics gives the loggers of its settings (MLflow, Comet, ...) to classes called Trainer.
+            kind = type("Examination", (yolo._smart_load("trainer"),), {})
+            trainer = kind(overrides=overrides)
             if yolo.ckpt:
                 weights = None if overrides.get("pretrained", True) is False else yolo.model
                 trainer.model = trainer.get_model(weights=weights, cfg=yolo.model.yaml)
