@@ -116,12 +116,10 @@ def test_lists_of_texts(typed, texts):
     assert text_list(typed) == texts
 
 
-def test_a_key_given_twice_is_refused_unless_it_says_the_same():
-    """One of two values would be lost."""
+def test_of_a_key_given_twice_the_last_value_counts():
+    """As with yolo, so that a script can append what its user typed."""
     keys = (Key("losses", "bce", "what to train", read=text),)
-    with pytest.raises(ConfigError, match=r"^losses is given twice, as 'bce' and 'qfl'; keep one$"):
-        parse_arguments("compare", keys, ["losses=bce", "losses=qfl"])
-    assert parse_arguments("compare", keys, ["losses=qfl", "--losses=qfl"]) == {"losses": "qfl"}
+    assert parse_arguments("compare", keys, ["losses=bce", "losses=qfl"]) == {"losses": "qfl"}
 
 
 def test_a_word_that_is_no_text_is_refused():

@@ -26,8 +26,6 @@ def parse_arguments(
     for word in words:
         name, separator, value = (part.strip() for part in word.lstrip("-").partition("="))
         if separator and value:
-            if given.get(name, value) != value:
-                problems.append(f"{name} is given twice, as '{given[name]}' and '{value}'; keep one")
             given[name] = value
         elif name in {*(key.name for key in keys), *(key.former for key in keys), *extra} - {""}:
             problems.append(f"'{word}' has no value; write {name}=VALUE")
