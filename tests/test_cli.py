@@ -217,3 +217,11 @@ def test_a_format_whose_package_is_missing_has_the_install_command(run, monkeypa
     monkeypatch.setattr(exporter, "check_requirements", lambda *_, **__: False)
     code, _, error = run("export", "model=yolo11n.yaml", "format=onnx", "imgsz=32")
     assert code == 2 and error.strip().endswith("yolo-focal: onnx is not installed; install it: pip install onnx")
+
+
+def test_a_word_that_is_no_text_is_one_line(run):
+    """As a name in another encoding arrives from a shell; yolo's verbs and our commands alike."""
+    for words in (["train", "model=yolo11n.yaml", "name=caf\udce9"], ["doctor", "data=caf\udce9.yaml"]):
+        code, out, err = run(*words)
+        assert code == 2 and not out and len(err.splitlines()) == 1
+        assert "caf\\udce9" in err and "is not UTF-8 text; rename the file" in err

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from yolo_focal.errors import DataError
-from yolo_focal.files import check_writable, new_folder, replace_file
+from yolo_focal.files import check_new_folder, check_writable, new_folder, replace_file
 
 
 def test_an_empty_folder_behind_a_link_is_filled(tmp_path):
@@ -88,3 +88,20 @@ def test_folders_made_for_a_file_that_is_not_written_are_removed(tmp_path):
         with pytest.raises(ZeroDivisionError), replace_file(path):
             raise ZeroDivisionError
     assert [each.name for each in tmp_path.iterdir()] == ["there"]
+
+
+def test_a_folder_that_cannot_be_written_is_said_before_the_work(tmp_path):
+    """And asking leaves nothing behind, nor what is on the way to it."""
+    check_new_folder(tmp_path / "new/deep")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/file").touch()
+    with pytest.raises(DataError, match="full is not empty"):
+        check_new_folder(tmp_path / "full")
+    check_new_folder(tmp_path / "full", exist_ok=True)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "full"]
+
+
+def test_an_error_names_the_folder_that_was_asked_for(tmp_path):
+    """Not the temporary one, which is gone when it is read."""
+    with pytest.raises(DataError, match=f"^{tmp_path}/out/a.txt is wrong$"), new_folder(tmp_path / "out") as folder:
+        raise DataError(f"{folder / 'a.txt'} is wrong")

@@ -15,7 +15,7 @@ from yolo_focal.arguments.commands import COMMANDS
 from yolo_focal.arguments.output import PROJECT, Output, take_output
 from yolo_focal.arguments.passed_on import passed_on
 from yolo_focal.console import is_quiet, quiet
-from yolo_focal.files import check_writable
+from yolo_focal.files import check_new_folder, check_writable
 from yolo_focal.results import (
     CalibrateResult,
     CompareResult,
@@ -179,6 +179,8 @@ def doctor(
     from yolo_focal.diagnosis.examine import examine, write_examination
 
     output = _asked_output("doctor", values)
+    if output is not None:
+        check_new_folder(output.path, output.exist_ok)
     with _at_work(values):
         title, examination, advice = examine(values)
     result = DoctorResult(title, values, examination, tuple(advice))

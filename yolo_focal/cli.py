@@ -6,7 +6,7 @@ import importlib.metadata
 from collections.abc import Sequence
 
 from yolo_focal import __version__
-from yolo_focal.arguments.command_line import help_table, parse_arguments
+from yolo_focal.arguments.command_line import help_table, parse_arguments, refuse_undecoded
 from yolo_focal.arguments.commands import COMMANDS, VERBOSE
 from yolo_focal.arguments.training_keys import TRAINING_KEYS
 from yolo_focal.arguments.yolo_words import VERBS, YOLO_WORDS
@@ -26,6 +26,7 @@ def main(words: Sequence[str]) -> int:
 
 
 def _dispatch(words: list[str]) -> int:
+    refuse_undecoded(words)
     first = words[0] if words else "help"
     if first in _VERSION_WORDS:
         print(version_text())

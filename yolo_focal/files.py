@@ -13,7 +13,16 @@ from typing import Any
 
 from yolo_focal.errors import DataError
 
-__all__ = ["check_writable", "fingerprint", "new_folder", "numbered_folder", "replace_file", "write_json", "write_text"]
+__all__ = [
+    "check_new_folder",
+    "check_writable",
+    "fingerprint",
+    "new_folder",
+    "numbered_folder",
+    "replace_file",
+    "write_json",
+    "write_text",
+]
 
 
 @contextlib.contextmanager
@@ -122,9 +131,11 @@ def new_folder(path: Path, exist_ok: bool = False) -> Iterator[Path]:
     temporary = _temporary_folder(path, exist_ok)
     try:
         yield temporary
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(temporary, ignore_errors=True)
         _remove_empty(missing)
+        if type(error) is DataError and str(temporary) in str(error):  # where the reader will never find it
+            raise DataError(str(error).replace(str(temporary), str(path))) from error
         raise
     try:
         if temporary.parent == path:
@@ -136,6 +147,13 @@ def new_folder(path: Path, exist_ok: bool = False) -> Iterator[Path]:
             temporary.rename(path)
     except OSError as error:
         raise DataError(f"{path} cannot be written ({error.strerror}); everything is in {temporary}") from error
+
+
+def check_new_folder(path: Path, exist_ok: bool = False) -> None:
+    """Raise DataError where `new_folder` could not write to `path`: to be called before the work that it is for."""
+    missing = _missing_folders(path)
+    _temporary_folder(path, exist_ok).rmdir()
+    _remove_empty(missing)
 
 
 def _temporary_folder(path: Path, exist_ok: bool) -> Path:

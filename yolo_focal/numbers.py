@@ -4,7 +4,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["is_id", "is_number", "null_for_nan", "short"]
+__all__ = ["is_id", "is_number", "is_pixels", "null_for_nan", "short"]
+
+_LARGEST_PIXELS = 1e9  # a thousand times the largest image; areas and sums of such numbers are still exact enough
 
 
 def is_number(value: object) -> bool:
@@ -26,6 +28,11 @@ def short(value: object) -> str:
     """The `repr` of a value out of a file, cut to 80 characters."""
     shown = repr(value)
     return shown if len(shown) <= 80 else shown[:77] + "..."
+
+
+def is_pixels(value: object) -> bool:
+    """Whether `value` is a number that a place or a length in an image can be; larger ones would overflow an area."""
+    return is_number(value) and abs(value) <= _LARGEST_PIXELS  # type: ignore[arg-type]
 
 
 def null_for_nan(value: Any) -> Any:

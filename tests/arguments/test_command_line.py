@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from yolo_focal.arguments.command_line import check_values, help_table, parse_arguments
+from yolo_focal.arguments.command_line import check_values, help_table, parse_arguments, refuse_undecoded
 from yolo_focal.arguments.key import Key, in_range, one_of, switch, text, text_list, truth
 from yolo_focal.errors import ConfigError
 
@@ -114,3 +114,16 @@ def test_the_former_name_of_an_argument_is_understood():
 def test_lists_of_texts(typed, texts):
     """Names with commas and brackets as a Python list; numbers stay the text they were typed as."""
     assert text_list(typed) == texts
+
+
+def test_of_a_key_given_twice_the_last_value_counts():
+    """As with yolo, so that a script can append what its user typed."""
+    keys = (Key("losses", "bce", "what to train", read=text),)
+    assert parse_arguments("compare", keys, ["losses=bce", "losses=qfl"]) == {"losses": "qfl"}
+
+
+def test_a_word_that_is_no_text_is_refused():
+    """Bytes of another encoding, as Python passes them on."""
+    refuse_undecoded(["name=café", "data=数据.yaml"])
+    with pytest.raises(ConfigError, match=r"'name=caf\\udce9' is not UTF-8 text"):
+        refuse_undecoded(["model=a.pt", "name=caf\udce9"])

@@ -108,3 +108,18 @@ def test_a_checkpoint_that_exists_stays(shared, tmp_path, monkeypatch, capsys):
     assert "old.pt exists; name another file, or give exist_ok=True" in capsys.readouterr().err
     assert main([*words, "out=old.pt", "exist_ok=True"]) == 0 and (tmp_path / "old.pt").stat().st_size > 10**6
     yolo_focal.disable()
+
+
+@pytest.mark.parametrize("place", [{"out": "a\0b"}, {"name": "a\0b"}, {"project": "a\0b"}])
+def test_a_null_character_is_in_no_name(tmp_path, monkeypatch, place):
+    """Refused as any other bad value, before the work."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match="without null characters"):
+        yolo_focal.doctor(model="yolo11n.yaml", data="shapes", **place)
+
+
+def test_doctor_asks_for_its_folder_before_the_work(tmp_path):
+    """So the model, which does not exist, is not looked for."""
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match="is not empty; name a new one"):
+        yolo_focal.doctor(model="absent.pt", data="shapes", out=tmp_path)

@@ -94,6 +94,7 @@ def annotation(position: int, **values: Any) -> Callable[[dict[str, Any]], None]
         (annotation(0, bbox=[0, 0, 5]), "annotations id 11: bbox must be four finite numbers"),
         (annotation(0, bbox=[0, 0, -5, 5]), r"annotations id 11: bbox has a negative size, got \[0, 0, -5, 5\]"),
         (annotation(0, bbox=[10**400, 0, 5, 5]), "annotations id 11: bbox must be four finite numbers"),
+        (annotation(0, bbox=[0, 0, 10**200, 10**200]), "annotations id 11: bbox must be four .* at most 1e9, got"),
         (annotation(0, category_id="cat"), "annotations id 11: category_id must be an integer"),
         (annotation(0, iscrowd=2), "annotations id 11: iscrowd must be 0 or 1, got 2"),
         (lambda record: record["categories"][1].update(name=" "), "categories id 5: no name"),

@@ -169,3 +169,12 @@ def test_unreadable_label_files_are_refused(tmp_path: Path) -> None:
         file.truncate(2**30)
     with pytest.raises(DataError, match="is larger than 64 MiB; a label file has a line per object"):
         read_labels(tmp_path / "huge.txt", CLASSES)
+
+
+def test_a_class_number_of_any_length_is_read_where_all_classes_are_one(tmp_path: Path) -> None:
+    """As a training with single_cls does, to which the number means nothing."""
+    file = tmp_path / "a.txt"
+    file.write_text("99999999999999999999 0.5 0.5 0.2 0.2\n")
+    labels = read_labels(file, None)
+    assert len(labels.classes) == 1 and not labels.problems
+    assert read_labels(file, 3).problems[0].kind == "class out of range"

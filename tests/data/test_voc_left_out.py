@@ -25,9 +25,9 @@ def voc(tmp_path):
     return folder
 
 
-def convert(voc, **options):
+def convert(voc, out="out", **options):
     """The report, and the names of the images of each split."""
-    out = voc.parent / "out"
+    out = voc.parent / out
     report = voc_to_yolo(voc, out, VocOptions(**options), progress=False)
     return report, {split.name: sorted(p.stem for p in split.iterdir()) for split in (out / "images").iterdir()}
 
@@ -79,7 +79,7 @@ def test_empty_lists(voc):
     assert any("val.txt is empty: no such split is written" in note for note in report["notes"])
     list_of(voc, "train", b"")
     with pytest.raises(DataError, match=r"train\.txt is empty: nothing to train on"):
-        convert(voc)
+        convert(voc, out="other")
 
 
 def test_a_list_that_is_no_text(voc):
@@ -111,3 +111,34 @@ def test_utf_16_without_a_document_type_is_read(tmp_path):
     content = '<?xml version="1.0" encoding="utf-16"?>' + XML.format(stem="é", objects=OBJECT)
     (tmp_path / "a.xml").write_bytes(content.encode("utf-16"))
     assert read_voc(tmp_path / "a.xml").file_name == "é.jpg"
+
+
+def test_a_class_named_twice_is_refused(voc):
+    """Its objects could have either number."""
+    with pytest.raises(DataError, match="names= has 'cat' more than once; give every class one number"):
+        convert(voc, names=("cat", "dog", "cat"))
+
+
+@pytest.mark.parametrize(
+    ("word", "difficult"), [("0", False), ("1", True), ("true", True), (" False ", False), ("", False)]
+)
+def test_difficult_is_0_or_1(voc, word, difficult):
+    """In the words that tools write; any other is no answer."""
+    file = voc / "Annotations/a.xml"
+    marked = OBJECT.replace("<bndbox>", f"<difficult>{word}</difficult><bndbox>")
+    file.write_text(XML.format(stem="a", objects=marked))
+    assert read_voc(file).objects[0].difficult is difficult
+    file.write_text(file.read_text().replace(f"<difficult>{word}<", "<difficult>maybe<"))
+    with pytest.raises(DataError, match=r"a\.xml: object 1 \(cat\): difficult must be 0 or 1, got 'maybe'"):
+        read_voc(file)
+
+
+def test_where_no_object_is_left_the_reason_is_told(voc):
+    """All boxes without area, or all difficult; nothing is written."""
+    marked = OBJECT.replace("<bndbox>", "<difficult>1</difficult><bndbox>")
+    for objects, reason in ((OBJECT.replace(">20<", ">5<"), "box without area left out"), (marked, "difficult=False")):
+        for stem in ("a", "b", "c c"):
+            (voc / "Annotations" / f"{stem}.xml").write_text(XML.format(stem=stem, objects=objects))
+        with pytest.raises(DataError, match=f"none of the objects in its 4 training images is left .*{reason}"):
+            convert(voc, difficult=False)
+        assert not (voc.parent / "out").exists()

@@ -189,6 +189,8 @@ def test_annotations_of_other_images_are_refused(tmp_path, truth):
         ({**GOOD, "bbox": [1, 2, 3]}, "bbox must be four finite numbers"),
         ({**GOOD, "bbox": [1, 2, -3, 4]}, "got [1, 2, -3, 4]"),
         ({**GOOD, "bbox": [1, 2, float("nan"), 4]}, "bbox must be four finite numbers"),
+        ({**GOOD, "bbox": [0, 0, 10**200, 10**200]}, "in pixels, at most 1e9, got [0, 0, 1000"),
+        ({**GOOD, "bbox": [1e308, 0, 1, 1]}, "in pixels, at most 1e9, got [1e+308, 0, 1, 1]"),
         ({**GOOD, "bbox": "1 2 3 4"}, "bbox must be four finite numbers"),
         ({**GOOD, "score": 1.5}, "score must be a number in 0 to 1, got 1.5"),
         ({**GOOD, "score": None}, "score must be a number in 0 to 1, got None"),
@@ -225,3 +227,33 @@ def test_a_missing_file_is_refused(tmp_path, truth):
     """The message has the path."""
     with pytest.raises(DataError, match=r"nowhere\.json does not exist"):
         read_results(tmp_path / "nowhere.json", truth)
+
+
+@pytest.mark.parametrize(
+    ("files", "also"),
+    [(("cat.jpg", "dog.jpg"), ""), (("1.jpg", "7.jpg"), ", and the name of 7.jpg"), (("7.jpg", "1.jpg"), None)],
+)
+def test_an_id_in_quotes_is_refused_unless_the_name_says_the_same(tmp_path, truth, files, also):
+    """It is text, as names are: for an image of another id it would be lost or taken for the wrong one."""
+    path = write(tmp_path / "r.json", [GOOD, {**GOOD, "image_id": "7"}])
+    numbered = replace(truth, image_files=files)
+    if also is None:
+        assert read_results(path, numbered).detections.image.tolist() == [0, 0]
+        return
+    message = (
+        rf"record 1: image_id '7' is text; without quotes it is the id of {files[0]}{also}; write ids without quotes"
+    )
+    with pytest.raises(DataError, match=message):
+        read_results(path, numbered)
+
+
+def test_ids_that_other_images_are_named_by_are_noted(tmp_path, truth):
+    """Ultralytics writes the number of a name as the id; only in sets like COCO both are the same."""
+    path = write(tmp_path / "r.json", [GOOD, {**GOOD, "image_id": 9}])
+    for files in (("0007.jpg", "0009.jpg"), ("a.jpg", "b.jpg"), ("1.jpg", "2.jpg")):
+        assert not read_results(path, replace(truth, image_files=files)).notes
+    (note,) = read_results(path, replace(truth, image_files=("0009.jpg", "0007.jpg"))).notes
+    assert note.startswith("2 image_ids are taken as ids") and "(7: 0009.jpg, not 0007.jpg)" in note
+    named = [{**GOOD, "file_name": "0009.jpg"}]
+    results = read_results(write(tmp_path / "r.json", named), replace(truth, image_files=("0009.jpg", "0007.jpg")))
+    assert results.detections.image.tolist() == [0] and not results.notes

@@ -167,10 +167,11 @@ def test_an_area_that_is_no_number_is_refused(tmp_path):
     path = tmp_path / "a.json"
     path.write_text(json.dumps(document))
     assert ground_truth_from_coco(read_coco(path)).areas.tolist() == [12.0]
-    document["annotations"][0]["area"] = "large"
-    path.write_text(json.dumps(document))
-    with pytest.raises(DataError, match=r"a\.json: annotations id 5: area must be a finite number, got 'large'"):
-        ground_truth_from_coco(read_coco(path))
+    for area, shown in (("large", "'large'"), (-5, "-5"), (10**400, "1000000000000000000000000000000000000000")):
+        document["annotations"][0]["area"] = area
+        path.write_text(json.dumps(document))
+        with pytest.raises(DataError, match=rf"annotations id 5: area must be a finite number >= 0, got {shown}$"):
+            ground_truth_from_coco(read_coco(path))
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Any
 from yolo_focal.arguments.key import Key, literal
 from yolo_focal.errors import ConfigError
 
-__all__ = ["check_values", "help_table", "parse_arguments"]
+__all__ = ["check_values", "help_table", "parse_arguments", "refuse_undecoded"]
 
 
 def parse_arguments(
@@ -32,6 +32,17 @@ def parse_arguments(
         else:
             given[name] = None  # its name is wrong, whatever its value
     return _checked(command, keys, given, set(extra), problems)
+
+
+def refuse_undecoded(words: Iterable[str]) -> None:
+    """Raise ConfigError for a word of the command line that is not UTF-8: no file could hold it as text."""
+    for word in words:
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            raise ConfigError(
+                f"{word!a} is not UTF-8 text; rename the file or folder, or give its name in UTF-8"
+            ) from None
 
 
 def check_values(

@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 
 from yolo_focal.errors import ConfigError, reason_of
+from yolo_focal.plain_yaml import load_yaml
 from yolo_focal.resources import cfg_file, cfg_names
 
 __all__ = ["find_hyp", "read_hyp"]
@@ -42,7 +43,7 @@ def read_hyp(path: Path, argument: str = "cfg") -> dict[str, Any]:
             f"{argument}={path} has {path.stat().st_size:,} bytes; a hyperparameter file has a few thousand"
         )
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = load_yaml(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(f"{argument}={path} is not YAML ({reason_of(error)})") from error
     if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):

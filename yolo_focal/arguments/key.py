@@ -91,6 +91,8 @@ def text(given: Any) -> str:
 
 def path(given: Any) -> Path:
     """A path; nothing needs to be there."""
+    if "\0" in str(given):
+        raise ValueError("a path without null characters")
     return Path(given)
 
 

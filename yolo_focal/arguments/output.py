@@ -56,5 +56,7 @@ def take_output(command: str, arguments: MutableMapping[str, Any], *, numbered: 
         if name is not None or project != PROJECT:
             raise ConfigError(f"out={out} is the output itself; leave project= and name= out, or out=")
         return Output(Path(out), exist_ok)
+    if "\0" in f"{project}{name}":
+        raise ConfigError(f"project={project!r} and name={name!r} must be names without null characters")
     folder = Path(project) / (name or command)
     return Output(numbered_folder(folder) if numbered and not exist_ok else folder, exist_ok)

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from yolo_focal.arguments.command_line import help_table, parse_arguments
+from yolo_focal.arguments.command_line import help_table, parse_arguments, refuse_undecoded
 from yolo_focal.arguments.key import Key
 from yolo_focal.console import PART_OF_A_RUN
 from yolo_focal.errors import YoloFocalError
@@ -122,6 +122,7 @@ def run_script(file: str, documentation: str | None, keys: Sequence[Key], run: C
     program, summary = Path(file).name, (documentation or "").strip().partition("\n")[0]
 
     def call() -> int:
+        refuse_undecoded(sys.argv[1:])
         if any(map(asks_for_help, sys.argv[1:])):
             print(help_table(program, summary, keys))
             return 0

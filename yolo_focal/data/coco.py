@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from yolo_focal.errors import DataError
-from yolo_focal.numbers import is_id, is_number, short
+from yolo_focal.numbers import is_id, is_pixels, short
 
 __all__ = ["CocoDataset", "CocoProblem", "class_boxes", "clipped_box", "read_coco", "read_json"]
 
@@ -214,8 +214,8 @@ def _annotation_fault(annotation: dict[str, Any], images: dict[int, dict[str, An
     if not is_id(annotation.get("category_id")):
         return f"category_id must be an integer, got {short(annotation.get('category_id'))}"
     box = annotation.get("bbox")
-    if not isinstance(box, list) or len(box) != 4 or not all(is_number(value) for value in box):
-        return f"bbox must be four finite numbers x, y, width, height in pixels, got {short(box)}"
+    if not isinstance(box, list) or len(box) != 4 or not all(is_pixels(value) for value in box):
+        return f"bbox must be four finite numbers x, y, width, height in pixels, at most 1e9, got {short(box)}"
     if box[2] < 0 or box[3] < 0:
         return f"bbox has a negative size, got {short(box)}"
     if annotation.get("iscrowd", 0) not in (0, 1):

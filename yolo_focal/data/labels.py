@@ -106,6 +106,7 @@ def _nothing(*, found: bool, problems: list[LabelProblem] | None = None) -> Labe
     return Labels(np.zeros(0, np.int64), np.zeros((0, 4)), [], problems or [], found)
 
 
+_LARGEST_CLASS = 2**62  # what an array holds; without a number of classes any may be written
 KEPT = frozenset({"box without area", "box reaches outside the image"})
 
 
@@ -195,7 +196,7 @@ def _box(values: list[float], expected: _Expected) -> tuple[float, float, float,
 
 def _labels(rows: list[list[float]], expected: _Expected, problems: list[LabelProblem]) -> Labels:
     return Labels(
-        classes=np.array([round(row[0]) for row in rows], np.int64),
+        classes=np.array([min(round(row[0]), _LARGEST_CLASS) for row in rows], np.int64),
         boxes_xywh=np.array([_box(row, expected) for row in rows], np.float64).reshape(-1, 4),
         polygons=[np.array(row[1:]).reshape(-1, 2) if expected.polygons and len(row) != 5 else None for row in rows],
         problems=problems,

@@ -16,7 +16,7 @@ from yolo_focal.data.problem_lines import first_names, problem_lines, use_of_dat
 from yolo_focal.data.selection import Selection, SelectionRules, partition, select_images
 from yolo_focal.data.subset_files import CocoSource, SubsetPart, subset_notes, subset_record, write_part
 from yolo_focal.errors import DataError
-from yolo_focal.files import new_folder, write_json
+from yolo_focal.files import check_new_folder, new_folder, write_json
 from yolo_focal.text_table import aligned
 
 __all__ = ["CocoSource", "SubsetOptions", "make_subset", "subset_lines"]
@@ -73,6 +73,7 @@ def make_subset(
             another size than stated or a name that Ultralytics does not read, rules that cannot be combined, a result
             that cannot be trained on, an occupied or read-only `out`.
     """
+    check_new_folder(out)
     dataset = read_coco(train.annotations)
     chosen = _category_ids(dataset, options.categories)
     written = list(dataset.categories) if options.labels == "all" else chosen

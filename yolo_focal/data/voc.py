@@ -11,6 +11,7 @@ from yolo_focal.errors import DataError
 
 __all__ = ["VocObject", "VocRecord", "read_voc"]
 
+_TRUTH = {"": False, "0": False, "false": False, "1": True, "true": True}
 MOST_XML_BYTES = 16 * 2**20  # some hundred thousand objects in one image
 
 
@@ -82,4 +83,7 @@ def _object(path: Path, position: int, node: Element) -> VocObject:
         raise DataError(
             f"{path}: object {position} ({name}): bndbox must be finite with xmin <= xmax and ymin <= ymax, got {words}"
         )
-    return VocObject(name, (left, top, right, bottom), (node.findtext("difficult") or "0").strip() == "1")
+    difficult = (node.findtext("difficult") or "").strip().lower()
+    if difficult not in _TRUTH:
+        raise DataError(f"{path}: object {position} ({name}): difficult must be 0 or 1, got {difficult[:40]!r}")
+    return VocObject(name, (left, top, right, bottom), _TRUTH[difficult])

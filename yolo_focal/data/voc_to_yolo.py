@@ -13,7 +13,7 @@ from yolo_focal.data.selection import partition
 from yolo_focal.data.voc import VocRecord, read_voc
 from yolo_focal.data.yolo import SPLITS
 from yolo_focal.errors import DataError
-from yolo_focal.files import new_folder
+from yolo_focal.files import check_new_folder, new_folder
 
 __all__ = ["VocOptions", "voc_to_yolo"]
 
@@ -71,6 +71,7 @@ def voc_to_yolo(
         DataError: a file that cannot be read, a class that `names` lacks, a missing image or one of another size than
             stated, a result that cannot be trained on, or an occupied `out`.
     """
+    check_new_folder(out)
     items = _items(voc, progress)
     classes = _classes(voc, items, options.names)
     splits, notes = _splits(voc, list(items), options)
@@ -83,6 +84,7 @@ def voc_to_yolo(
         for split, stems in splits.items():
             chosen = [items[stem] for stem in stems]
             report["splits"][split] = _write_split(root, split, chosen, classes, options, progress)
+        _refuse_nothing_to_learn(voc, report["splits"]["train"], difficult > 0 and not options.difficult)
         purpose = [
             f"Converted from the Pascal VOC dataset {voc.resolve().name}.",
             "Use: yolo-focal train model=yolo11n.yaml data=<this file>",
@@ -154,6 +156,8 @@ def _left_out(voc: Path, items: dict[str, _Item], splits: dict[str, list[str]]) 
 
 def _classes(voc: Path, items: dict[str, _Item], names: tuple[str, ...]) -> tuple[str, ...]:
     found = sorted({item.name for entry in items.values() for item in entry.record.objects})
+    if again := [name for name, count in Counter(names).items() if count > 1]:
+        raise DataError(f"names= has {again[0]!r} more than once; give every class one number")
     unknown = [name for name in found if name not in names]
     if names and unknown:
         raise DataError(f"{voc} has the classes {first_names(unknown, 10)}, which names= lacks; add them")
@@ -204,6 +208,15 @@ def _listed(listing: Path, stems: list[str]) -> list[str] | None:
     if missing:
         raise DataError(f"{listing} names {missing[0]} ({len(missing)} in all) without an annotation file")
     return list(dict.fromkeys(listed))
+
+
+def _refuse_nothing_to_learn(voc: Path, written: dict[str, Any], without_difficult: bool) -> None:
+    if not written["instances"]:
+        reasons = [*written["problems"], *["difficult=False leaves out all that are marked so"] * without_difficult]
+        raise DataError(
+            f"{voc}: none of the objects in its {written['images']} training images is left"
+            f"{f' ({reasons[0]})' if reasons else ''}; there is nothing to learn"
+        )
 
 
 def _write_split(

@@ -15,6 +15,7 @@ from yolo_focal.data.images import IMAGE_SUFFIXES
 from yolo_focal.data.labels import Labels, read_labels
 from yolo_focal.data.paths import exists, is_file, is_folder
 from yolo_focal.errors import DataError, reason_of
+from yolo_focal.plain_yaml import load_yaml
 
 __all__ = ["SPLITS", "YoloDataset", "label_file", "read_data_yaml"]
 
@@ -158,7 +159,7 @@ def _load_mapping(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > MOST_YAML_BYTES:
             raise DataError(f"{path} is larger than {MOST_YAML_BYTES // 2**20} MiB; a data YAML is a short text")
-        content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+        content = load_yaml(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise DataError(f"the data file {path} does not exist; give the path of a data YAML") from None
     except OSError as error:

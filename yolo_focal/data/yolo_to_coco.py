@@ -12,7 +12,7 @@ from yolo_focal.data.progress_bar import progress_bar
 from yolo_focal.data.usable import repeated_images
 from yolo_focal.data.yolo import YoloDataset
 from yolo_focal.errors import DataError
-from yolo_focal.files import new_folder, write_json
+from yolo_focal.files import check_new_folder, new_folder, write_json
 
 __all__ = ["coco_content", "image_ids", "write_coco_files"]
 
@@ -76,6 +76,7 @@ def write_coco_files(
     Raises:
         DataError: an image cannot be read, two images of a split share a name, or `out` is occupied.
     """
+    check_new_folder(out, exist_ok)
     splits, left_out = _present(dataset)
     for split, images in splits.items():
         _refuse_equal_names(dataset, split, images)

@@ -89,8 +89,10 @@ def _area(source: Path, annotation: dict[str, Any]) -> float:
     area = annotation.get("area")
     if area is None:
         return float(annotation["bbox"][2] * annotation["bbox"][3])
-    if not is_number(area):
-        raise DataError(f"{source}: annotations id {annotation['id']}: area must be a finite number, got {area!r}")
+    if not is_number(area) or area < 0:
+        raise DataError(
+            f"{source}: annotations id {annotation['id']}: area must be a finite number >= 0, got {repr(area)[:40]}"
+        )
     return float(area)
 
 

@@ -12,7 +12,7 @@ from yolo_focal.data.coco import read_json
 from yolo_focal.errors import DataError
 from yolo_focal.evaluation.boxes import Bools, Detections, GroundTruth, Ints
 from yolo_focal.evaluation.classes import ClassRule
-from yolo_focal.numbers import is_id, is_number, short
+from yolo_focal.numbers import is_id, is_number, is_pixels, short
 
 __all__ = ["Results", "read_results", "results_of"]
 
@@ -65,7 +65,8 @@ def read_results(path: Path, ground_truth: GroundTruth, ids: ClassRule = "match"
     boxes = np.array([record["bbox"] for record in records], dtype=np.float64).reshape(-1, 4)
     scores = np.array([record["score"] for record in records], dtype=np.float64)
     detections = Detections(image[kept], category[kept], boxes[kept], scores[kept])
-    return Results(detections, _notes(records, image < 0, (image >= 0) & (category < 0)))
+    notes = _notes(records, image < 0, (image >= 0) & (category < 0))
+    return Results(detections, notes + _note_on_numbered_names(records, ground_truth))
 
 
 def results_of(detections: Detections, ground_truth: GroundTruth) -> list[dict[str, Any]]:
@@ -88,8 +89,10 @@ def _fault(record: Any) -> str | None:
     if missing := {"image_id", "category_id", "bbox", "score"} - record.keys():
         return f"lacks {', '.join(sorted(missing))}"
     box, score = record["bbox"], record["score"]
-    if not isinstance(box, list) or len(box) != 4 or not all(is_number(value) for value in box) or min(box[2:]) < 0:
-        return f"bbox must be four finite numbers x, y, width >= 0, height >= 0 in pixels, got {short(box)}"
+    if not isinstance(box, list) or len(box) != 4 or not all(is_pixels(value) for value in box) or min(box[2:]) < 0:
+        return (
+            f"bbox must be four finite numbers x, y, width >= 0, height >= 0 in pixels, at most 1e9, got {short(box)}"
+        )
     if not is_number(score) or not 0 <= score <= 1:
         return f"score must be a number in 0 to 1, got {short(score)}"
     if not is_id(record["category_id"]) or not (is_id(record["image_id"]) or isinstance(record["image_id"], str)):
@@ -119,7 +122,29 @@ def _images(path: Path, records: Sequence[Mapping[str, Any]], ground_truth: Grou
         except _NameError as error:
             position = keys.index((kind, error.text))
             raise DataError(f"{path}: record {position}: {kind} {short(error.text)} {error}") from None
+    _refuse_quoted_ids(path, keys, found, ground_truth)
     return np.array([found.get(key, -1) for key in keys], dtype=np.int64)
+
+
+def _refuse_quoted_ids(
+    path: Path,
+    keys: Sequence[tuple[str, int | str]],
+    found: Mapping[tuple[str, int | str], int],
+    ground_truth: GroundTruth,
+) -> None:
+    """Raise where an image_id in quotes is the id of another image than the one of that name, or of the only one."""
+    ids = {str(image_id): index for index, image_id in enumerate(ground_truth.image_ids)}
+    for position, (kind, text) in enumerate(keys):
+        if kind != "image_id" or not isinstance(text, str) or text not in ids:
+            continue
+        by_id, by_name = ids[text], found.get((kind, text))
+        if by_name != by_id:
+            files = ground_truth.image_files
+            also = f", and the name of {files[by_name]}" if by_name is not None else ""
+            raise DataError(
+                f"{path}: record {position}: image_id {text!r} is text; without quotes it is the id of {files[by_id]}"
+                f"{also}; write ids without quotes, and names as file_name"
+            )
 
 
 class _NameError(Exception):
@@ -204,6 +229,22 @@ def _categories(path: Path, records: Sequence[Mapping[str, Any]], ground_truth: 
             "if these are class numbers from 0, classes=known to leave such detections out"
         )
     return found
+
+
+def _note_on_numbered_names(records: Sequence[Mapping[str, Any]], ground_truth: GroundTruth) -> tuple[str, ...]:
+    """A note where ids may be meant as the numbers that images are named by, which Ultralytics writes."""
+    ids = dict(zip(ground_truth.image_ids, ground_truth.image_files, strict=True))
+    stems = ((PurePosixPath(file).stem, file) for file in ids.values())
+    numbered = {int(stem): file for stem, file in stems if stem.isascii() and stem.isdigit() and len(stem) < 19}
+    given = dict.fromkeys(value for kind, value in map(_image_key, records) if kind == "image_id")
+    unsure = [value for value in given if value in ids and numbered.get(value, ids[value]) != ids[value]]
+    if not unsure:
+        return ()
+    first = unsure[0]
+    return (
+        f"{len(unsure)} image_ids are taken as ids of the annotations, but are also the numbers of other images' names "
+        f"({first}: {ids[first]}, not {numbered[first]}); if the names were meant, add file_name",
+    )
 
 
 def _notes(records: Sequence[Mapping[str, Any]], other_image: Bools, other_class: Bools) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.ultra.helpers import arguments, batch_of, build
+from tests.ultra.helpers import arguments, batch_of, build, train_quickly
 from yolo_focal.errors import CheckpointError, ConfigError, UnsupportedModelError
 from yolo_focal.losses import LOSSES
 from yolo_focal.ultra.drivers.class_gradients import Recorder, record_class_terms, sum_by_class
@@ -267,3 +267,25 @@ def test_a_setting_that_cannot_act_is_refused(examined):
     """As a training would refuse it."""
     with pytest.raises(ConfigError, match="fl_branch=one2one needs an end-to-end head"):
         examined(fl_branch="one2one")
+
+
+def test_no_logger_hears_of_an_examination(examined, tiny_data, tmp_path, monkeypatch):
+    """A training tells the loggers of Ultralytics' settings; a diagnosis starts no experiment with them."""
+    import sys
+    from types import ModuleType
+
+    from ultralytics.utils import SETTINGS
+
+    heard = []
+    logger = ModuleType("ultralytics.utils.callbacks.comet")
+    logger.callbacks = {"on_pretrain_routine_start": heard.append}
+    monkeypatch.setitem(sys.modules, logger.__name__, logger)
+    before = SETTINGS["comet"]
+    SETTINGS.update(comet=True)
+    try:
+        examined()
+        assert not heard
+        train_quickly(tiny_data, tmp_path, epochs=1, val=False)
+        assert len(heard) == 1
+    finally:
+        SETTINGS.update(comet=before)

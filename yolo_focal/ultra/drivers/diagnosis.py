@@ -179,18 +179,6 @@ def _starts_untrained(yolo: Any, arguments: Mapping[str, Any], names: Mapping[in
 
 
 @contextlib.contextmanager
-def _without_loggers() -> Iterator[None]:
-    """Trainers made inside the block report to no experiment tracker: one batch is no experiment."""
-    callbacks = host.trainer_module.callbacks
-    original = callbacks.add_integration_callbacks
-    callbacks.add_integration_callbacks = lambda trainer: None
-    try:
-        yield
-    finally:
-        callbacks.add_integration_callbacks = original
-
-
-@contextlib.contextmanager
 def _prepared(yolo: Any, arguments: Mapping[str, Any]) -> Iterator[Any]:
     """The trainer as it stands before its first batch; its folder and label caches are gone afterwards."""
     started = time.time()
@@ -199,8 +187,9 @@ def _prepared(yolo: Any, arguments: Mapping[str, Any]) -> Iterator[Any]:
         with warnings_only(), tempfile.TemporaryDirectory(prefix="yolo_focal_") as folder:
             place = {"project": folder, "name": "doctor", "exist_ok": True, "mode": "train", "task": yolo.task}
             overrides = {**yolo.overrides, **arguments, **_ONE_BATCH, **place}
-            with _without_loggers():
-                trainer = yolo._smart_load("trainer")(overrides=overrides)
+            # Ultralytics gives the loggers of its settings (MLflow, Comet, ...) to classes called Trainer.
+            kind = type("Examination", (yolo._smart_load("trainer"),), {})
+            trainer = kind(overrides=overrides)
             if yolo.ckpt:
                 weights = None if overrides.get("pretrained", True) is False else yolo.model
                 trainer.model = trainer.get_model(weights=weights, cfg=yolo.model.yaml)
