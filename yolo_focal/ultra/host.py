@@ -230,12 +230,7 @@ NAMES: dict[str, Name] = {
         _OWNER,
         ("set_class_weights",),
     ),
-    "trainer_module": Name(
-        "ultralytics.engine.trainer",
-        "starts child trainings, and gives a trainer its loggers by callbacks.add_integration_callbacks",
-        ("_YOLO_CLI_COMMAND", "subprocess", "callbacks"),
-        lambda found: callable(getattr(found.callbacks, "add_integration_callbacks", None)),
-    ),
+    "trainer_module": Name("ultralytics.engine.trainer", "starts child trainings", ("_YOLO_CLI_COMMAND", "subprocess")),
     "ClassificationTrainer": Name(
         "ultralytics.models.yolo.classify:ClassificationTrainer", _OWNER, ("set_model_attributes",)
     ),
@@ -249,7 +244,7 @@ NAMES: dict[str, Name] = {
     ),
     "add_integration_callbacks": Name(
         "ultralytics.utils.callbacks:add_integration_callbacks",
-        "imports the packages of the loggers and adds their callbacks to a trainer",
+        "imports the packages of the loggers and adds their callbacks to an instance of a class called ...Trainer",
         (),
         _takes("instance"),
     ),
