@@ -82,6 +82,8 @@ def test_a_training_that_did_what_was_asked_passes():
     check_used({**ASKED, "fl_gain": 1}, used(fl_gain=1), {"class": "focal(gamma=2, alpha=0.25, gain=1)"})
     rare = {"rare_sampling": "auto", "rare_paste": 0.5}
     check_used({"data": "d.yaml", **rare}, {"data": "d.yaml", **rare}, {"class": "BCE"})
+    anchor = {"data": "d.yaml", "obj": 1.0, "anchor_t": 3.0}  # args.yaml has what is not at its default
+    check_used(anchor, {"data": "d.yaml", "anchor_t": 3.0}, {"anchor": "BCE"})
 
 
 @pytest.mark.parametrize(
@@ -96,10 +98,11 @@ def test_a_training_that_did_what_was_asked_passes():
         ({}, {"class": RAN["class"] + ", classes weighted"}, "ran"),
         ({}, {}, "never seen running"),
         ({"rare_paste": 0.5}, RAN, "rare_paste"),
+        ({"obj": 2.0}, RAN, "obj=1.0 was asked for, 2.0 was used"),
     ],
 )
 def test_a_training_that_did_something_else_is_an_error(changes, ran, phrase):
     """Whether args.yaml or the criterion tells it."""
     with pytest.raises(ConfigError) as caught:
-        check_used(ASKED, used(**changes), ran)
+        check_used({**ASKED, "obj": 1.0}, used(**changes), ran)
     assert phrase in str(caught.value)

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 import yolo_focal
+from yolo_focal.arguments.anchor import ANCHOR_KEYS
 from yolo_focal.arguments.focal import KEYS, read_config
 from yolo_focal.arguments.rare import read_rare_config
 from yolo_focal.comparison.configurations import CLASS_WEIGHTED
@@ -225,10 +226,12 @@ def check_used(asked: Mapping[str, Any], used: Mapping[str, Any], criterion: Map
         used: those in its args.yaml.
         criterion: the class criterion of each branch, read off the running training.
     """
+    # An anchor detector's arguments are in args.yaml where they are not at their defaults.
+    acted = {**{name: key.default for name, key in ANCHOR_KEYS.items() if name in asked}, **used}
     problems = [
-        f"{name}={value!r} was asked for, {used.get(name)!r} was used"
+        f"{name}={value!r} was asked for, {acted.get(name)!r} was used"
         for name, value in asked.items()
-        if name not in ("device", "focal") and used.get(name) != value
+        if name not in ("device", "focal") and acted.get(name) != value
     ]
     config = read_config(asked)
     plugin_keys = {name: used[name] for name in KEYS if name in used}
