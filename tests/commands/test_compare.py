@@ -255,6 +255,17 @@ def trials_of(process):
 
 
 @pytest.mark.slow
+def test_the_anchor_detector_is_compared_too(squares, tmp_path, capsys):
+    """With the hyperparameters of YOLOv5 for all, and a loss on objectness alone."""
+    command = words(squares, tmp_path / "out", "cfg=yolov5-anchor", losses="focal:fl_scope=obj", seeds=1)
+    assert main([*command, "model=yolov5n-anchor.yaml", "epochs=1"]) == 0, capsys.readouterr().out
+    assert {row["configuration"]: row["status"] for row in rows_of(tmp_path / "out")} == {
+        "bce": "finished",
+        "focal:fl_scope=obj": "finished",
+    }
+
+
+@pytest.mark.slow
 def test_ray_gives_the_same_trials_and_survives_a_lost_worker(undisturbed, squares, tmp_path):
     """Two workers, one of them killed in the middle of a training: the same journal as one process alone."""
     pytest.importorskip("ray")
