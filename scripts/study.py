@@ -280,8 +280,9 @@ def _validated(weights: Path, data: str, imgsz: int, batch: int, limited: bool, 
         images, empty = images + len(output), empty + sum(not len(each) for each in output)
         return output
 
+    model = YOLO(weights)
     with tempfile.TemporaryDirectory() as folder, mock.patch.object(nms, "non_max_suppression", counted):
-        metrics = YOLO(weights).val(
+        metrics = model.val(
             data=data,
             imgsz=imgsz,
             batch=batch,

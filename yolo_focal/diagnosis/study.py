@@ -2,7 +2,8 @@
 
 __all__ = ["FOCAL_IN_THE_STUDY", "RARE_AP_POINTS", "RARE_IN_THE_STUDY", "RARE_THIRD_POINTS"]
 
-# Differences to BCE of cfg=rare where sampling could act: least and most of the means over seeds, in points of AP.
+# Differences to BCE of cfg=rare in trainings from scratch where sampling could act, in points of AP: the least and the
+# most of the means over seeds.
 RARE_AP_POINTS = (1, 9)
 RARE_THIRD_POINTS = (2, 20)  # of the rarest third of the classes
 
