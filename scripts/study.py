@@ -375,7 +375,7 @@ def keep_raw_results(study: Study, out: Path, folder: Path) -> None:
     keys = ("configuration", "seed", "stats", "class_ap", "best_f1_threshold")
     rows = [{key: row[key] for key in keys} for row in Journal(source / JOURNAL).finished().values()]
     # Not where it lay on the machine that trained, which is in the command too.
-    summary["comparison"]["data"] = study.data
+    summary["comparison"].update(data=study.data, model=study.model)
     summary.pop("command", None)
     write_json(folder / study.name / "summary.json", summary)
     write_text(folder / study.name / "trials.jsonl", "".join(f"{json.dumps(row)}\n" for row in rows))
