@@ -28,9 +28,8 @@ __all__ = ["Outcome", "Rows", "as_rows", "run_chunked"]
 # The temporaries of so many stay in a processor's last cache. A GPU wants few launches instead.
 CHUNK_ELEMENTS_CPU = 1 << 19
 CHUNK_ELEMENTS_GPU = 1 << 24
-# From so many elements on a CPU chunks are worked on at once, which wakes threads once a call. Below, operations take
-# some ten microseconds, and PyTorch splits few of them: waking threads would cost more than it gives.
-THREADED_ELEMENTS = 1 << 18
+# From so many elements on a CPU chunks are worked on at once: below, waking threads costs more than it gives.
+THREADED_ELEMENTS = 1 << 22
 # Rows narrower than this are joined by sixteens: operations that broadcast along short rows are slow.
 NARROW = 64
 # Whether targets are not 0 is asked of so many together first: as many truth values as an int64 has bytes.
