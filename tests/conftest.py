@@ -18,6 +18,7 @@ from ultralytics.utils import SETTINGS
 
 import yolo_focal
 from tests.helpers import run_command_line, write_squares
+from tests.ultra.helpers import chatty
 from yolo_focal.data.shapes import draw_shapes
 
 SETTINGS.update({name: str(Path(_folder) / name) for name in ("datasets_dir", "weights_dir", "runs_dir")})
@@ -60,6 +61,16 @@ def small_set(tmp_path_factory) -> Path:
 def tiny_data(tmp_path_factory) -> Path:
     """The data YAML of eight images of 64 pixels, each with a light and a dark square, in two classes."""
     return write_squares(tmp_path_factory.mktemp("squares"))
+
+
+@pytest.fixture(scope="session")
+def chatty_checkpoint(tmp_path_factory) -> Path:
+    """An untrained detector of three of the classes of `small_set`, which finds something everywhere."""
+    path = tmp_path_factory.mktemp("chatty") / "model.pt"
+    model = chatty("yolo11n.yaml")
+    model.model.names = {0: "disc", 1: "square", 2: "triangle"}
+    model.save(str(path))
+    return path
 
 
 class Trained(NamedTuple):

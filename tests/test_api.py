@@ -9,7 +9,6 @@ import sys
 import pytest
 
 import yolo_focal
-from tests.ultra.helpers import chatty
 from yolo_focal.arguments.commands import COMMANDS
 from yolo_focal.cli import main
 from yolo_focal.errors import ConfigError, MissingExtraError
@@ -84,22 +83,14 @@ def test_bad_values_are_refused_in_the_words_of_the_command(call, message):
     assert message in str(caught.value)
 
 
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
-    """An untrained detector that finds something everywhere."""
-    path = tmp_path_factory.mktemp("api") / "model.pt"
-    model = chatty("yolo11n.yaml")
-    model.model.names = {0: "disc", 1: "square", 2: "triangle"}
-    model.save(str(path))
-    return path
-
-
-def test_evaluate_returns_what_the_command_writes(checkpoint, small_set, tmp_path, capsys):
+def test_evaluate_returns_what_the_command_writes(chatty_checkpoint, small_set, tmp_path, capsys):
     """The same numbers; nothing is written unless asked for."""
     before = sorted(tmp_path.iterdir())
-    result = yolo_focal.evaluate(checkpoint, small_set, imgsz=64, batch=4)
+    result = yolo_focal.evaluate(chatty_checkpoint, small_set, imgsz=64, batch=4)
     assert sorted(tmp_path.iterdir()) == before
-    code = main(["evaluate", f"model={checkpoint}", f"data={small_set}", "imgsz=64", "batch=4", f"out={tmp_path}/out"])
+    code = main(
+        ["evaluate", f"model={chatty_checkpoint}", f"data={small_set}", "imgsz=64", "batch=4", f"out={tmp_path}/out"]
+    )
     written = json.loads((tmp_path / "out" / "evaluation.json").read_text())
     assert code == 0 and result.to_dict()["coco"] == written["coco"]
     printed = capsys.readouterr().out
@@ -108,9 +99,9 @@ def test_evaluate_returns_what_the_command_writes(checkpoint, small_set, tmp_pat
     assert result.rows()[0]["AP"] == pytest.approx(written["classes"][0]["AP"], abs=1e-9)
 
 
-def test_a_result_is_short_in_a_notebook_and_frozen(checkpoint, small_set):
+def test_a_result_is_short_in_a_notebook_and_frozen(chatty_checkpoint, small_set):
     """One line as text, the summary as HTML."""
-    result = yolo_focal.evaluate(checkpoint, small_set, imgsz=64, batch=4)
+    result = yolo_focal.evaluate(chatty_checkpoint, small_set, imgsz=64, batch=4)
     assert len(repr(result)) < 300 and repr(result).startswith("<EvaluateResult: ") and "AP 0." in repr(result)
     assert len(repr(result.report)) < 2000  # without boxes, matches and curves
     assert result._repr_html_().startswith("<pre>") and "AP" in result._repr_html_()
@@ -126,18 +117,18 @@ def test_doctor_returns_its_page(small_set, tmp_path):
     assert {row["topic"] for row in result.rows()} == {each.topic for each in result.advice}
 
 
-def test_pandas_is_optional(checkpoint, small_set, monkeypatch):
+def test_pandas_is_optional(chatty_checkpoint, small_set, monkeypatch):
     """Without it, the message has the install command."""
-    result = yolo_focal.evaluate(checkpoint, small_set, imgsz=64, batch=4)
+    result = yolo_focal.evaluate(chatty_checkpoint, small_set, imgsz=64, batch=4)
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(MissingExtraError, match="to_pandas needs pandas; install it: pip install pandas"):
         result.to_pandas()
 
 
-def test_rows_become_a_data_frame(checkpoint, small_set):
+def test_rows_become_a_data_frame(chatty_checkpoint, small_set):
     """One column a key."""
     pandas = pytest.importorskip("pandas")
-    result = yolo_focal.evaluate(checkpoint, small_set, imgsz=64, batch=4)
+    result = yolo_focal.evaluate(chatty_checkpoint, small_set, imgsz=64, batch=4)
     frame = result.to_pandas()
     assert isinstance(frame, pandas.DataFrame) and list(frame["name"]) == [row["name"] for row in result.rows()]
 

@@ -5,10 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 import yolo_focal
-from tests.ultra.helpers import chatty
 from yolo_focal.arguments.commands import COMMANDS, VERBOSE
 from yolo_focal.cli import main
 from yolo_focal.console import conclude, pasteable, quiet, say
@@ -18,16 +15,6 @@ from yolo_focal.ultra.command_line import checked_words
 from yolo_focal.ultra.drivers.tuning import _watched_tuner
 
 TINY = ("imgsz=64", "batch=4", "device=cpu")
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
-    """An untrained detector that finds something everywhere."""
-    path = tmp_path_factory.mktemp("verbose") / "model.pt"
-    model = chatty("yolo11n.yaml")
-    model.model.names = {0: "disc", 1: "square", 2: "triangle"}
-    model.save(str(path))
-    return path
 
 
 def only_line(words, capfd):
@@ -50,11 +37,11 @@ def test_a_wrong_value_is_named(capsys):
     assert "verbose must be True or False, got 'quiet'" in capsys.readouterr().err
 
 
-def test_evaluate(checkpoint, small_set, tmp_path, capfd):
+def test_evaluate(chatty_checkpoint, small_set, tmp_path, capfd):
     """AP, and where the rest is."""
-    words = ["evaluate", f"model={checkpoint}", f"data={small_set}", *TINY, f"out={tmp_path / 'out'}"]
+    words = ["evaluate", f"model={chatty_checkpoint}", f"data={small_set}", *TINY, f"out={tmp_path / 'out'}"]
     line = only_line(words, capfd)
-    assert line.startswith(f"{checkpoint} on {small_set} (val), AP 0.")
+    assert line.startswith(f"{chatty_checkpoint} on {small_set} (val), AP 0.")
     assert line.endswith(f"written to {tmp_path / 'out'}")
 
 
@@ -79,11 +66,11 @@ def test_the_data_commands(small_set, tmp_path, capfd):
     assert line == f"written to {tmp_path / 'coco'}"
 
 
-def test_a_python_function_prints_nothing(checkpoint, small_set, capfd):
+def test_a_python_function_prints_nothing(chatty_checkpoint, small_set, capfd):
     """With it off; by default a bar shows how far it is."""
-    yolo_focal.evaluate(checkpoint, small_set, imgsz=64, batch=4, verbose=False)
+    yolo_focal.evaluate(chatty_checkpoint, small_set, imgsz=64, batch=4, verbose=False)
     assert capfd.readouterr() == ("", "")
-    yolo_focal.evaluate(checkpoint, small_set, imgsz=64, batch=4)
+    yolo_focal.evaluate(chatty_checkpoint, small_set, imgsz=64, batch=4)
     assert capfd.readouterr().err != ""
 
 
