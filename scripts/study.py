@@ -245,7 +245,7 @@ def _last_checkpoints(
 
 def _keep_rows(study: Study, rows: Sequence[Mapping[str, Any]], docs: Path, question: str) -> None:
     file = docs / "evidence" / study.name / f"{question}.jsonl"
-    write_text(file, "".join(f"{json.dumps(row)}\n" for row in rows))
+    _write_json_lines(file, rows)
     print(file)
 
 
@@ -310,10 +310,9 @@ def _worth(measured: Mapping[str, Any]) -> dict[str, float]:
 
 def scores_table(study: Study, folder: Path) -> str:
     """The Markdown table of the scores' worth: means over seeds, with 95 % intervals, before and after calibration."""
-    lines = (folder / study.name / f"{SCORES}.jsonl").read_text(encoding="utf-8").splitlines()
-    kept = [json.loads(line) for line in lines]
+    kept = _json_lines(folder / study.name / f"{SCORES}.jsonl")
     head = ["configuration", "", "calibration error, 95 %", "best threshold, 95 %", "candidates an image, 95 %", "AP"]
-    rows = [[*head, "seeds"], ["---"] * (len(head) + 1)]
+    rows = []
     for name in study.scores:
         some = [row for row in kept if row["configuration"] == name]
         for when in ("before", "after"):
@@ -322,15 +321,14 @@ def scores_table(study: Study, folder: Path) -> str:
                 cells = [_interval(columns[key], form) for key, form in _SCORE_COLUMNS.items()]
                 ap = f"{statistics.mean(columns['AP']):.4f}"
                 rows.append([f"`{name}`", when, *cells, ap, str(len(some))])
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return _markdown(head, rows)
 
 
 def limit_table(study: Study, folder: Path) -> str:
     """The Markdown table of what NMS's time limit loses: means over the seeds, the difference with its interval."""
-    lines = (folder / study.name / f"{LIMIT}.jsonl").read_text(encoding="utf-8").splitlines()
-    kept = [json.loads(line) for line in lines]
+    kept = _json_lines(folder / study.name / f"{LIMIT}.jsonl")
     head = ["configuration", "batch", "NMS, ms an image", "images lost", "AP", "AP with the limit", "difference, 95 %"]
-    rows = [[*head, "seeds"], ["---"] * (len(head) + 1)]
+    rows = []
     for name in study.limit["configurations"]:
         for batch in study.limit["batch"]:
             some = [row for row in kept if (row["configuration"], row["batch"]) == (name, batch)]
@@ -345,7 +343,21 @@ def limit_table(study: Study, folder: Path) -> str:
                 _interval([with_limit["AP"] - without["AP"] for without, with_limit in pairs], "+.3f"),
             ]
             rows.append([f"`{name}`", str(batch), *cells, str(len(some))])
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return _markdown(head, rows)
+
+
+def _json_lines(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+def _write_json_lines(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    write_text(file, "".join(f"{json.dumps(row)}\n" for row in rows))
+
+
+def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table whose last column is the number of seeds."""
+    lines = [[*head, "seeds"], ["---"] * (len(head) + 1), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _interval(values: Sequence[float], form: str) -> str:
@@ -378,17 +390,17 @@ def keep_raw_results(study: Study, out: Path, folder: Path) -> None:
     summary["comparison"].update(data=study.data, model=study.model)
     summary.pop("command", None)
     write_json(folder / study.name / "summary.json", summary)
-    write_text(folder / study.name / "trials.jsonl", "".join(f"{json.dumps(row)}\n" for row in rows))
+    _write_json_lines(folder / study.name / "trials.jsonl", rows)
 
 
 def table(study: Study, question: str, folder: Path) -> str:
     """The Markdown table of one question, from the raw results in `folder`: a row for each configuration."""
     summary = json.loads((folder / study.name / "summary.json").read_text(encoding="utf-8"))
     metrics = [name for name in study.metrics if name in summary["baseline"]]
-    head = ["configuration", *(part for name in metrics for part in (name, "difference, 95 %")), "verdict", "seeds"]
+    head = ["configuration", *(part for name in metrics for part in (name, "difference, 95 %")), "verdict"]
     seeds = max((len(each["seeds"]) for each in summary["configurations"].values()), default=0)
     means = [part for name in metrics for part in (f"{summary['baseline'][name]:.3f}", "")]
-    rows = [head, ["---"] * len(head), ["bce", *means, "", str(seeds)]]
+    rows = [["bce", *means, "", str(seeds)]]
     for name in study.questions[question]:
         if name == BASELINE or name not in summary["configurations"]:
             continue
@@ -396,7 +408,7 @@ def table(study: Study, question: str, folder: Path) -> str:
         results = [found["results"][metric] for metric in metrics]
         cells = [part for each in results for part in (f"{each['mean']:.3f}", _difference(each))]
         rows.append([f"`{name}`", *cells, results[0]["verdict"], str(len(found["seeds"]))])
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return _markdown(head, rows)
 
 
 def _difference(result: Mapping[str, Any]) -> str:
@@ -463,8 +475,7 @@ def budget_plot(study: Study, shorter: Sequence[Study], folder: Path, file: Path
 
 
 def _ap_by_trial(folder: Path) -> dict[tuple[str, int], float]:
-    rows = [json.loads(line) for line in (folder / "trials.jsonl").read_text(encoding="utf-8").splitlines()]
-    return {(row["configuration"], row["seed"]): row["stats"]["AP"] for row in rows}
+    return {(row["configuration"], row["seed"]): row["stats"]["AP"] for row in _json_lines(folder / "trials.jsonl")}
 
 
 def place_tables(page: str, studies: Sequence[Study], folder: Path) -> str:
