@@ -75,6 +75,7 @@ class Study:
         data: `shapes`, or a path below the folder of the datasets.
         model: that every trial starts from; an architecture, or a path below that folder.
         seeds: number of trainings of each configuration.
+        first_seed: of them; a study that confirms another one takes seeds which that one has not had.
         training: arguments that all share.
         questions: configurations by question; every question is answered beside BCE.
         metrics: that the tables show; the first one's verdict stands beside them.
@@ -90,6 +91,7 @@ class Study:
     seeds: int
     training: Mapping[str, Any]
     questions: Mapping[str, Sequence[str]]
+    first_seed: int = 0
     metrics: Sequence[str] = ("AP", "AP rare")
     scores: Sequence[str] = ()
     shorter: Sequence[str] = ()
@@ -99,6 +101,11 @@ class Study:
     def configurations(self) -> list[str]:
         """All of them, BCE first, each once."""
         return list(dict.fromkeys([BASELINE, *(each for several in self.questions.values() for each in several)]))
+
+    @property
+    def seed_range(self) -> range:
+        """The seeds of the trainings."""
+        return range(self.first_seed, self.first_seed + self.seeds)
 
     def scaled(self, scale: float) -> "Study":
         """The same study with another number of epochs and seeds, at least one of each."""
@@ -151,7 +158,7 @@ class State:
 
 def state_of(study: Study, out: Path) -> State:
     """From the journal of its comparison and the records of its trainings."""
-    wanted = {(name, seed) for name in study.configurations for seed in range(study.seeds)}
+    wanted = {(name, seed) for name in study.configurations for seed in study.seed_range}
     finished = Journal(out / study.name / JOURNAL).finished().keys()
     records = (out / study.name).glob(f"trials/*/{TRAINED}")
     seconds = [json.loads(record.read_text(encoding="utf-8"))["seconds"] for record in records]
@@ -183,7 +190,7 @@ def run_studies(studies: Sequence[Study], arguments: Mapping[str, Any]) -> int:
             _below(arguments["datasets"], study.data),
             _below(arguments["datasets"], study.model),
             losses=study.configurations,
-            seeds=study.seeds,
+            seeds=list(study.seed_range),
             engine=arguments["engine"],
             parallel=arguments["parallel"],
             device=arguments["device"],
@@ -457,7 +464,7 @@ def budget_plot(study: Study, shorter: Sequence[Study], folder: Path, file: Path
     for number_of_it, name in enumerate(study.configurations):
         epochs, means, halves = [], [], []
         for each in studies:
-            values = [ap for (other, seed), ap in found[each.name].items() if other == name and seed < study.seeds]
+            values = [ap for (other, seed), ap in found[each.name].items() if other == name and seed in study.seed_range]
             mean, half = _mean_and_half(values)
             epochs.append(each.training["epochs"] * (1 + 0.015 * number_of_it))  # side by side, not one on another
             means.append(mean)
