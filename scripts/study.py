@@ -464,7 +464,9 @@ def budget_plot(study: Study, shorter: Sequence[Study], folder: Path, file: Path
     for number_of_it, name in enumerate(study.configurations):
         epochs, means, halves = [], [], []
         for each in studies:
-            values = [ap for (other, seed), ap in found[each.name].items() if other == name and seed in study.seed_range]
+            values = [
+                ap for (other, seed), ap in found[each.name].items() if other == name and seed in study.seed_range
+            ]
             mean, half = _mean_and_half(values)
             epochs.append(each.training["epochs"] * (1 + 0.015 * number_of_it))  # side by side, not one on another
             means.append(mean)

@@ -1,6 +1,7 @@
 """What a training with focal goes through: resume, new runs, checkpoints elsewhere, recovery, options, own trainers."""
 
 import resource
+import shlex
 import shutil
 
 import pytest
@@ -40,6 +41,19 @@ def test_off_leaves_no_trace(tiny_data, tmp_path):
     assert weights[0].keys() == weights[1].keys()
     for name, weight in weights[0].items():
         assert torch.equal(weights[1][name], weight), name
+
+
+def test_a_training_names_the_evaluation_as_the_next_step(enabled, tiny_data, tmp_path, caplog):
+    """As a command that works; a training without settings of this package says nothing of it."""
+    caplog.set_level("INFO", logger="ultralytics")
+    train_quickly(tiny_data, tmp_path)
+    assert "Next, " not in caplog.text
+    train_quickly(tiny_data, tmp_path / "a b", focal=True)
+    (line,) = [record.message for record in caplog.records if record.message.startswith("Next, ")]
+    program, *command = shlex.split(line.partition(": ")[2])
+    assert program == "yolo-focal"
+    assert run_command_line(*command, f"out={tmp_path / 'found'}", cwd=tmp_path).returncode == 0
+    assert (tmp_path / "found" / "evaluation.json").is_file()
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ from yolo_focal.ultra.anchor.head import anchor_head
 from yolo_focal.ultra.criteria.schedule import follow_training, follow_with_new_ema
 from yolo_focal.ultra.datasets import (
     BOX_TASKS,
+    TASKS_WITH_BOXES,
     check_data_exists,
     class_count,
     explained_dataset_errors,
@@ -32,6 +33,8 @@ from yolo_focal.ultra.hooks.seam import seam, takes
 from yolo_focal.ultra.sampling.rare_training import check_rare_training, show_rare_classes
 
 __all__ = ["SEAMS", "check_training"]
+
+_LOGGER = logging.getLogger("ultralytics")
 
 
 def check_training(model: nn.Module, given: Mapping[str, Any]) -> None:
@@ -87,9 +90,26 @@ def _train(original: Callable[..., Any], self: Any, trainer: Any = None, **kwarg
     started = time.time()
     try:
         with explained_dataset_errors(data, **reading):
-            return original(self, trainer=trainer, **kwargs)
+            result = original(self, trainer=trainer, **kwargs)
     except KeyboardInterrupt as interruption:
         raise KeyboardInterrupt(_what_is_kept(self, started, resumed=bool(given.get("resume")))) from interruption
+    if (line := _next_step(self)) is not None:
+        _LOGGER.info(line)
+    return result
+
+
+def _next_step(model: Any) -> str | None:
+    """How to evaluate what a training with settings of this plugin made; None after others and where it cannot be."""
+    trainer = model.trainer
+    if not isinstance(trainer, host.BaseTrainer):  # several models at once
+        return None
+    used = vars(trainer.args)
+    ours = read_config(used) is not None or read_rare_config(used) is not None or anchor_head(model.model) is not None
+    kept = next((file for file in (trainer.best, trainer.last) if file.is_file()), None)
+    if not ours or kept is None or model.task not in TASKS_WITH_BOXES:
+        return None
+    command = pasteable("evaluate", f"model={kept}", f"data={trainer.args.data}", f"imgsz={trainer.args.imgsz}")
+    return f"Next, AP by class and class frequency, thresholds and calibration: {command}"
 
 
 def _what_is_kept(model: Any, started: float, *, resumed: bool) -> str:
@@ -156,7 +176,7 @@ def _setup_train(original: Callable[[Any], None], self: Any) -> None:
             "train it with focal=False and without fl_* arguments"
         )
     if host.RANK in {-1, 0}:
-        logging.getLogger("ultralytics").info(line)
+        _LOGGER.info(line)
 
 
 @seam(

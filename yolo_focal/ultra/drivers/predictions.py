@@ -18,7 +18,7 @@ import torch
 from yolo_focal.data.progress_bar import open_bar
 from yolo_focal.errors import DataError, UnsupportedModelError, YoloFocalError, reason_of
 from yolo_focal.ultra import host
-from yolo_focal.ultra.datasets import check_data_exists, explained_dataset_errors, resolve_data
+from yolo_focal.ultra.datasets import TASKS_WITH_BOXES, check_data_exists, explained_dataset_errors, resolve_data
 from yolo_focal.ultra.drivers.load_model import load_model, unloadable
 from yolo_focal.ultra.drivers.quiet_training import warnings_only
 from yolo_focal.ultra.hooks.nms import SEAMS as NMS_SEAMS
@@ -26,8 +26,6 @@ from yolo_focal.ultra.hooks.nms import count_candidates
 from yolo_focal.ultra.hooks.seam import MARK
 
 __all__ = ["Predictions", "collect_predictions", "remove_label_cache", "ultralytics_average_precision"]
-
-TASKS_WITH_BOXES = ("detect", "segment", "pose")
 
 
 @dataclass(frozen=True, eq=False)
