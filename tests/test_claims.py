@@ -1,0 +1,96 @@
+"""Sentences of the documentation that quote the study hold what its raw results say."""
+
+import functools
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@functools.cache
+def points(study, configuration="rare", metric="AP", part="difference"):
+    """The difference to BCE, or a bound of its interval, in points of AP."""
+    summary = json.loads((ROOT / "docs/evidence" / study / "summary.json").read_text(encoding="utf-8"))
+    return 100 * summary["configurations"][configuration]["results"][metric][part]
+
+
+def all_and_rare(study, configuration="rare"):
+    """Of AP, and of AP of the rare third of the classes."""
+    return [points(study, configuration, metric) for metric in ("AP", "AP rare")]
+
+
+def with_interval(study, configuration="rare", metric="AP"):
+    """The difference and the bounds of its interval, the one nearer to zero first."""
+    bounds = [points(study, configuration, metric, part) for part in ("low", "high")]
+    return [points(study, configuration, metric), *sorted(bounds, key=abs)]
+
+
+def scale(study):
+    """Focal loss at the published scale, and with the gain per batch."""
+    return [points(study, "focal:fl_gain=1"), points(study, "focal")]
+
+
+def least_and_most(suffix):
+    """What the losses lose on the built-in set."""
+    lost = [-points("shapes", loss + suffix) for loss in ("focal", "vfl", "qfl", "mal", "asl", "poly")]
+    return [min(lost), max(lost)]
+
+
+EVIDENCE = "docs/evidence.md"
+CLAIMS = [  # a page, a sentence with # for every number, and the numbers
+    (
+        "README.md",
+        "# points of AP and # on the rare third of the built-in set, # and # on a set of blood cells",
+        [*all_and_rare("shapes"), *all_and_rare("txl")],
+    ),
+    (EVIDENCE, "On the built-in set AP gains # points and the rare third #", all_and_rare("shapes")),
+    (EVIDENCE, "with three times the epochs # and #", all_and_rare("shapes-3x")),
+    (EVIDENCE, "with six times # and #", all_and_rare("shapes-6x")),
+    (EVIDENCE, "a real set, # and #, shown with five seeds", all_and_rare("txl")),
+    (EVIDENCE, "The frequent third loses # points", [points("shapes", metric="AP frequent")]),
+    (EVIDENCE, "`cls_pw=0.5`: # points of AP and # on the rare third", all_and_rare("shapes", "cls_pw:cls_pw=0.5")),
+    (EVIDENCE, "the frequent third loses # as well", [points("shapes", "cls_pw:cls_pw=0.5", "AP frequent")]),
+    (EVIDENCE, "at their published scale they lose # to # points of the built-in set", least_and_most(":fl_gain=1")),
+    (EVIDENCE, "focal # with SGD", [points("shapes-sgd", "focal:fl_gain=1")]),
+    (EVIDENCE, "with the gain per batch # to #", least_and_most("")),
+    (EVIDENCE, "published scale (focal -# and -#)", [each / 100 for each in scale("shapes")]),
+    (EVIDENCE, "The recipe is # points above it (# to #)", with_interval("shapes-6x")),
+    (EVIDENCE, "and # on the rare third (# to #)", with_interval("shapes-6x", metric="AP rare")),
+    (EVIDENCE, "focal is # point below (# to #)", with_interval("shapes-6x", "focal")),
+    (EVIDENCE, "both branches is # points below BCE (# to #", with_interval("shapes-end2end-v10", "focal")),
+    (
+        EVIDENCE,
+        "on one2one alone # points on the rare third (# to #)",
+        with_interval("shapes-end2end-v10", "focal:fl_branch=one2one", "AP rare"),
+    ),
+    (EVIDENCE, "# points on YOLO26n, # on YOLOv10n", [points("shapes-end2end"), points("shapes-end2end-v10")]),
+    ("docs/rare.md", "gained # points of AP on the built-in set and # on the rare third", all_and_rare("shapes")),
+    ("docs/rare.md", "pasting alone # and #", all_and_rare("shapes", "bce:rare_paste=0.5")),
+    ("docs/rare.md", "drawing alone # and #", all_and_rare("shapes", "bce:rare_sampling=auto")),
+    ("docs/rare.md", "(`cfg=rare-focal`) gained no more: # and #", all_and_rare("shapes", "rare-focal")),
+    ("docs/rare.md", "TXL-PBC the gain was # points, and # on platelets", all_and_rare("txl")),
+    ("docs/training.md", "it is # points of AP below BCE at the published scale and # with `auto`", scale("shapes")),
+    (
+        "docs/explanation/scale.md",
+        "focal loss is # points of AP below BCE at its published scale (`fl_gain=1`) and # with `fl_gain=auto`",
+        scale("shapes"),
+    ),
+    (
+        "cfg/hyp/yolov5-classic.yaml",
+        "below BCE in every training from scratch, by # to # points of AP",
+        [scale("txl")[0], scale("shapes-sgd")[0]],
+    ),
+]
+
+
+@pytest.mark.parametrize(("page", "sentence", "expected"), CLAIMS)
+def test_a_sentence_holds_what_the_raw_results_say(page, sentence, expected):
+    """Each number is rounded to the decimals that stand there; signs are said in words."""
+    text = re.sub(r"[\s#]+", " ", (ROOT / page).read_text(encoding="utf-8"))
+    found = re.search(re.escape(sentence).replace(r"\#", r"(\d+(?:\.\d+)?)"), text)
+    assert found, f"{page} does not say: {sentence}"
+    decimals = [len(stated.partition(".")[2]) for stated in found.groups()]
+    assert list(found.groups()) == [f"{abs(value):.{n}f}" for value, n in zip(expected, decimals, strict=True)]
