@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from studies.definition import read_studies
+from studies.tables import mean_with_interval, place_tables
 from yolo_focal.comparison.configurations import BASELINE, parse_configurations
 from yolo_focal.resources import cfg_names
 
 ROOT = Path(__file__).parents[1]
 EVIDENCE = ROOT / "docs/evidence"
-STUDY = runpy.run_path(str(ROOT / "scripts/study.py"))
 TINY = {
     "title": "Tiny",
     "data": "shapes",
@@ -44,19 +45,26 @@ def study(monkeypatch, capsys):
 @pytest.mark.usefixtures("enabled")
 def test_the_files_of_the_study_are_valid(name):
     """Every configuration is one that compare knows, and none is there twice."""
-    (each,) = STUDY["read_studies"]([name], 1.0)
+    (each,) = read_studies([name], 1.0)
     parsed = parse_configurations(",".join(each.configurations))
     assert [configuration.name for configuration in parsed] == each.configurations
     assert each.configurations[0] == BASELINE and each.seeds >= 3
 
 
+def test_a_study_that_confirms_another_has_new_seeds():
+    """And as many as it says."""
+    hint, confirmation = read_studies(["bccd-anchor", "bccd-anchor-classes"], 1.0)
+    assert len(confirmation.seed_range) == confirmation.seeds == 20
+    assert not set(hint.seed_range) & set(confirmation.seed_range)
+
+
 def test_the_page_holds_what_the_raw_results_say():
     """Every table of the page is the one that is made anew."""
     page = (ROOT / "docs/evidence.md").read_text(encoding="utf-8")
-    kept = [each for each in STUDY["read_studies"]([], 1.0) if (EVIDENCE / each.name / "summary.json").is_file()]
+    kept = [each for each in read_studies([], 1.0) if (EVIDENCE / each.name / "summary.json").is_file()]
     assert kept and "<!-- table shapes/rare -->" in page
-    assert STUDY["place_tables"](page, kept, EVIDENCE) == page
-    assert STUDY["place_tables"](page.replace("| 0.399 |", "| 0.499 |"), kept, EVIDENCE) == page
+    assert place_tables(page, kept, EVIDENCE) == page
+    assert place_tables(page.replace("| 0.399 |", "| 0.499 |"), kept, EVIDENCE) == page
 
 
 def test_the_means_of_a_summary_are_those_of_its_trials():
@@ -118,8 +126,8 @@ def test_a_study_of_its_own_runs_and_is_never_repeated(study, tmp_path):
 
 def test_the_worth_of_scores_is_the_mean_over_seeds():
     """With Student's interval: of 1, 2, 3 it is 2 +- 4.303 / sqrt(3)."""
-    assert STUDY["_interval"]([1.0, 2.0, 3.0], ".3f") == "2.000 (-0.484 to 4.484)"
-    assert STUDY["_interval"]([0.5], ".2f") == "0.50"
+    assert mean_with_interval([1.0, 2.0, 3.0], ".3f") == "2.000 (-0.484 to 4.484)"
+    assert mean_with_interval([0.5], ".2f") == "0.50"
 
 
 @pytest.mark.parametrize("action", ["scores", "limit"])

@@ -1,0 +1,115 @@
+"""The Markdown tables of docs/evidence.md."""
+
+import math
+import re
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from studies.definition import Study
+from studies.raw_results import LIMIT, SCORES, read_rows, read_summary
+from yolo_focal.comparison.configurations import BASELINE
+from yolo_focal.comparison.statistics.student_t import student_critical
+
+__all__ = ["mean_and_half", "mean_with_interval", "place_tables"]
+
+_SCORE_COLUMNS = {"error": ".3f", "threshold": ".2f", "candidates": ",.0f"}
+
+
+def place_tables(page: str, studies: Sequence[Study], folder: Path) -> str:
+    """`page` with the table of every `<!-- table study/question -->` as the raw results give it."""
+    by_name = {study.name: study for study in studies}
+
+    def made(match: re.Match[str]) -> str:
+        study, question = match["study"], match["question"]
+        if study not in by_name:
+            return match[0]
+        of_checkpoints = {SCORES: scores_table, LIMIT: limit_table}.get(question)
+        content = of_checkpoints(by_name[study], folder) if of_checkpoints else table(by_name[study], question, folder)
+        return f"<!-- table {study}/{question} -->\n{content}\n<!-- end -->"
+
+    pattern = r"<!-- table (?P<study>[\w-]+)/(?P<question>[\w-]+) -->\n.*?<!-- end -->"
+    return re.sub(pattern, made, page, flags=re.DOTALL)
+
+
+def table(study: Study, question: str, folder: Path) -> str:
+    """The Markdown table of one question, from the raw results in `folder`: a row for each configuration."""
+    summary = read_summary(study, folder)
+    metrics = [name for name in study.metrics if name in summary["baseline"]]
+    head = ["configuration", *(part for name in metrics for part in (name, "difference, 95 %")), "verdict"]
+    seeds = max((len(each["seeds"]) for each in summary["configurations"].values()), default=0)
+    means = [part for name in metrics for part in (f"{summary['baseline'][name]:.3f}", "")]
+    rows = [["bce", *means, "", str(seeds)]]
+    for name in study.questions[question]:
+        if name == BASELINE or name not in summary["configurations"]:
+            continue
+        found = summary["configurations"][name]
+        results = [found["results"][metric] for metric in metrics]
+        cells = [part for each in results for part in (f"{each['mean']:.3f}", _difference(each))]
+        rows.append([f"`{name}`", *cells, results[0]["verdict"], str(len(found["seeds"]))])
+    return _markdown(head, rows)
+
+
+def _difference(result: Mapping[str, Any]) -> str:
+    if result["low"] is None:
+        return f"{result['difference']:+.3f}"
+    return f"{result['difference']:+.3f} ({result['low']:+.3f} to {result['high']:+.3f})"
+
+
+def scores_table(study: Study, folder: Path) -> str:
+    """The Markdown table of the scores' worth: means over seeds, with 95 % intervals, before and after calibration."""
+    kept = read_rows(folder / study.name / f"{SCORES}.jsonl")
+    head = ["configuration", "", "calibration error, 95 %", "best threshold, 95 %", "candidates an image, 95 %", "AP"]
+    rows = []
+    for name in study.scores:
+        some = [row for row in kept if row["configuration"] == name]
+        for when in ("before", "after"):
+            columns = {key: [row[when][key] for row in some] for key in some[0][when]} if some else {}
+            if columns:
+                cells = [mean_with_interval(columns[key], form) for key, form in _SCORE_COLUMNS.items()]
+                ap = f"{statistics.mean(columns['AP']):.4f}"
+                rows.append([f"`{name}`", when, *cells, ap, str(len(some))])
+    return _markdown(head, rows)
+
+
+def limit_table(study: Study, folder: Path) -> str:
+    """The Markdown table of what NMS's time limit loses: means over the seeds, the difference with its interval."""
+    kept = read_rows(folder / study.name / f"{LIMIT}.jsonl")
+    head = ["configuration", "batch", "NMS, ms an image", "images lost", "AP", "AP with the limit", "difference, 95 %"]
+    rows = []
+    for name in study.limit["configurations"]:
+        for batch in study.limit["batch"]:
+            some = [row for row in kept if (row["configuration"], row["batch"]) == (name, batch)]
+            pairs = [(row["unlimited"], row["limited"]) for row in some]
+            free, bound = (statistics.mean(each["AP"] for each in side) for side in zip(*pairs, strict=True))
+            lost = statistics.mean(with_limit["empty"] - without["empty"] for without, with_limit in pairs)
+            cells = [
+                f"{statistics.median(without['nms_ms'] for without, _ in pairs):.0f}",
+                f"{lost:.0f} of {pairs[0][0]['images']}",
+                f"{free:.3f}",
+                f"{bound:.3f}",
+                mean_with_interval([with_limit["AP"] - without["AP"] for without, with_limit in pairs], "+.3f"),
+            ]
+            rows.append([f"`{name}`", str(batch), *cells, str(len(some))])
+    return _markdown(head, rows)
+
+
+def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table whose last column is the number of seeds."""
+    lines = [[*head, "seeds"], ["---"] * (len(head) + 1), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def mean_with_interval(values: Sequence[float], form: str) -> str:
+    """Mean and 95 % interval of Student's t."""
+    mean, half = mean_and_half(values)
+    return f"{mean:{form}} ({mean - half:{form}} to {mean + half:{form}})" if len(values) > 1 else f"{mean:{form}}"
+
+
+def mean_and_half(values: Sequence[float]) -> tuple[float, float]:
+    """The mean, and half of the length of its 95 % interval; 0 where there is one value."""
+    if len(values) < 2:
+        return statistics.mean(values), 0.0
+    half = student_critical(0.05, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
+    return statistics.mean(values), half
