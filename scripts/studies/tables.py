@@ -37,18 +37,22 @@ def table(study: Study, question: str, folder: Path) -> str:
     """The Markdown table of one question, from the raw results in `folder`: a row for each configuration."""
     summary = read_summary(study, folder)
     metrics = [name for name in study.metrics if name in summary["baseline"]]
-    head = ["configuration", *(part for name in metrics for part in (name, "difference, 95 %")), "verdict"]
-    seeds = max((len(each["seeds"]) for each in summary["configurations"].values()), default=0)
-    means = [part for name in metrics for part in (f"{summary['baseline'][name]:.3f}", "")]
-    rows = [["bce", *means, "", str(seeds)]]
-    for name in study.questions[question]:
-        if name == BASELINE or name not in summary["configurations"]:
-            continue
-        found = summary["configurations"][name]
-        results = [found["results"][metric] for metric in metrics]
-        cells = [part for each in results for part in (f"{each['mean']:.3f}", _difference(each))]
-        rows.append([f"`{name}`", *cells, results[0]["verdict"], str(len(found["seeds"]))])
+    found = {name: summary["configurations"].get(name) for name in study.questions[question]}
+    measured = {name: each for name, each in found.items() if each is not None}
+    seeds = max((len(each["seeds"]) for each in measured.values()), default=0)
+    head = _row("configuration", [(name, "difference, 95 %") for name in metrics], "verdict")
+    rows = [[*_row(BASELINE, [(f"{summary['baseline'][name]:.3f}", "") for name in metrics], ""), str(seeds)]]
+    for name, each in measured.items():
+        results = [each["results"][metric] for metric in metrics]
+        pairs = [(f"{result['mean']:.3f}", _difference(result)) for result in results]
+        rows.append([*_row(f"`{name}`", pairs, results[0]["verdict"]), str(len(each["seeds"]))])
     return _markdown(head, rows)
+
+
+def _row(name: str, pairs: Sequence[tuple[str, str]], verdict: str) -> list[str]:
+    """Mean and difference of each metric; the verdict is that of the first and stands beside it."""
+    first, *others = pairs
+    return [name, *first, verdict, *(cell for pair in others for cell in pair)]
 
 
 def _difference(result: Mapping[str, Any]) -> str:
