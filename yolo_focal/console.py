@@ -1,6 +1,7 @@
 """What is said while something works: nothing but the result where `verbose=False` asks for that."""
 
 import contextlib
+import os
 import shlex
 import sys
 from collections.abc import Iterator
@@ -8,10 +9,10 @@ from contextvars import ContextVar
 
 from tqdm import tqdm
 
-__all__ = ["PART_OF_A_RUN", "conclude", "is_quiet", "pasteable", "quiet", "say"]
+__all__ = ["PART_OF_A_RUN", "conclude", "is_part_of_a_run", "is_quiet", "pasteable", "quiet", "say"]
 
 PART_OF_A_RUN = "YOLO_FOCAL_PART_OF_A_RUN"
-"""Environment variable of processes that another one of this package started, and will speak for if interrupted."""
+"""Environment variable of processes that another one of this package started, and will speak for."""
 
 _quiet: ContextVar[bool] = ContextVar("quiet", default=False)
 
@@ -29,6 +30,11 @@ def quiet(asked: bool = True) -> Iterator[None]:
 def is_quiet() -> bool:
     """Whether this is inside a `quiet` block."""
     return _quiet.get()
+
+
+def is_part_of_a_run() -> bool:
+    """Whether another process of this package started this one and speaks for it."""
+    return PART_OF_A_RUN in os.environ
 
 
 def say(text: str) -> None:

@@ -11,6 +11,7 @@ import yolo_focal
 from tests.helpers import run_command_line, run_python
 from tests.ultra.helpers import QUICK, Interrupted, batch_of, build, interrupt_after, losses_of, train_quickly
 from yolo_focal.arguments.focal import KEYS
+from yolo_focal.console import PART_OF_A_RUN
 from yolo_focal.errors import CheckpointError, UnsupportedModelError
 from yolo_focal.ultra.criteria.detection import ClassCriterion
 
@@ -43,10 +44,13 @@ def test_off_leaves_no_trace(tiny_data, tmp_path):
         assert torch.equal(weights[1][name], weight), name
 
 
-def test_a_training_names_the_evaluation_as_the_next_step(enabled, tiny_data, tmp_path, caplog):
-    """As a command that works; a training without settings of this package says nothing of it."""
+def test_a_training_names_the_evaluation_as_the_next_step(enabled, tiny_data, tmp_path, caplog, monkeypatch):
+    """As a command that works; one of a tuner's or without settings of this package says nothing of it."""
     caplog.set_level("INFO", logger="ultralytics")
     train_quickly(tiny_data, tmp_path)
+    with monkeypatch.context() as context:
+        context.setenv(PART_OF_A_RUN, "1")
+        train_quickly(tiny_data, tmp_path, focal=True)
     assert "Next, " not in caplog.text
     train_quickly(tiny_data, tmp_path / "a b", focal=True)
     (line,) = [record.message for record in caplog.records if record.message.startswith("Next, ")]

@@ -20,7 +20,7 @@ from typing import Any
 
 from yolo_focal.arguments.command_line import help_table, parse_arguments, refuse_undecoded
 from yolo_focal.arguments.key import Key
-from yolo_focal.console import PART_OF_A_RUN
+from yolo_focal.console import is_part_of_a_run
 from yolo_focal.errors import YoloFocalError
 from yolo_focal.foreign_text import printable
 from yolo_focal.plain_output import plain_output
@@ -60,7 +60,7 @@ def _exit_code_of(program: str, call: Callable[[], int]) -> int:
         print(f"{program}: {printable(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as interruption:
-        if PART_OF_A_RUN not in os.environ:  # else the program that started this one says it
+        if not is_part_of_a_run():  # else the program that started this one says it
             print(f"{program}: interrupted{f'; {interruption}' if str(interruption) else ''}", file=sys.stderr)
         return 130
     except BrokenPipeError:

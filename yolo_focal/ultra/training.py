@@ -9,7 +9,7 @@ from torch import nn
 
 from yolo_focal.arguments.focal import read_config
 from yolo_focal.arguments.rare import read_rare_config
-from yolo_focal.console import pasteable
+from yolo_focal.console import is_part_of_a_run, pasteable
 from yolo_focal.errors import UnsupportedModelError
 from yolo_focal.ultra import host
 from yolo_focal.ultra.anchor.autoanchor import fit_anchors_to_data
@@ -93,7 +93,7 @@ def _train(original: Callable[..., Any], self: Any, trainer: Any = None, **kwarg
             result = original(self, trainer=trainer, **kwargs)
     except KeyboardInterrupt as interruption:
         raise KeyboardInterrupt(_what_is_kept(self, started, resumed=bool(given.get("resume")))) from interruption
-    if (line := _next_step(self)) is not None:
+    if not is_part_of_a_run() and (line := _next_step(self)) is not None:
         _LOGGER.info(line)
     return result
 
