@@ -43,8 +43,8 @@ EVIDENCE = "docs/evidence.md"
 CLAIMS = [  # a page, a sentence with # for every number, and the numbers
     (
         "README.md",
-        "# points of AP and # on the rare third of the built-in set, # and # on a set of blood cells",
-        [*all_and_rare("shapes"), *all_and_rare("txl")],
+        "# points of AP and # on the rare third of the built-in set, # and # on blood cells, # and # there with six",
+        [*all_and_rare("shapes"), *all_and_rare("txl"), *all_and_rare("txl-6x")],
     ),
     (EVIDENCE, "On the built-in set AP gains # points and the rare third #", all_and_rare("shapes")),
     (EVIDENCE, "with three times the epochs # and #", all_and_rare("shapes-3x")),
@@ -60,6 +60,9 @@ CLAIMS = [  # a page, a sentence with # for every number, and the numbers
     (EVIDENCE, "The recipe is # points above it (# to #)", with_interval("shapes-6x")),
     (EVIDENCE, "and # on the rare third (# to #)", with_interval("shapes-6x", metric="AP rare")),
     (EVIDENCE, "focal is # point below (# to #)", with_interval("shapes-6x", "focal")),
+    (EVIDENCE, "the recipe is # points above it (# to #), shown", with_interval("txl-6x")),
+    (EVIDENCE, "on platelets # (# to #)", with_interval("txl-6x", metric="AP rare")),
+    (EVIDENCE, "and # and # with six times the epochs, shown with three", all_and_rare("txl-6x")),
     (EVIDENCE, "both branches is # points below BCE (# to #", with_interval("shapes-end2end-v10", "focal")),
     (
         EVIDENCE,
