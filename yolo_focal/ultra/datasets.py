@@ -18,7 +18,7 @@ from yolo_focal.ultra import host
 
 __all__ = [
     "BOX_TASKS",
-    "TASKS_WITH_BOXES",
+    "UPRIGHT_BOX_TASKS",
     "check_data_exists",
     "class_count",
     "data_file",
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 BOX_TASKS = ("detect", "segment", "pose", "obb")
-TASKS_WITH_BOXES = ("detect", "segment", "pose")  # upright ones, which can be evaluated
+UPRIGHT_BOX_TASKS = ("detect", "segment", "pose")  # those that can be evaluated
 _READERS = ("cache_labels", "check_det_dataset", "get_img_files", "get_labels")  # functions of ultralytics.data
 
 

@@ -18,7 +18,7 @@ from yolo_focal.ultra.anchor.head import anchor_head
 from yolo_focal.ultra.criteria.schedule import follow_training, follow_with_new_ema
 from yolo_focal.ultra.datasets import (
     BOX_TASKS,
-    TASKS_WITH_BOXES,
+    UPRIGHT_BOX_TASKS,
     check_data_exists,
     class_count,
     explained_dataset_errors,
@@ -106,7 +106,7 @@ def _next_step(model: Any) -> str | None:
     used = vars(trainer.args)
     ours = read_config(used) is not None or read_rare_config(used) is not None or anchor_head(model.model) is not None
     kept = next((file for file in (trainer.best, trainer.last) if file.is_file()), None)
-    if not ours or kept is None or model.task not in TASKS_WITH_BOXES:
+    if not ours or kept is None or model.task not in UPRIGHT_BOX_TASKS:
         return None
     command = pasteable("evaluate", f"model={kept}", f"data={trainer.args.data}", f"imgsz={trainer.args.imgsz}")
     return f"Next, AP by class and class frequency, thresholds and calibration: {command}"

@@ -18,7 +18,7 @@ import torch
 from yolo_focal.data.progress_bar import open_bar
 from yolo_focal.errors import DataError, UnsupportedModelError, YoloFocalError, reason_of
 from yolo_focal.ultra import host
-from yolo_focal.ultra.datasets import TASKS_WITH_BOXES, check_data_exists, explained_dataset_errors, resolve_data
+from yolo_focal.ultra.datasets import UPRIGHT_BOX_TASKS, check_data_exists, explained_dataset_errors, resolve_data
 from yolo_focal.ultra.drivers.load_model import load_model, unloadable
 from yolo_focal.ultra.drivers.quiet_training import warnings_only
 from yolo_focal.ultra.hooks.nms import SEAMS as NMS_SEAMS
@@ -254,10 +254,10 @@ def _recording(validator: type[Any], record: _Record) -> type[Any]:
 def _load(model: Any) -> Any:
     if isinstance(model, str | Path):
         model = load_model(model)
-    if model.task not in TASKS_WITH_BOXES:
+    if model.task not in UPRIGHT_BOX_TASKS:
         raise UnsupportedModelError(
             f"a model for '{model.task}' has no upright boxes to evaluate; expected one for "
-            f"{', '.join(TASKS_WITH_BOXES)}: use yolo val for the others"
+            f"{', '.join(UPRIGHT_BOX_TASKS)}: use yolo val for the others"
         )
     return model
 
