@@ -237,6 +237,8 @@ def rank(index, address):
     gradients.add(torch.full((1, 3), index + 1.0), torch.ones(1, 3))
     gradients.commit()
     assert gradients.state()[0] == [4.0, 3.0, 5.0], gradients.state()
+    dist.barrier()
+    dist.destroy_process_group()  # gloo's threads, if they outlive the interpreter, abort the process
 
 if __name__ == "__main__":
     mp.spawn(rank, args=(sys.argv[1],), nprocs=2)
