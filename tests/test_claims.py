@@ -50,6 +50,11 @@ CLAIMS = [  # a page, a sentence with # for every number, and the numbers
     (EVIDENCE, "with three times the epochs # and #", all_and_rare("shapes-3x")),
     (EVIDENCE, "with six times # and #", all_and_rare("shapes-6x")),
     (EVIDENCE, "a real set, # and #, shown with five seeds", all_and_rare("txl")),
+    (
+        EVIDENCE,
+        "On two smaller real sets the rarest class gains # to # points",
+        [points("bccd", "bce:rare_paste=0.5", "AP rare"), points("masks", metric="AP rare")],
+    ),
     (EVIDENCE, "The frequent third loses # points", [points("shapes", metric="AP frequent")]),
     (EVIDENCE, "`cls_pw=0.5`: # points of AP and # on the rare third", all_and_rare("shapes", "cls_pw:cls_pw=0.5")),
     (EVIDENCE, "the frequent third loses # as well", [points("shapes", "cls_pw:cls_pw=0.5", "AP frequent")]),

@@ -31,7 +31,7 @@ class Study:
         questions: configurations by question; every question is answered beside BCE.
         metrics: that the tables show; the first one's verdict stands beside them.
         scores: configurations whose scores are examined, before and after calibration.
-        shorter: studies of the same configurations with fewer epochs, for a plot of AP over epochs.
+        shorter: studies with fewer epochs that share configurations, for a plot of AP over epochs.
         limit: configurations that are validated with and without NMS's time limit, and the `imgsz` and `batch` sizes.
     """
 

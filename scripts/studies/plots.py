@@ -9,11 +9,12 @@ from studies.definition import Study
 from studies.raw_results import ap_by_trial, read_summary
 from studies.tables import mean_and_half
 from yolo_focal.files import replace_file
-from yolo_focal.plot_style import BLUE, GREEN, GREY, ORANGE, plain_axes
+from yolo_focal.plot_style import AMBER, BLUE, GREEN, GREY, ORANGE, plain_axes
 
 __all__ = ["budget_plot", "forest_plot"]
 
-_COLOURS = {"better": GREEN, "worse": ORANGE, "cannot tell": GREY}
+_OF_VERDICT = {"better": GREEN, "worse": ORANGE, "cannot tell": GREY}
+_OF_CONFIGURATION = {"bce": GREY, "focal": ORANGE, "rare": GREEN, "rare-focal": BLUE}  # the same in every plot
 
 
 def forest_plot(study: Study, question: str, folder: Path, file: Path) -> None:
@@ -32,7 +33,7 @@ def forest_plot(study: Study, question: str, folder: Path, file: Path) -> None:
             each = results[name].get(metric)
             if each is None or each["low"] is None:
                 continue
-            colour = _COLOURS[each["verdict"]] if metric == "AP" else BLUE
+            colour = _OF_VERDICT[each["verdict"]] if metric == "AP" else BLUE
             axes.plot([each["low"], each["high"]], [place + offset] * 2, color=colour, alpha=opacity)
             axes.plot(each["difference"], place + offset, mark, color=colour, alpha=opacity)
     axes.axvline(0, color="black", linewidth=0.8)
@@ -49,17 +50,17 @@ def budget_plot(study: Study, shorter: Sequence[Study], folder: Path, file: Path
     found = {each.name: ap_by_trial(each, folder) for each in studies}
     figure = Figure(figsize=(7.5, 4), layout="constrained")
     axes = plain_axes(figure)
-    for number_of_it, name in enumerate(study.configurations):
-        epochs, means, halves = [], [], []
-        for each in studies:
-            values = [
-                ap for (other, seed), ap in found[each.name].items() if other == name and seed in study.seed_range
-            ]
-            mean, half = mean_and_half(values)
-            epochs.append(each.training["epochs"] * (1 + 0.015 * number_of_it))  # side by side, not one on another
-            means.append(mean)
-            halves.append(half)
-        colour = (GREY, ORANGE, GREEN, BLUE)[number_of_it % 4]
+    names = dict.fromkeys(name for each in [study, *studies] for name in each.configurations)
+    several = [name for name in names if sum(name in each.configurations for each in studies) > 1]
+    for number_of_it, name in enumerate(several):
+        measured = [each for each in studies if name in each.configurations]
+        values = [
+            [ap for (other, seed), ap in found[each.name].items() if other == name and seed in study.seed_range]
+            for each in measured
+        ]
+        means, halves = zip(*map(mean_and_half, values), strict=True)
+        epochs = [each.training["epochs"] * (1 + 0.015 * number_of_it) for each in measured]  # side by side
+        colour = _OF_CONFIGURATION.get(name, AMBER)
         axes.errorbar(epochs, means, halves, color=colour, marker="o", capsize=3, label=name)
     axes.set_xscale("log")
     axes.set_xticks([each.training["epochs"] for each in studies], [str(each.training["epochs"]) for each in studies])

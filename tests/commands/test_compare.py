@@ -57,7 +57,7 @@ def start(arguments):
     )
 
 
-def wait_for(path, process, seconds=120):
+def wait_for(path, process, seconds=600):
     """Return when `path` exists."""
     deadline = time.monotonic() + seconds
     while not path.exists():

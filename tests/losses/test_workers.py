@@ -101,5 +101,5 @@ def test_threads_are_made_anew_after_a_fork():
     queue = context.Queue()
     child = context.Process(target=_numbers_in_child, args=(queue,))
     child.start()
-    assert queue.get(timeout=60) == [2, 3, 4]
-    child.join(timeout=60)
+    assert queue.get(timeout=600) == [2, 3, 4]
+    child.join(timeout=600)
