@@ -79,6 +79,7 @@ _DEMO = (
     Key("batch", 8, "images per step", in_range(int, 1)),
     Key("seed", 0, "seed of all trainings", in_range(int, 0)),
     _DEVICE,
+    TRUST,
     *output_keys("folder of the report and the trainings"),
 )
 _DOCTOR = (

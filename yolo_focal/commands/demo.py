@@ -14,14 +14,16 @@ from yolo_focal.evaluation.evaluation import Evaluation
 from yolo_focal.evaluation.model import evaluate_model
 from yolo_focal.evaluation.side_by_side import Row, markdown_table, plain_table, plot_classes, side_by_side
 from yolo_focal.files import write_text
+from yolo_focal.ultra.drivers.load_model import load_to_compare
 from yolo_focal.ultra.drivers.quiet_training import TrainedModel, train_quietly, warnings_only
+from yolo_focal.ultra.hooks.checkpoints import safe_loading
 
 __all__ = ["run"]
 
 
 _NEXT = "yolo-focal doctor model=yolo11n.pt data=DATA.yaml"
 _MEANING = {"focal": "the focal loss", "rare": "BCE and rare classes shown more often"}
-_SEEDS_DIFFER = "five seeds of BCE alone, at the default settings, lie within 0.03 AP"  # docs/training.md
+_SEEDS_DIFFER = "five seeds of BCE alone, at the default settings, differ by 0.03 AP"  # docs/explanation/certainty.md
 
 
 def run(arguments: dict[str, Any]) -> int:
@@ -29,8 +31,18 @@ def run(arguments: dict[str, Any]) -> int:
     chosen = {name: arguments[name] for name in focal_keys(arguments)}
     config = read_config({"focal": True, **chosen})
     assert config is not None
-    out = take_output("demo", arguments).path
-    started = time.perf_counter()
+    with safe_loading(arguments["trust"]):
+        load_to_compare(arguments["model"])
+        out = take_output("demo", arguments).path
+        started = time.perf_counter()
+        trained = _train(arguments, chosen, out)
+        evaluations = _evaluate(arguments, trained)
+    _report(out, arguments, config, trained, evaluations, time.perf_counter() - started)
+    return 0
+
+
+def _train(arguments: dict[str, Any], chosen: dict[str, Any], out: Path) -> dict[str, TrainedModel]:
+    """BCE, focal loss with what was chosen, and rare classes shown more often, if there are any."""
     settings = {name: arguments[name] for name in ("data", "epochs", "imgsz", "batch", "seed", "device")}
     runs = {"BCE": {"focal": False}, "focal": {"focal": True, **chosen}, "rare": read_hyp(find_hyp("rare"))}
     trained: dict[str, TrainedModel] = {}
@@ -46,15 +58,16 @@ def run(arguments: dict[str, Any]) -> int:
         except KeyboardInterrupt as interruption:
             kept = f"{', '.join(trained)} in {out} is kept" if trained else "nothing was finished"
             raise KeyboardInterrupt(f"{kept}; the same command again starts afresh") from interruption
+    return trained
+
+
+def _evaluate(arguments: dict[str, Any], trained: dict[str, TrainedModel]) -> dict[str, Evaluation]:
+    given = {name: arguments[name] for name in ("imgsz", "device")}
     with warnings_only():
-        evaluations = {
-            name: evaluate_model(
-                each.checkpoint, arguments["data"], imgsz=arguments["imgsz"], device=arguments["device"]
-            ).evaluation
+        return {
+            name: evaluate_model(each.checkpoint, arguments["data"], **given).evaluation
             for name, each in trained.items()
         }
-    _report(out, arguments, config, trained, evaluations, time.perf_counter() - started)
-    return 0
 
 
 def _recipe(settings: dict[str, Any]) -> dict[str, Any]:

@@ -18,10 +18,9 @@ from yolo_focal.errors import ConfigError, DataError
 from yolo_focal.evaluation.buckets import frequency_buckets
 from yolo_focal.evaluation.training_counts import training_counts_from_yolo
 from yolo_focal.files import write_json
-from yolo_focal.ultra import host
 from yolo_focal.ultra.datasets import datasets_folder, find_data_yaml, refuse_unusable_data, resolve_data
 from yolo_focal.ultra.drivers.asked_and_used import check_asked
-from yolo_focal.ultra.drivers.load_model import load_model
+from yolo_focal.ultra.drivers.load_model import load_to_compare
 
 __all__ = ["Plan", "Split", "check_folder", "claim_folder", "make_plan", "trial_folder", "unique_slugs"]
 
@@ -144,7 +143,7 @@ def make_plan(
         training=dict(training),
         split=_read_split(Path(data), split),
     )
-    yolo = _load(plan.model)
+    yolo = load_to_compare(plan.model)
     problems: list[str] = []
     for each in plan.configurations:
         try:
@@ -161,18 +160,6 @@ def _check_devices(device: Any) -> None:
         raise ConfigError(
             f"device must be a single one, got {device}: each trial trains on one; use engine=ray to keep several busy"
         )
-
-
-def _load(model: str) -> Any:
-    yolo = load_model(model)
-    if yolo.task not in ("detect", "segment", "pose"):
-        raise ConfigError(f"model={model} is for '{yolo.task}', which has no upright boxes to compare; give a detector")
-    if isinstance(yolo.model, host.RTDETRDetectionModel):
-        raise ConfigError(
-            f"model={model} is an RT-DETR, which without focal arguments trains with a varifocal loss, not with BCE, "
-            "the baseline here; train its losses one by one, and measure each: yolo-focal evaluate"
-        )
-    return yolo
 
 
 def _read_split(data: Path, name: str) -> Split:

@@ -9,6 +9,7 @@ import torch
 import yolo_focal
 from tests.helpers import run_command_line
 from yolo_focal import cli
+from yolo_focal.arguments.commands import COMMANDS as all_commands
 from yolo_focal.errors import CheckpointError
 from yolo_focal.ultra.drivers.load_model import load_model
 from yolo_focal.ultra.hooks.checkpoints import safe_loading
@@ -17,6 +18,7 @@ COMMANDS = [
     "evaluate",
     "doctor",
     "calibrate",
+    "demo epochs=1",
     "compare losses=bce,focal",
     "tune iterations=1",
     "train epochs=1",
@@ -42,6 +44,12 @@ def hostile(tmp_path):
     trace = tmp_path / "executed"
     torch.save({"model": Hostile(trace), "epoch": -1}, tmp_path / "hostile.pt")
     return tmp_path / "hostile.pt", trace
+
+
+def test_every_command_that_takes_a_model_is_tried():
+    """And those of Ultralytics beside them."""
+    ours = {name for name, command in all_commands.items() if "model" in {key.name for key in command.keys}}
+    assert ours < {command.split()[0] for command in COMMANDS}
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.split()[0])

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import yolo_focal
-from yolo_focal.errors import CheckpointError, UntrustedCheckpointError, reason_of
+from yolo_focal.errors import CheckpointError, ConfigError, UntrustedCheckpointError, reason_of
 from yolo_focal.ultra import host
+from yolo_focal.ultra.datasets import UPRIGHT_BOX_TASKS
 from yolo_focal.ultra.hooks.checkpoints import refuse_missing
 from yolo_focal.ultra.hooks.seam import MARK
 
-__all__ = ["load_model", "unloadable"]
+__all__ = ["load_model", "load_to_compare", "unloadable"]
 
 _LARGEST_PICKLE = 50_000_000  # bytes; that of a detector has a few hundred thousand
 
@@ -39,6 +40,24 @@ def load_model(name: str | Path) -> Any:
     finally:
         if not enabled:
             yolo_focal.disable()
+
+
+def load_to_compare(name: str | Path) -> Any:
+    """The model at `name`, if its trainings with a focal loss can be compared with those with BCE.
+
+    Raises:
+        CheckpointError: there is none, or it is damaged.
+        ConfigError: it has no upright boxes, or trains without BCE.
+    """
+    yolo = load_model(name)
+    if yolo.task not in UPRIGHT_BOX_TASKS:
+        raise ConfigError(f"model={name} is for '{yolo.task}', which has no upright boxes to compare; give a detector")
+    if isinstance(yolo.model, host.RTDETRDetectionModel):
+        raise ConfigError(
+            f"model={name} is an RT-DETR, which without focal arguments trains with a varifocal loss, not with BCE, "
+            "the baseline here; train its losses one by one, and measure each: yolo-focal evaluate"
+        )
+    return yolo
 
 
 def _is_original_yolov5(path: Path) -> bool:
