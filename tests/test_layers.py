@@ -52,7 +52,7 @@ ROOMS_OF_ULTRA = {  # a room imports from lower floors only
     "training_log": 6,
     "training": 7,
     "plugin": 8,
-    "command_line": 8,
+    "command_line": 9,
     "drivers": 8,
 }
 

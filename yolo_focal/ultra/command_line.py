@@ -14,10 +14,11 @@ from yolo_focal.arguments.command_line import parse_arguments
 from yolo_focal.arguments.commands import TRUST
 from yolo_focal.arguments.hyp import find_hyp, read_hyp
 from yolo_focal.arguments.training_keys import TRAINING_KEYS
-from yolo_focal.errors import ConfigError, DataError, MissingExtraError, reason_of
+from yolo_focal.errors import ConfigError, DataError, MissingExtraError, YoloFocalError, reason_of
 from yolo_focal.ultra import host
 from yolo_focal.ultra.anchor.checks import translate_for
 from yolo_focal.ultra.datasets import check_data_exists, resolve_data
+from yolo_focal.ultra.drivers.judged_late import check_values, refused_value
 from yolo_focal.ultra.hooks.arguments import check_call, misspelt
 from yolo_focal.ultra.hooks.checkpoints import refuse_missing, safe_loading
 
@@ -50,6 +51,10 @@ def run_yolo(words: Sequence[str]) -> int:
         raise MissingExtraError(f"{error.name} is not installed; install it: pip install {error.name}") from error
     except OSError as error:  # missing, unwritable, disk full
         raise DataError(reason_of(error) + _yolov5_hint(words)) from error
+    except (ValueError, TypeError, NotImplementedError, AssertionError) as error:
+        if isinstance(error, YoloFocalError) or not refused_value(error, words):
+            raise
+        raise ConfigError(reason_of(error)) from error
     _add_our_part(words[0].lstrip("-"))
     return 0
 
@@ -146,3 +151,4 @@ def _check(given: dict[str, Any], known: dict[str, Any], verbs: set[str]) -> Non
         refuse_missing(given["model"])
     if given.get("data") is not None:
         check_data_exists(resolve_data(given["data"]))
+    check_values(given)

@@ -65,6 +65,7 @@ if TYPE_CHECKING:  # for editors and type checkers; a test holds it equal to NAM
     from ultralytics.utils import IterableSimpleNamespace as IterableSimpleNamespace
     from ultralytics.utils.callbacks import add_integration_callbacks as add_integration_callbacks
     from ultralytics.utils.checks import check_file as check_file
+    from ultralytics.utils.checks import check_imgsz as check_imgsz
     from ultralytics.utils.downloads import GITHUB_ASSETS_NAMES as GITHUB_ASSETS_NAMES
     from ultralytics.utils.loss import E2ELoss as E2ELoss
     from ultralytics.utils.loss import SemanticSegmentationLoss as SemanticSegmentationLoss
@@ -178,6 +179,7 @@ NAMES: dict[str, Name] = {
     "YAML": Name("ultralytics.utils:YAML", "loads and saves YAML files", ("load", "save")),
     "IterableSimpleNamespace": Name("ultralytics.utils:IterableSimpleNamespace", "is the kind of a model's arguments"),
     "check_file": Name("ultralytics.utils.checks:check_file", "finds a file by name", (), _takes("file", "hard")),
+    "check_imgsz": Name("ultralytics.utils.checks:check_imgsz", "judges image sizes", (), _takes("imgsz", "stride")),
     "GITHUB_ASSETS_NAMES": Name(
         "ultralytics.utils.downloads:GITHUB_ASSETS_NAMES", "are the files that Ultralytics downloads by their name"
     ),
@@ -205,7 +207,9 @@ NAMES: dict[str, Name] = {
     "YOLOEDetect": Name("ultralytics.nn.modules.head:YOLOEDetect", "scores boxes against text"),
     "DistillationModel": Name("ultralytics.nn.distill_model:DistillationModel", _OWNER),
     "torch_utils": Name(
-        "ultralytics.utils.torch_utils", "completes the arguments of a checkpoint", ("DEFAULT_CFG_DICT",)
+        "ultralytics.utils.torch_utils",
+        "completes the arguments of a checkpoint, and selects the device",
+        ("DEFAULT_CFG_DICT", "select_device"),
     ),
     "unwrap_model": Name("ultralytics.utils.torch_utils:unwrap_model", "gives the model inside its wrappers"),
     "unset_deterministic": Name("ultralytics.utils.torch_utils:unset_deterministic", "takes back deterministic mode"),
@@ -222,7 +226,7 @@ NAMES: dict[str, Name] = {
         _OWNER,
         (
             *("_build_train_pipeline", "_setup_train", "save_model", "save_metrics", "add_callback"),
-            *("label_loss_items", "run_callbacks", "final_eval"),
+            *("label_loss_items", "run_callbacks", "final_eval", "build_optimizer"),
         ),
     ),
     "DetectionTrainer": Name(
