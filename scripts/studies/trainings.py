@@ -12,7 +12,7 @@ import yolo_focal
 from studies.definition import Study
 from yolo_focal.comparison.configurations import parse_configurations
 from yolo_focal.comparison.journal import Journal
-from yolo_focal.comparison.plan import trial_folder, unique_slugs
+from yolo_focal.comparison.plan import trial_folder
 from yolo_focal.comparison.runner import JOURNAL
 from yolo_focal.comparison.trial import TRAINED
 from yolo_focal.errors import ConfigError
@@ -100,11 +100,10 @@ def last_checkpoints(
     if not names:
         raise ConfigError(f"the study {study.name} has no {question}; name configurations in its file")
     source = out / study.name
-    slugs = unique_slugs(parse_configurations(",".join(study.configurations)))
-    folders = dict(zip(study.configurations, slugs, strict=True))
+    configurations = {each.name: each for each in parse_configurations(",".join(study.configurations))}
     finished = Journal(source / JOURNAL).finished()
     for name, seed in sorted(
         (key for key in finished if key[0] in names), key=lambda key: (names.index(key[0]), key[1])
     ):
-        weights = trial_folder(source, folders[name], seed) / "run/weights/last.pt"
+        weights = trial_folder(source, configurations[name], seed) / "run/weights/last.pt"
         yield name, seed, weights, finished[name, seed]["arguments"]["data"]

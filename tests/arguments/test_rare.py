@@ -1,5 +1,8 @@
 """rare_sampling, rare_paste and their two companions: read once, refused by name."""
 
+import math
+from fractions import Fraction
+
 import pytest
 
 from yolo_focal.arguments.rare import RARE_KEYS, RareConfig, read_rare_config
@@ -24,6 +27,15 @@ def test_it_is_shown_as_it_is_written():
     """What is off or at its default is left out."""
     assert str(RareConfig(sampling="auto", paste=0.5)) == "rare_sampling=auto rare_paste=0.5"
     assert str(RareConfig(paste=0.5, power=0.7, stop=0.25)) == "rare_paste=0.5 rare_power=0.7 rare_stop=0.25"
+
+
+def test_the_stop_is_a_share_of_the_epochs_in_exact_arithmetic():
+    """For every stop of two decimals: the first epoch that is not among the first share, rounded up."""
+    for epochs in range(1, 301):
+        for percent in range(1, 100):
+            exact = math.ceil(epochs * (1 - Fraction(percent, 100)))
+            assert RareConfig(1.0, stop=percent / 100).stop_epoch(epochs) == exact, (epochs, percent)
+    assert RareConfig(1.0).stop_epoch(10) == math.inf
 
 
 @pytest.mark.parametrize(

@@ -99,3 +99,16 @@ def test_slugs_are_file_names():
     """No separators, no colons, whatever the configuration is called."""
     for each in parse_configurations("focal:fl_alpha=[0.1,0.9],qfl"):
         assert each.slug and "/" not in each.slug and ":" not in each.slug and " " not in each.slug
+
+
+def test_configurations_have_folders_of_their_own(tmp_path):
+    """Files of one name in several folders, and names that differ in signs no folder's name has; in any order."""
+    files = [tmp_path / folder / "my.yaml" for folder in "xyz"]
+    for number, file in enumerate(files):
+        file.parent.mkdir()
+        file.write_text(f"focal: True\nfl_gamma: {number + 2}\n", encoding="utf-8")
+    names = [*map(str, files), "focal:fl_alpha=-1", "focal:fl_alpha=[1]"]
+    slugs = {each.name: each.slug for each in parse_configurations(",".join(names))}
+    assert len(set(slugs.values())) == len(slugs) == 6
+    assert slugs == {each.name: each.slug for each in parse_configurations(",".join(reversed(names)))}
+    assert slugs["focal:fl_alpha=-1"] == "focal-fl_alpha=-1"  # as it always was, so that comparisons go on

@@ -1,6 +1,8 @@
 """trials.jsonl survives whatever ends the process that writes it; per-image results come back as they were."""
 
 import json
+import resource
+import signal
 
 import numpy as np
 import pytest
@@ -49,6 +51,24 @@ def test_an_unfinished_line_is_no_trial_and_is_cut_off(tmp_path, kept):
     assert journal.path.read_bytes() == whole
     journal.append(row(seed=1))
     assert list(journal.finished()) == [("focal", 0), ("focal", 1)]
+
+
+def test_a_row_of_which_a_part_was_written_is_an_error(tmp_path):
+    """The system takes 60 bytes and then no more, as a disk that fills up does."""
+    journal = Journal(tmp_path / "trials.jsonl")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (60, limits[1]))
+        with pytest.raises(OSError, match="File too large"):
+            journal.append(row())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert journal.path.stat().st_size == 60 and journal.finished() == {}
+    journal.cut_unfinished_line()
+    journal.append(row(seed=1))
+    assert list(journal.finished()) == [("focal", 1)] and not journal.damaged
 
 
 DAMAGED = {

@@ -1,11 +1,13 @@
 """A folder belongs to one comparison; a trial has to be the one that was asked for."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from tests.comparison.comparisons import plan
-from yolo_focal.comparison.plan import claim_folder
+from tests.comparison.comparisons import SPLIT, plan
+from yolo_focal.comparison.plan import LOCK, check_folder, claim_folder
+from yolo_focal.comparison.runner import run_missing_trials
 from yolo_focal.comparison.trial import check_used
 from yolo_focal.errors import ConfigError, DataError
 
@@ -33,6 +35,40 @@ def test_another_one_is_refused_with_the_difference(tmp_path, change, phrase):
         claim_folder(plan(tmp_path, **change))
     assert phrase in str(caught.value) and "holds another comparison" in str(caught.value)
     assert (tmp_path / "comparison.json").read_bytes() == before
+
+
+def test_a_dataset_that_changed_is_another_comparison(tmp_path):
+    """Images or training boxes more: pairs would be measured on different things. Folders without the numbers go on."""
+    claim_folder(plan(tmp_path))
+    record = json.loads((tmp_path / "comparison.json").read_text())
+    for change, phrase in (
+        ({"images": 51}, "images was 50, is now 51"),
+        ({"training_instances": (901, 300, 60)}, "training_boxes was 1260, is now 1261"),
+    ):
+        changed = replace(plan(tmp_path), split=replace(SPLIT, **change))
+        with pytest.raises(DataError, match=phrase):
+            claim_folder(changed)
+    del record["images"], record["training_boxes"]
+    (tmp_path / "comparison.json").write_text(json.dumps(record))
+    claim_folder(plan(tmp_path))
+
+
+def test_a_refused_process_leaves_the_record_of_the_other_as_it_was(tmp_path):
+    """The folder is another's until its lock is free, also for a comparison that would extend it."""
+
+    def while_at_work(trials, first_epoch):
+        with pytest.raises(DataError, match="another process is at work"):
+            run_missing_trials(plan(tmp_path, "focal", seeds=3), None, extend=True)
+        return iter(())
+
+    run_missing_trials(plan(tmp_path, "focal", seeds=1), while_at_work)
+    assert json.loads((tmp_path / "comparison.json").read_text())["seeds"] == [0]
+
+
+def test_a_folder_with_nothing_but_a_lock_is_new(tmp_path):
+    """What a process leaves that was killed before it wrote anything."""
+    (tmp_path / LOCK).touch()
+    check_folder(plan(tmp_path))
 
 
 def test_extending_adds_seeds_and_configurations_only(tmp_path):

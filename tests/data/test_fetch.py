@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.data.coco_files import one_image, write_coco
-from yolo_focal.data.fetch import fetch_annotations
+from yolo_focal.data.fetch import fetch_annotations, fetch_images
 from yolo_focal.data.selection import SelectionRules
 from yolo_focal.data.subset import CocoSource, SubsetOptions, make_subset
 from yolo_focal.data.yolo import read_data_yaml
@@ -57,6 +57,31 @@ def test_only_the_chosen_images_are_downloaded(tmp_path: Path, image_server: tup
     assert len(placed) == 2
     assert sorted(asked) == [f"/val2017/{name}" for name in placed]
     assert read_data_yaml(tmp_path / "set" / "data.yaml").names == ("thing",)
+
+
+def test_a_download_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:
+    """The server announces more than it sends: an error, no file, and the next call asks again."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "100000")
+            self.end_headers()
+            self.wfile.write(b"x" * 1000)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        url = f"http://127.0.0.1:{server.server_address[1]}/a.jpg"
+        with pytest.raises(DataError, match=r"cannot download .*1000 out of 100000 bytes"):
+            fetch_images({tmp_path / "images" / "a.jpg": url}, progress=False)
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert not list(tmp_path.iterdir())
 
 
 def test_without_a_network_the_message_says_what_to_put_where(tmp_path: Path) -> None:

@@ -286,6 +286,36 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(enabled, tiny
     assert torch.load(weights / "last.pt", weights_only=False)["epoch"] == 0
 
 
+def test_what_a_killed_process_left_of_a_checkpoint_takes_no_ones_place(enabled, tiny_data, tmp_path):
+    """Half of a best.pt from before the kill, in an epoch that is not the best."""
+    trainer = train_quickly(tiny_data, tmp_path, focal=True)
+    before = trainer.best.read_bytes()
+    trainer.best.with_name("best.pt.part").write_bytes(before[:1000])
+    trainer.fitness, trainer.best_fitness = 0.0, 1.0
+    trainer.save_model()
+    assert trainer.best.read_bytes() == before
+    assert sorted(path.name for path in trainer.best.parent.iterdir()) == ["best.pt", "last.pt"]
+
+
+def test_an_interrupted_write_of_a_checkpoint_leaves_no_part(enabled, tiny_data, tmp_path, monkeypatch):
+    """Ctrl-C while it is written: the one before is there and nothing beside it."""
+    weights = tmp_path / "run" / "weights"
+    write = type(weights).write_bytes
+
+    def interrupted(path, content):
+        write(path, content[: len(content) // 2])
+        raise KeyboardInterrupt
+
+    def arm(trainer):
+        if trainer.epoch == 1:
+            monkeypatch.setattr(type(weights), "write_bytes", interrupted)
+
+    with pytest.raises(KeyboardInterrupt):
+        train_quickly(tiny_data, tmp_path, callbacks={"on_train_epoch_end": arm}, epochs=2, focal=True)
+    assert sorted(path.name for path in weights.iterdir()) == ["best.pt", "last.pt"]
+    assert torch.load(weights / "last.pt", weights_only=False)["epoch"] == 0
+
+
 def test_a_folder_that_cannot_be_written_is_one_line(tiny_data, tmp_path):
     """On the command line, with exit code 2."""
     (tmp_path / "file").write_text("in the way", encoding="utf-8")

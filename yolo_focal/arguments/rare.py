@@ -3,6 +3,7 @@
 They act on the images a training sees and not on its loss, so they are on with or without a focal loss.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -69,6 +70,11 @@ class RareConfig:
     paste: float = 0.0
     power: float = 0.5
     stop: float = 0.0
+
+    def stop_epoch(self, epochs: int) -> float:
+        """The first epoch, counted from 0, that has neither sampling nor pasting; infinity if all have."""
+        # Rounded first: 10 * (1 - 0.7) is a little above 3.
+        return math.ceil(round(epochs * (1 - self.stop), 6)) if self.stop else math.inf
 
     def __str__(self) -> str:
         """As the arguments are written: `rare_sampling=auto rare_paste=0.5`."""

@@ -1,6 +1,7 @@
 """What is compared: each configuration is a name with the training arguments it sets."""
 
 import difflib
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -43,8 +44,11 @@ class Configuration:
 
     @property
     def slug(self) -> str:
-        """The name as part of a file name."""
-        return re.sub(r"[^A-Za-z0-9._=,-]+", "-", Path(self.name).stem if self._is_file else self.name).strip("-.")
+        """The name as part of a file name; a digest tells names apart of which it does not hold all."""
+        legible = re.sub(r"[^A-Za-z0-9._=,-]+", "-", Path(self.name).stem if self._is_file else self.name).strip("-.")
+        if legible == self.name.replace(":", "-", 1):
+            return legible
+        return f"{legible}-{hashlib.sha256(self.name.encode()).hexdigest()[:8]}"
 
     @property
     def _is_file(self) -> bool:

@@ -38,10 +38,11 @@ class Journal:
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Write one trial; when this returns it survives a power cut."""
-        line = json.dumps(row, allow_nan=False) + "\n"
+        line = memoryview(f"{json.dumps(row, allow_nan=False)}\n".encode())
         descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
         try:
-            os.write(descriptor, line.encode())
+            while line:  # a disk that fills up takes a part, and refuses the rest with an error
+                line = line[os.write(descriptor, line) :]
             os.fsync(descriptor)
         finally:
             os.close(descriptor)

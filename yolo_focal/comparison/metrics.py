@@ -9,9 +9,14 @@ from yolo_focal.evaluation.boxes import Floats, Ints
 from yolo_focal.evaluation.buckets import BUCKETS
 from yolo_focal.evaluation.matching import ImageMatches
 
-__all__ = ["Metrics", "PRIMARY"]
+__all__ = ["Metrics", "PRIMARY", "class_metric"]
 
 PRIMARY = "AP"
+
+
+def class_metric(name: str) -> str:
+    """What AP of the class `name` is called: apart from that of a frequency bucket of this name."""
+    return f"AP class {name}" if name in BUCKETS else f"AP {name}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +56,7 @@ class Metrics:
                 rows.append((f"AP {bucket}", inside, 10))
         first_class = len(rows)
         rows += [
-            (f"AP {class_names[index]}", np.arange(matches.classes) == index, 10)
+            (class_metric(class_names[index]), np.arange(matches.classes) == index, 10)
             for index in np.flatnonzero(present).tolist()
         ]
         members = np.array([inside for _, inside, _ in rows])

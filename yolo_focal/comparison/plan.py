@@ -22,9 +22,11 @@ from yolo_focal.ultra.datasets import datasets_folder, find_data_yaml, refuse_un
 from yolo_focal.ultra.drivers.asked_and_used import check_asked
 from yolo_focal.ultra.drivers.load_model import load_to_compare
 
-__all__ = ["Plan", "Split", "check_folder", "claim_folder", "make_plan", "trial_folder", "unique_slugs"]
+__all__ = ["LOCK", "Plan", "Split", "check_folder", "claim_folder", "make_plan", "trial_folder"]
 
 IDENTITY = "comparison.json"
+LOCK = ".lock"
+_COUNTED = ("images", "training_boxes")  # of the dataset; earlier versions did not note them
 # Every training runs its whole budget, and its last weights are evaluated: nothing is chosen on the evaluated split.
 _EQUAL_BUDGET = {"patience": 0, "plots": False, "save": True}
 
@@ -72,18 +74,17 @@ class Plan:
 
     def trials(self) -> list[Trial]:
         """All trials, seed by seed, so that pairs are complete as early as possible."""
-        slugs = unique_slugs(self.configurations)
         return [
             Trial(
                 configuration=each.name,
                 seed=seed,
-                folder=trial_folder(self.out, slug, seed),
+                folder=trial_folder(self.out, each, seed),
                 model=self.model,
                 arguments=self.asked(each) | {"seed": seed},
                 split=self.split.name,
             )
             for seed in self.seeds
-            for each, slug in zip(self.configurations, slugs, strict=True)
+            for each in self.configurations
         ]
 
     def asked(self, configuration: Configuration) -> dict[str, Any]:
@@ -95,6 +96,8 @@ class Plan:
         return {
             "data": self.data,
             "split": self.split.name,
+            "images": self.split.images,
+            "training_boxes": sum(self.split.training_instances),
             "model": self.model,
             "configurations": {each.name: dict(each.arguments) for each in self.configurations},
             "seeds": list(self.seeds),
@@ -102,18 +105,9 @@ class Plan:
         }
 
 
-def trial_folder(out: Path, slug: str, seed: int) -> Path:
+def trial_folder(out: Path, configuration: Configuration, seed: int) -> Path:
     """That of one training below the folder of its comparison."""
-    return out / "trials" / f"{slug}-seed{seed}"
-
-
-def unique_slugs(configurations: Sequence[Configuration]) -> list[str]:
-    """Names for the folders of configurations, no two alike."""
-    slugs: list[str] = []
-    for each in configurations:
-        repeated = slugs.count(each.slug)
-        slugs.append(f"{each.slug}-{repeated + 1}" if repeated else each.slug)
-    return slugs
+    return out / "trials" / f"{configuration.slug}-seed{seed}"
 
 
 def make_plan(
@@ -200,8 +194,8 @@ def check_folder(plan: Plan, extend: bool = False) -> None:
     path = plan.out / IDENTITY
     if path.exists():
         try:
-            before = json.loads(path.read_text(encoding="utf-8"))
             now = json.loads(json.dumps(plan.identity()))
+            before = {name: now[name] for name in _COUNTED} | json.loads(path.read_text(encoding="utf-8"))
             differences = _differences(_extended(before, now) if extend else before, now)
         except (ValueError, AttributeError, KeyError, TypeError) as error:
             raise DataError(f"{path} is not the record of a comparison; name a new out= folder") from error
@@ -210,7 +204,7 @@ def check_folder(plan: Plan, extend: bool = False) -> None:
                 f"{plan.out} holds another comparison: {'; '.join(differences)}; name a new out= folder, or repeat the "
                 "arguments it was started with (extend=True adds seeds and losses)"
             )
-    elif plan.out.exists() and (not plan.out.is_dir() or any(plan.out.iterdir())):
+    elif plan.out.exists() and (not plan.out.is_dir() or any(each.name != LOCK for each in plan.out.iterdir())):
         raise DataError(f"the output folder {plan.out} is not empty and holds no comparison; name a new out= folder")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from yolo_focal.comparison.engines import Rows
 from yolo_focal.comparison.journal import Journal
 from yolo_focal.comparison.outlook import Outlook, duration
-from yolo_focal.comparison.plan import Plan, check_folder, claim_folder
+from yolo_focal.comparison.plan import LOCK, Plan, check_folder, claim_folder
 from yolo_focal.comparison.trial import FirstEpoch, Trial, damage, remove_weights
 from yolo_focal.console import say
 from yolo_focal.errors import DataError
@@ -18,7 +18,6 @@ from yolo_focal.errors import DataError
 __all__ = ["JOURNAL", "look_ahead", "run_missing_trials"]
 
 JOURNAL = "trials.jsonl"
-_LOCK = ".lock"
 _BAR = 24  # characters
 
 
@@ -47,8 +46,9 @@ def run_missing_trials(
     Raises:
         DataError: the folder belongs to another comparison, or another process is at work in it.
     """
-    claim_folder(plan, extend)
-    with _only_process(plan.out / _LOCK):
+    check_folder(plan, extend)
+    with _only_process(plan.out / LOCK):
+        claim_folder(plan, extend)
         Journal(plan.out / JOURNAL).cut_unfinished_line()
         journal, outlook = look_ahead(plan, extend, keep)
         say(outlook.text())
@@ -89,7 +89,12 @@ def _only_process(lock: Path) -> Iterator[None]:
     """Hold the folder for this process; the system lets go of it however the process ends."""
     if lock.is_dir():
         raise DataError(f"{lock} is a folder, and has to be a file; remove it")
-    with lock.open("w") as file:
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        file = lock.open("w")
+    except OSError as error:
+        raise DataError(f"cannot write to {lock.parent} ({error.strerror}); name a folder you may write to") from error
+    with file:
         try:
             _lock(file.fileno())
         except OSError as error:

@@ -15,6 +15,7 @@ from yolo_focal.comparison.statistics.bootstrap import Measured, measure_resampl
 from yolo_focal.comparison.statistics.verdicts import LEVEL, Verdict, judge
 from yolo_focal.comparison.trial import MATCHES
 from yolo_focal.data.progress_bar import progress_bar
+from yolo_focal.errors import DataError
 from yolo_focal.evaluation.matches_file import load_matches
 from yolo_focal.evaluation.matching import ImageMatches
 from yolo_focal.numbers import null_for_nan
@@ -76,8 +77,11 @@ class Summary:
     def command(self) -> str:
         """Trains the winner as it was trained here."""
         arguments = self.plan.asked(self.winner)
-        shown = {name: str(value).replace(" ", "") for name, value in arguments.items() if value is not None}
-        words = [f"{name}={value}" for name, value in shown.items() if name != "save"]
+        words = [
+            f"{name}={str(value).replace(' ', '') if isinstance(value, list | tuple) else value}"
+            for name, value in arguments.items()
+            if value is not None and name != "save"
+        ]
         return shlex.join(["yolo-focal", "train", f"model={self.plan.model}", *words, f"seed={self.plan.seeds[0]}"])
 
 
@@ -90,6 +94,8 @@ def summarise(plan: Plan, journal: Journal, resamples: int) -> Summary:
             matches[trial.configuration][trial.seed] = load_matches(trial.folder / MATCHES)
     matches = {name: trials for name, trials in matches.items() if trials}
     any_trial = next((each for trials in matches.values() for each in trials.values()), None)
+    if any_trial is not None:
+        _check_same_objects(matches, any_trial)
     metrics = Metrics.of(any_trial, plan.split.classes, plan.split.buckets) if any_trial is not None else None
     measured: dict[str, Measured] = {}
     verdicts: dict[str, list[Verdict]] = {}
@@ -149,6 +155,18 @@ def verdict_text(verdict: Verdict, images: int) -> str:
     return ": ".join([verdict.word, *filter(None, [advice(verdict, images)])])
 
 
+def _check_same_objects(matches: Mapping[str, Mapping[int, ImageMatches]], first: ImageMatches) -> None:
+    """Raise DataError unless all trainings were evaluated on the same images with the same objects."""
+    for name, trials in matches.items():
+        for seed, each in trials.items():
+            if not each.on_the_same_objects(first):
+                raise DataError(
+                    f"{name} seed {seed} was evaluated on {each.images} images with {len(each.object_image)} objects, "
+                    f"another trial on {first.images} with {len(first.object_image)}, or on other ones: the split has "
+                    "changed since; compare again in a new out= folder"
+                )
+
+
 def advice(verdict: Verdict, images: int) -> str:
     """Why an open question is open and what would likely settle it; empty where it is settled.
 
@@ -199,7 +217,7 @@ def summary_document(summary: Summary) -> dict[str, Any]:
         "configurations": {
             each.name: {
                 "meaning": str(each),
-                "seeds": list(summary.measured[each.name].seeds) if each.name in summary.measured else [],
+                "seeds": _paired_seeds(summary, each.name),
                 "results": {v.difference.metric: _result(v, summary) for v in summary.verdicts.get(each.name, [])},
             }
             for each in plan.configurations
@@ -207,6 +225,13 @@ def summary_document(summary: Summary) -> dict[str, Any]:
         },
         "failed": [{"configuration": name, "seed": seed, "error": why} for (name, seed), why in summary.failed.items()],
     }
+
+
+def _paired_seeds(summary: Summary, name: str) -> list[int]:
+    """Those that the baseline has too, which are all that a difference is measured with."""
+    if name not in summary.measured or BASELINE not in summary.measured:
+        return []
+    return [seed for seed in summary.measured[name].seeds if seed in summary.measured[BASELINE].seeds]
 
 
 def _means(summary: Summary, name: str) -> dict[str, float]:

@@ -1,12 +1,14 @@
 """COCO 2017 over the network: the annotation file of a split, and only those images that are needed."""
 
 import shutil
+import urllib.request
 import zipfile
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
-from yolo_focal.data.progress_bar import progress_bar
+from yolo_focal.data.progress_bar import open_bar, progress_bar
 from yolo_focal.errors import DataError, reason_of
 from yolo_focal.files import replace_file
 
@@ -68,13 +70,21 @@ def fetch_images(urls: Mapping[Path, str], *, progress: bool = True) -> None:
 
 
 def _download(url: str, path: Path, remedy: str, *, progress: bool = False) -> None:
-    """Bring `url` to `path`, whole or not at all."""
-    from torch.hub import download_url_to_file  # lazily: only a download needs it
+    """Bring `url` to `path`, whole or not at all: urlretrieve compares what came with what the server announced."""
+    bars: list[Any] = []
+
+    def show(blocks: int, block_bytes: int, total: int) -> None:
+        if not bars:
+            bars.append(open_bar(total if total > 0 else None, f"downloading {path.name}", unit="B"))
+        bars[0].update(blocks * block_bytes - bars[0].n)
 
     try:
         with replace_file(path) as temporary:
-            download_url_to_file(url, str(temporary), progress=progress)
+            urllib.request.urlretrieve(url, temporary, show if progress else None)
     except (OSError, ValueError) as error:
         raise DataError(
             f"cannot download {url} ({reason_of(error)}); with a network try again, without one {remedy}"
         ) from error
+    finally:
+        for bar in bars:
+            bar.close()

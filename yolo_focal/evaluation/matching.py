@@ -69,6 +69,11 @@ class ImageMatches:
         """(K + 1,) row at which each class starts, and the number of rows."""
         return np.searchsorted(self.category, np.arange(self.classes + 1)).astype(np.int64)
 
+    def on_the_same_objects(self, other: "ImageMatches") -> bool:
+        """Whether both have as many images, and in each of them as many objects of each class that count."""
+        mine, theirs = (np.sort(each.object_image * each.classes + each.object_category) for each in (self, other))
+        return (self.images, self.classes) == (other.images, other.classes) and np.array_equal(mine, theirs)
+
 
 def match_detections(ground_truth: GroundTruth, detections: Detections) -> dict[str, ImageMatches]:
     """Match once and return the outcome for each of AREA_RANGES."""

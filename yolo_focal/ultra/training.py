@@ -27,7 +27,7 @@ from yolo_focal.ultra.datasets import (
 )
 from yolo_focal.ultra.families import check_family, start_line
 from yolo_focal.ultra.hooks.arguments import check_call
-from yolo_focal.ultra.hooks.auto_alpha import settled_config
+from yolo_focal.ultra.hooks.auto_alpha import count_anew, settled_config
 from yolo_focal.ultra.hooks.nms import watch_for_too_many_candidates
 from yolo_focal.ultra.hooks.seam import seam, takes
 from yolo_focal.ultra.sampling.rare_training import check_rare_training, show_rare_classes
@@ -44,6 +44,7 @@ def check_training(model: nn.Module, given: Mapping[str, Any]) -> None:
         YoloFocalError: an argument is wrong, the dataset is missing, or the model has no loss that focal could act on.
     """
     check_call(given, host.DEFAULT_CFG_DICT)
+    count_anew()
     if given.get("resume"):
         return
     config = read_config(given)

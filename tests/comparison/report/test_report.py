@@ -14,7 +14,9 @@ from tests.comparison.comparisons import SPLIT, carry_out, plan
 from yolo_focal.comparison.report.charts import axis
 from yolo_focal.comparison.report.files import write_report
 from yolo_focal.comparison.report.html import headline
-from yolo_focal.comparison.summary import summarise
+from yolo_focal.comparison.summary import summarise, summary_document
+from yolo_focal.errors import DataError
+from yolo_focal.evaluation.matches_file import load_matches, save_matches
 
 
 @pytest.fixture(scope="module")
@@ -147,9 +149,66 @@ def test_a_failed_trial_takes_its_seed_out_and_is_shown(tmp_path):
     summary = summarise(comparison, carry_out(comparison, {"focal": 1.0}, failing=(("focal", 1),)), resamples=50)
     printed = write_report(summary)
     assert summary.verdicts["focal"][0].difference.components.seeds == 2
+    assert json.loads((tmp_path / "summary.json").read_text())["configurations"]["focal"]["seeds"] == [0, 2]
     assert "FAILED focal seed 1: RuntimeError" in printed
     text = (tmp_path / "report.html").read_text()
     assert "1 trial failed" in text and "&lt;script&gt;out of memory" in text
+
+
+def test_seeds_are_counted_that_the_baseline_has_too(tmp_path):
+    """Its failure takes the seed out of every difference."""
+    comparison = plan(tmp_path, "focal")
+    summary = summarise(comparison, carry_out(comparison, {}, failing=(("bce", 1),)), resamples=50)
+    found = summary_document(summary)["configurations"]["focal"]["seeds"]
+    assert found == [0, 2] and summary.verdicts["focal"][0].difference.components.seeds == len(found)
+
+
+def test_trials_of_a_split_that_changed_are_not_paired(tmp_path):
+    """One trial evaluated on fewer images, or on other objects: no difference is made of it."""
+    comparison = plan(tmp_path, "focal")
+    journal = carry_out(comparison, {})
+    file = comparison.trials()[-1].folder / "matches.npz"
+    whole = load_matches(file)
+    for changed in (
+        replace(whole, images=whole.images + 1),
+        replace(whole, object_category=np.roll(whole.object_category, 1)),
+    ):
+        save_matches(file, changed)
+        with pytest.raises(DataError, match=r"focal seed 2 was evaluated on .* the split has changed since"):
+            summarise(comparison, journal, resamples=50)
+
+
+def test_a_class_with_the_name_of_a_bucket_is_told_from_it(tmp_path):
+    """Both are in summary.json, each with its own number, and the class alone has its counts in the report."""
+    split = replace(SPLIT, classes=("cell", "rare", "ring"))
+    comparison = replace(plan(tmp_path, "focal"), split=split)
+    summary = summarise(comparison, carry_out(comparison, {"focal": 1.0}), resamples=50)
+    write_report(summary)
+    results = json.loads((tmp_path / "summary.json").read_text())["configurations"]["focal"]["results"]
+    assert len(results) == len(summary.metrics.names) == len(set(summary.metrics.names))
+    assert results["AP rare"]["mean"] == pytest.approx(results["AP ring"]["mean"])
+    assert results["AP class rare"]["mean"] != pytest.approx(results["AP ring"]["mean"])
+    page = (tmp_path / "report.html").read_text()
+    assert page.count("300 in training") == page.count("900 in training") > 0
+
+
+def test_every_curve_has_a_colour(tmp_path):
+    """More configurations than colours: the second round is dashed."""
+    losses = ",".join(f"focal:fl_gamma={gamma}" for gamma in range(1, 10))
+    comparison = plan(tmp_path, losses, seeds=1)
+    write_report(summarise(comparison, carry_out(comparison, {}), resamples=50))
+    page = (tmp_path / "report.html").read_text()
+    used = set(re.findall(r'class="curve (s\d+)', page))
+    assert len(used) == 10 and used == set(re.findall(r"\.(s\d+) \{ stroke", page))
+    assert len(re.findall(r"stroke-dasharray", page.partition("</style>")[0])) >= 2
+
+
+def test_the_command_keeps_the_spaces_of_a_path(tmp_path):
+    """Only those of lists are left out."""
+    comparison = replace(plan(tmp_path, "focal:fl_alpha=[0.1,0.2,0.3]"), data="/my data/cells.yaml")
+    command = summarise(comparison, carry_out(comparison, {"focal:fl_alpha=[0.1,0.2,0.3]": 1.5}), resamples=50).command
+    words = shlex.split(command)
+    assert "data=/my data/cells.yaml" in words and "fl_alpha=[0.1,0.2,0.3]" in words
 
 
 @pytest.mark.parametrize("name", ["bce", "focal"])

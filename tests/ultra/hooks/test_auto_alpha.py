@@ -4,11 +4,11 @@ import logging
 
 import pytest
 
-from tests.ultra.helpers import arguments, build
+from tests.helpers import write_squares
+from tests.ultra.helpers import arguments, build, train_quickly
 from yolo_focal.data.frequencies import alpha_from_frequencies
 from yolo_focal.errors import ConfigError
-from yolo_focal.ultra.hooks import auto_alpha
-from yolo_focal.ultra.hooks.auto_alpha import settled_config
+from yolo_focal.ultra.hooks.auto_alpha import count_anew, settled_config
 
 
 def boxes_per_class(data_yaml):
@@ -27,7 +27,7 @@ def alpha_of(**changes):
 
 def test_the_word_means_one_number_per_class(enabled, small_set, caplog):
     """Those of the training frequencies, with mean 0.25; the log has each class with its boxes."""
-    auto_alpha._alpha_of.cache_clear()
+    count_anew()
     with caplog.at_level(logging.INFO, logger="ultralytics"):
         settled = alpha_of(data=str(small_set), fl_alpha="auto")
     counts = boxes_per_class(small_set)
@@ -46,6 +46,18 @@ def test_outside_of_a_training_the_model_counts_as_well(enabled, small_set):
     """The criterion of a model has the numbers of the dataset in its arguments."""
     config = build("yolo11n.yaml", nc=10, data=str(small_set), fl_alpha="auto").init_criterion().bce.config
     assert config.alpha == alpha_of(data=str(small_set), fl_alpha="auto")
+
+
+def test_every_training_counts_anew(enabled, tmp_path, caplog):
+    """Labels that were corrected between two trainings of one process, as in a notebook."""
+    data = write_squares(tmp_path / "squares")
+    with caplog.at_level(logging.INFO, logger="ultralytics"):
+        train_quickly(data, tmp_path / "one", focal=True, fl_alpha="auto")
+        for file in (tmp_path / "squares" / "labels" / "train").glob("[1-4].txt"):
+            file.write_text(file.read_text().splitlines()[0])
+        train_quickly(data, tmp_path / "two", focal=True, fl_alpha="auto")
+    lines = [record.getMessage() for record in caplog.records if "fl_alpha=auto ->" in record.getMessage()]
+    assert len(lines) == 2 and lines[0] != lines[1]
 
 
 def test_a_single_class_has_nothing_to_balance(enabled, small_set):

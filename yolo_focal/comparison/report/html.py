@@ -13,7 +13,7 @@ import torch
 
 import yolo_focal
 from yolo_focal.comparison.configurations import BASELINE
-from yolo_focal.comparison.metrics import PRIMARY, Metrics
+from yolo_focal.comparison.metrics import PRIMARY, Metrics, class_metric
 from yolo_focal.comparison.report.charts import Tick, axis, precision_recall_charts, training_charts
 from yolo_focal.comparison.statistics.bootstrap import Difference
 from yolo_focal.comparison.statistics.verdicts import Verdict
@@ -216,7 +216,7 @@ def _row(verdict: Verdict, summary: Summary, scale: _Scale) -> _Row:
 def _note(difference: Difference, summary: Summary) -> str:
     """How much there is to measure a class on."""
     split = summary.plan.split
-    names = [f"AP {name}" for name in split.classes]
+    names = [class_metric(name) for name in split.classes]
     if difference.metric not in names:
         return ""
     seen = split.training_instances[names.index(difference.metric)]

@@ -1,7 +1,7 @@
 """`fl_alpha=auto`: one alpha per class, counted in the training labels.
 
 The word stays in the arguments, args.yaml and checkpoints. Every process of a training, a resumed one included, counts
-the labels of its dataset; each epoch logs the numbers.
+the labels of its dataset once; each epoch logs the numbers.
 """
 
 import dataclasses
@@ -19,7 +19,7 @@ from yolo_focal.data.yolo import read_data_yaml
 from yolo_focal.errors import ConfigError
 from yolo_focal.ultra.datasets import data_file, datasets_folder, find_data_yaml
 
-__all__ = ["settled_config"]
+__all__ = ["count_anew", "settled_config"]
 
 _MOST_SHOWN = 20  # classes of the line in the log; results.csv has all
 
@@ -35,6 +35,11 @@ def settled_config(arguments: Mapping[str, Any]) -> FocalConfig | None:
     if config is None or config.alpha != AUTO:
         return config
     return dataclasses.replace(config, alpha=_alpha(arguments))
+
+
+def count_anew() -> None:
+    """Forget what was counted: the labels may be other ones when the next training begins."""
+    _alpha_of.cache_clear()
 
 
 def _alpha(arguments: Mapping[str, Any]) -> float | tuple[float, ...]:

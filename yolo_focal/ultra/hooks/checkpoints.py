@@ -34,6 +34,7 @@ _SAFE = "ULTRALYTICS_SAFE_LOAD"
 def _save_model(original: Callable[[Any], Any], self: Any) -> Any:
     last, best = self.last, self.best
     self.last, self.best = (path.with_name(f"{path.name}.part") for path in (last, best))
+    _remove(self.last, self.best)  # what a killed process left is not of this epoch
     try:
         saved = original(self)
         for part, path in ((self.best, best), (self.last, last)):
@@ -41,15 +42,19 @@ def _save_model(original: Callable[[Any], Any], self: Any) -> Any:
                 part.replace(path)
         return saved
     except OSError as error:
-        for part in (self.last, self.best):
-            with contextlib.suppress(OSError):
-                part.unlink(missing_ok=True)
         raise CheckpointError(
             f"the checkpoint of epoch {self.epoch + 1} cannot be written to {last.parent} ({error.strerror}); "
             f"earlier ones are intact: make room, then resume=True from {last}"
         ) from error
     finally:
+        _remove(self.last, self.best)
         self.last, self.best = last, best
+
+
+def _remove(*files: Path) -> None:
+    for file in files:
+        with contextlib.suppress(OSError):
+            file.unlink(missing_ok=True)
 
 
 def refuse_missing(name: str | Path) -> None:

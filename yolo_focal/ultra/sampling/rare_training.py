@@ -1,7 +1,6 @@
 """A training with rare_sampling or rare_paste: checked before it starts, and fitted to its data loader."""
 
 import logging
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -95,8 +94,7 @@ def show_rare_classes(trainer: Any) -> None:
     if host.RANK in {-1, 0}:
         for line in exposure_lines(exposure, names, config):
             logging.getLogger("ultralytics").info(line)
-    stop = math.ceil(trainer.epochs * (1 - config.stop)) if config.stop else math.inf
-    draws = EpochDraws(exposure.factors, int(trainer.args.seed), stop)
+    draws = EpochDraws(exposure.factors, int(trainer.args.seed), config.stop_epoch(trainer.epochs))
     stream = Stream(
         rank=max(host.RANK, 0),
         ranks=max(trainer.world_size, 1),
