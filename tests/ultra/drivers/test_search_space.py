@@ -42,7 +42,7 @@ def test_the_anchor_detector_has_a_space_of_its_own():
     check_space(space, yolov5)
     assert start_values(space, yolov5) == {}
     assert load_for_tuning("yolov5n-anchor.yaml", space, yolov5)
-    with pytest.raises(ConfigError, match="box=4.* is a gain for Ultralytics' own box loss.*tune has space=anchor"):
+    with pytest.raises(ConfigError, match=r"box=4.* is a gain for Ultralytics' own box loss.*tune has space=anchor"):
         load_for_tuning("yolov5n-anchor.yaml", read_space(find_hyp("focal", "space")), {})
 
 
