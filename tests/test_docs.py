@@ -121,11 +121,11 @@ def test_every_command_in_the_documentation_is_accepted(enabled, words, monkeypa
 
 
 def accept_yolo(words, monkeypatch):
-    """The checks that precede a command of Ultralytics; datasets and files of the reader's own are not at hand."""
+    """The checks that precede a command of Ultralytics; datasets, files and devices of the reader are not at hand."""
     monkeypatch.setattr("yolo_focal.ultra.command_line.check_data_exists", lambda data: None)
     monkeypatch.setattr("yolo_focal.ultra.command_line.refuse_missing", lambda name: None)
     monkeypatch.setattr("yolo_focal.ultra.hooks.arguments.settled_config", lambda arguments: None)
-    checked_words([word for word in words if not re.match(r"data=|cfg=.*\.yaml", word)])
+    checked_words([word for word in words if not re.match(r"data=|cfg=.*\.yaml|device=\d", word)])
 
 
 def accept_program(path, words, monkeypatch):

@@ -4,7 +4,11 @@ import re
 from pathlib import Path
 
 from yolo_focal.arguments.focal import KEYS, read_config
+from yolo_focal.arguments.hyp import find_hyp, read_hyp
+from yolo_focal.arguments.key import literal
+from yolo_focal.arguments.rare import RARE_KEYS
 from yolo_focal.arguments.training_keys import TRAINING_KEYS
+from yolo_focal.resources import cfg_names
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -42,8 +46,20 @@ def test_the_tables_of_arguments_are_those_of_the_code():
     """Every argument of this package is in one of them, with its default."""
     pages = [(ROOT / f"docs/{name}.md").read_text(encoding="utf-8") for name in ("training", "rare")]
     rows = dict(re.findall(r"^\| `(\w+)` \| (\S+) \|", "".join(pages), flags=re.MULTILINE))
-    assert set(rows) >= set(KEYS) - {"fl_obj_gamma", "fl_obj_alpha", "fl_vfl_alpha"}  # of two kinds of model only
+    assert set(rows) >= set(KEYS)
     assert rows == {name: str(TRAINING_KEYS[name].default) for name in rows}
+
+
+def test_the_table_of_presets_is_that_of_the_files():
+    """Each file of cfg/hyp has its row, with all that it sets of this package's losses and rare classes."""
+    page = (ROOT / "docs/training.md").read_text(encoding="utf-8")
+    rows = {
+        name: {key: literal(value) for key, value in (word.split("=") for word in words.split())}
+        for name, words in re.findall(r"^\| `cfg=([\w-]+)` \| (?:`(.+?=.+?)`|none of .*?) \|", page, flags=re.MULTILINE)
+    }
+    files = {name: read_hyp(find_hyp(name)) for name in cfg_names("hyp")}
+    named = {*KEYS, *RARE_KEYS} - {"focal"}
+    assert rows == {name: {key: file[key] for key in file if key in named} for name, file in files.items()}
 
 
 def test_the_defaults_of_the_table_are_a_valid_call():

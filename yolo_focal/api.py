@@ -1,4 +1,6 @@
-"""The Python functions, one for each command: the same arguments by the same names, and a result to work with.
+"""The Python functions, one for each of doctor, compare, evaluate, calibrate, tune, subset and convert.
+
+They take the arguments of the command by the same names, and return a result to work with.
 
 Values are checked as the command line checks them. Nothing is written but where `out` says so; `compare`, `convert`,
 `calibrate`, `subset` and `tune` are there to write, and do so where the command would.

@@ -59,6 +59,17 @@ def test_a_bad_word_is_named_with_what_was_expected(word, message):
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("command", "word"), [("doctor", "workers=0"), ("compare", "patience=9"), ("tune", "mode=train")]
+)
+def test_a_training_argument_that_is_left_out_on_purpose_is_not_taken_for_a_misspelling(command, word):
+    """The user is told to leave it out, and not that `workspace` may have been meant."""
+    name = word.partition("=")[0]
+    with pytest.raises(ConfigError) as caught:
+        parse_arguments(command, TABLE[:1], ["data=a", word], extra=["workspace", "patch", "model"])
+    assert str(caught.value) == f"'{name}' is a training argument that {command} does not take; leave it out"
+
+
 def test_all_problems_are_reported_together():
     """A missing key, a bad value and an unknown key come in one error."""
     with pytest.raises(ConfigError) as caught:

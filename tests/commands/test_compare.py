@@ -224,7 +224,7 @@ def test_a_hyperparameter_file_holds_for_all_configurations(squares, tmp_path, c
     assert "fliplr=0.25" in printed and "hsv_h=0.3" in printed and "cfg=" not in printed
     hyp.write_text("epochs: 7\n")
     assert main(command) == 2
-    assert "mine.yaml sets epochs; leave it out there, and give it to compare itself" in capsys.readouterr().err
+    assert "mine.yaml sets epochs; leave it out there; give epochs= to compare itself" in capsys.readouterr().err
     hyp.write_text("anchor_t: 4.0\nobj_pw: 1.0\niou_t: 0.2\nbox: 0.05\n")
     assert main(command) == 2
     assert f"cfg={hyp}" in capsys.readouterr().err and not out.exists()

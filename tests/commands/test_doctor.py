@@ -145,7 +145,10 @@ REFUSED = [
     (["model=yolo11n.yaml", "data={cells}", "fl_gama=1"], "'fl_gama' is not an argument of doctor; did you mean"),
     (["model=yolo11n.yaml", "data={cells}", "fl_alpha=[0.1,0.2]"], "fl_alpha has 2 numbers, but the dataset has 3"),
     (["model=yolo11n.yaml", "data={cells}", "fl_branch=one2one"], "fl_branch=one2one needs an end-to-end head"),
-    (["model=yolo11n.yaml", "data={cells}", "single_cls=True"], "'single_cls' is not an argument of doctor"),
+    (
+        ["model=yolo11n.yaml", "data={cells}", "single_cls=True"],
+        "'single_cls' is a training argument that doctor does not",
+    ),
     (["model=yolo11n.yaml", "data={cells}", "cfg=fokal"], "cfg=fokal does not exist"),
 ]
 

@@ -9,7 +9,7 @@ from yolo_focal.cli import main
 from yolo_focal.ultra.drivers.search_space import read_space
 
 BAD_WORDS = [
-    (["space=nowhere"], "space=nowhere does not exist; give a YAML file or one of focal"),
+    (["space=nowhere"], "space=nowhere does not exist; give a YAML file or one of anchor, focal"),
     (["iterations=0"], "iterations must be an integer >= 1, got '0'"),
     (["fl_gama=2"], "'fl_gama' is not an argument of tune; did you mean 'fl_gamma'?"),
     (["focal=False"], "focal=False switches the plugin off"),

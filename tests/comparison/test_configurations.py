@@ -88,6 +88,13 @@ def test_what_is_wrong_is_named_with_its_remedy(text, phrases):
     assert "\n" not in str(caught.value)
 
 
+def test_what_the_command_does_not_take_either_is_only_to_be_left_out():
+    """The remedy is not an argument that would be refused in its turn."""
+    with pytest.raises(ConfigError) as caught:
+        parse_configurations("focal:patience=3")
+    assert str(caught.value) == "'focal:patience=3' sets patience, which every configuration shares; leave it out"
+
+
 def test_all_wrong_configurations_are_reported_at_once():
     """Two mistakes, one message."""
     with pytest.raises(ConfigError) as caught:

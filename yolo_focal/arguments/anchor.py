@@ -83,7 +83,7 @@ def read_anchor_config(arguments: Mapping[str, Any]) -> AnchorConfig:
     if box != _ULTRALYTICS_BOX and not 0 < box <= 1:
         problems.append(
             f"box={box} is a gain for Ultralytics' own box loss; for an anchor detector it is YOLOv5's, in (0, 1]: "
-            "leave it out for 0.05"
+            "leave it out for 0.05; tune has space=anchor"
         )
     if problems:
         raise ConfigError(problems)

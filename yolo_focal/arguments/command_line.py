@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from yolo_focal.arguments.key import Key, literal
+from yolo_focal.arguments.passed_on import left_out
 from yolo_focal.errors import ConfigError
 
 __all__ = ["check_values", "help_table", "parse_arguments", "refuse_undecoded"]
@@ -65,7 +66,9 @@ def _checked(
     given = {names.get(name, name): value for name, value in given.items()}
     values = {key.name: key.default for key in keys}
     for name, value in given.items():
-        if name not in known and name not in extra:
+        if name not in known and name in left_out(command):
+            problems.append(f"'{name}' is a training argument that {command} does not take; leave it out")
+        elif name not in known and name not in extra:
             close = difflib.get_close_matches(name, [*known, *extra], n=1)
             hint = f"did you mean '{close[0]}'?" if close else f"known keys: {', '.join(known)}"
             problems.append(f"'{name}' is not an argument of {command}; {hint}")

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from yolo_focal.arguments.commands import COMMANDS
 from yolo_focal.arguments.focal import KEYS
 
-__all__ = ["SHARED_BY_CONFIGURATIONS", "passed_on"]
+__all__ = ["SHARED_BY_CONFIGURATIONS", "is_taken", "left_out", "passed_on"]
 
 # These belong to a comparison: every configuration gets the same data, model and budget, and folders are its own.
 _BUDGET = (
@@ -37,4 +37,14 @@ def passed_on(command: str, known: Iterable[str]) -> list[str]:
     if command == "demo":
         return [name for name in KEYS if name != "focal"]
     own = {key.name for key in COMMANDS[command].keys}
-    return [name for name in known if name not in _LEFT_OUT[command] and name not in own]
+    return [name for name in known if name not in left_out(command) and name not in own]
+
+
+def is_taken(command: str, name: str) -> bool:
+    """Whether the training argument `name` can be given to `command`, as a key of its own or passed on."""
+    return name in {key.name for key in COMMANDS[command].keys} or name not in left_out(command)
+
+
+def left_out(command: str) -> frozenset[str]:
+    """The training arguments that `command` does not take on purpose; none where it is not one with such arguments."""
+    return _LEFT_OUT.get(command, frozenset())

@@ -11,7 +11,7 @@ from typing import Any
 from yolo_focal.arguments.classic_hyp import refuse_classic
 from yolo_focal.arguments.focal import KEYS, FocalConfig, focal_keys, read_config
 from yolo_focal.arguments.hyp import read_hyp
-from yolo_focal.arguments.passed_on import SHARED_BY_CONFIGURATIONS
+from yolo_focal.arguments.passed_on import SHARED_BY_CONFIGURATIONS, is_taken
 from yolo_focal.arguments.rare import read_rare_config
 from yolo_focal.errors import ConfigError
 from yolo_focal.losses import LOSSES
@@ -105,10 +105,8 @@ def _configuration(item: str) -> Configuration:
     settings = _inline_settings(item, inline) if colon else {}
     arguments = _base_arguments(base, item, settings) | settings
     if shared := sorted(SHARED_BY_CONFIGURATIONS & arguments.keys()):
-        raise ConfigError(
-            f"'{item}' sets {', '.join(shared)}, which every configuration shares; leave it out, or give "
-            f"{shared[0]}= to the command"
-        )
+        given = "".join(f", or give {name}= to the command" for name in shared if is_taken("compare", name))
+        raise ConfigError(f"'{item}' sets {', '.join(shared)}, which every configuration shares; leave it out{given}")
     config = read_config(arguments)
     read_rare_config(arguments)
     _check_used(item, settings, config)

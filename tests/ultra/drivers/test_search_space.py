@@ -2,11 +2,12 @@
 
 import pytest
 
-from yolo_focal.arguments.hyp import find_hyp
+from yolo_focal.arguments.hyp import find_hyp, read_hyp
 from yolo_focal.errors import ConfigError
 from yolo_focal.losses import LOSSES
 from yolo_focal.resources import cfg_names
 from yolo_focal.ultra.drivers.search_space import check_space, read_space, start_values
+from yolo_focal.ultra.drivers.tuning import load_for_tuning
 
 pytestmark = pytest.mark.usefixtures("enabled")
 
@@ -33,6 +34,16 @@ def test_the_spaces_that_come_along_are_valid(name):
     lines = path.read_text().splitlines()
     assert "yolo-focal tune" in lines[1]
     assert all(" # " in line for line in lines if line and not line.startswith("#"))
+
+
+def test_the_anchor_detector_has_a_space_of_its_own():
+    """It starts at YOLOv5's gains; the space for other models has their box gain, and the refusal names this one."""
+    space, yolov5 = read_space(find_hyp("anchor", "space")), read_hyp(find_hyp("yolov5-anchor"))
+    check_space(space, yolov5)
+    assert start_values(space, yolov5) == {}
+    assert load_for_tuning("yolov5n-anchor.yaml", space, yolov5)
+    with pytest.raises(ConfigError, match=r"box=4.* is a gain for Ultralytics' own box loss.*tune has space=anchor"):
+        load_for_tuning("yolov5n-anchor.yaml", read_space(find_hyp("focal", "space")), {})
 
 
 BAD_LINES = [

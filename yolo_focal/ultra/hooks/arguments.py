@@ -84,7 +84,7 @@ _YOLOV5_WORDS = {
     "img_size": "imgsz=",
     "batch_size": "batch=",
     "label_smoothing": "cls_smoothing=, for the anchor detector",
-    "noautoanchor": "a model YAML whose anchors fit; AutoAnchor leaves those alone",
+    "noautoanchor": "autoanchor=False, for the anchor detector",
 }
 
 
