@@ -34,6 +34,12 @@ _START = Key("model", None, "architecture or checkpoint that every trial starts 
 _DATA = Key("data", None, "dataset: a data YAML, or shapes", read=text, required=True)
 _IMGSZ = Key("imgsz", 640, "side of the network's input in pixels", in_range(int, 32))
 _DEVICE = Key("device", None, "as for yolo: cpu, 0, ...; a GPU where there is one", read=text)
+
+
+def _several_devices(device: Any) -> str | None:
+    return "a single one, on which each trial trains; engine=ray keeps several busy" if "," in str(device) else None
+
+
 _LINK = choice("link", "copy", "how images get there", LINK_MODES)
 _VALIDATION = (
     Key("iou", 0.7, "overlap above which NMS drops the weaker box", in_range(float, 0, 1)),
@@ -133,7 +139,7 @@ _COMPARE = (
     Key("epochs", 100, "length of each training", in_range(int, 1)),
     _IMGSZ,
     Key("batch", 16, "images per step", in_range(int, 1)),
-    _DEVICE,
+    replace(_DEVICE, problem=_several_devices),
     choice("split", "val", "split of the data YAML to evaluate on", _SPLITS),
     Key("resamples", 1000, "of the images, behind each interval", in_range(int, 100), former="draws"),
     choice("engine", "local", "local: one trial at a time; ray: a Ray cluster", ("local", "ray")),

@@ -126,7 +126,6 @@ def make_plan(
         YoloFocalError: a dataset, split, model or argument with which a trial could only fail.
     """
     yolo_focal.enable()
-    _check_devices(training.get("device"))
     data = str((find_data_yaml(data) if is_folder(Path(data)) else Path(resolve_data(data))).absolute())
     plan = Plan(
         out=out.absolute(),
@@ -147,13 +146,6 @@ def make_plan(
     if problems:
         raise ConfigError(dict.fromkeys(problems))
     return plan
-
-
-def _check_devices(device: Any) -> None:
-    if isinstance(device, list | tuple) or (isinstance(device, str) and "," in device):
-        raise ConfigError(
-            f"device must be a single one, got {device}: each trial trains on one; use engine=ray to keep several busy"
-        )
 
 
 def _read_split(data: Path, name: str) -> Split:
