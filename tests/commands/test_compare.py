@@ -143,17 +143,17 @@ def test_another_comparison_is_refused_in_this_folder(undisturbed, squares, caps
 
 @pytest.mark.slow
 def test_a_failing_trial_is_reported_and_the_others_go_on(squares, tmp_path, capsys):
-    """An optimizer that does not exist fails its trials only; the exit code is 1; a restart retries."""
+    """A momentum that the optimizer refuses fails its trials only; the exit code is 1; a restart retries."""
     out = tmp_path / "out"
-    losses = "bce:optimizer=Nonsense,focal"
+    losses = "bce:optimizer=AdamW,momentum=1,focal"
     assert main(words(squares, out, losses=losses, seeds=1)) == 1
     printed = capsys.readouterr().out
     status = {row["configuration"]: row["status"] for row in rows_of(out)}
-    assert status == {"bce": "finished", "bce:optimizer=Nonsense": "failed", "focal": "finished"}
-    assert "FAILED bce:optimizer=Nonsense seed 0: NotImplementedError" in printed
-    assert "Traceback" in (out / "trials" / "bce-optimizer=Nonsense-seed0" / "error.txt").read_text()
+    assert status == {"bce": "finished", "bce:optimizer=AdamW,momentum=1": "failed", "focal": "finished"}
+    assert "FAILED bce:optimizer=AdamW,momentum=1 seed 0: ValueError" in printed
+    assert "Traceback" in (out / "trials" / "bce-optimizer=AdamW,momentum=1-seed0" / "error.txt").read_text()
     assert main(words(squares, out, losses=losses, seeds=1)) == 1
-    assert [row["configuration"] for row in rows_of(out)].count("bce:optimizer=Nonsense") == 2
+    assert [row["configuration"] for row in rows_of(out)].count("bce:optimizer=AdamW,momentum=1") == 2
 
 
 @pytest.mark.slow
@@ -192,6 +192,7 @@ def test_two_processes_cannot_share_a_folder(squares, tmp_path, capsys):
         (["seeds=two"], ["got 'two'"]),
         (["split=test"], ["images of 'test' have no labels", "expected text files"]),
         (["engine=slurm"], ["engine must be one of local, ray"]),
+        (["losses=bce:optimizer=Foo"], ["Optimizer 'Foo' not found", "(configuration bce:optimizer=Foo)"]),
         (["imgsz=100"], ["imgsz must be a multiple of 32", "got 100"]),
         (["device=0,1"], ["device must be a single one", "engine=ray"]),
         (["fl_gamma=2"], ["fl_gamma=2 belongs to a configuration: losses=focal:fl_gamma=2"]),
