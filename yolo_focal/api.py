@@ -137,8 +137,9 @@ def evaluate(
         YoloFocalError: an argument is wrong, or a file cannot be used; nothing was written.
     """
     values = _values("evaluate", locals())
-    from yolo_focal.evaluation.evaluate import evaluated, evaluated_into
+    from yolo_focal.evaluation.evaluate import check_evaluation, evaluated, evaluated_into
 
+    check_evaluation(values)
     output = _asked_output("evaluate", values)
     with _at_work(values):
         if output is None:

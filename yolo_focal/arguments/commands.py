@@ -1,6 +1,6 @@
 """What every command of yolo-focal does and takes: read by its help, its command line and its Python function alike."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ __all__ = [
     "SHELLS",
     "TRUST",
     "VERBOSE",
+    "chosen",
 ]
 
 LINK_MODES = ("copy", "hardlink", "symlink")
@@ -276,3 +277,9 @@ COMMANDS: Mapping[str, Command] = {
         _COMPLETION,
     ),
 }
+
+
+def chosen(command: str, arguments: Mapping[str, Any], names: Iterable[str]) -> list[str]:
+    """`name=value` of those of `names` that do not stand at their default in `arguments`, the values of a command."""
+    defaults = {key.name: key.default for key in COMMANDS[command].keys}
+    return [f"{name}={arguments[name]}" for name in names if name in arguments and arguments[name] != defaults[name]]
