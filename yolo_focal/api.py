@@ -227,7 +227,7 @@ def compare(
         data: a data YAML, or `shapes`.
         model: architecture or checkpoint that every trial starts from.
         losses: configurations; BCE is always among them. See docs/compare.md.
-        seeds: number of trainings of each, or the seeds themselves.
+        seeds: number of trainings of each, or a list of the seeds themselves.
         epochs: length of each training.
         imgsz: side of the network's input in pixels.
         batch: images per step.

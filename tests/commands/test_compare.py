@@ -191,6 +191,7 @@ def test_two_processes_cannot_share_a_folder(squares, tmp_path, capsys):
         (["seeds=1,1"], ["different ones"]),
         (["seeds=two"], ["got 'two'"]),
         (["split=test"], ["images of 'test' have no labels", "expected text files"]),
+        (["parallel=8"], ["parallel=8 cannot act with engine=local"]),
         (["engine=slurm"], ["engine must be one of local, ray"]),
         (["imgsz=100"], ["imgsz must be a multiple of 32", "got 100"]),
         (["device=0,1"], ["device must be a single one", "engine=ray"]),
@@ -280,7 +281,8 @@ def test_ray_gives_the_same_trials_and_survives_a_lost_worker(undisturbed, squar
 
 
 @pytest.mark.parametrize(
-    ("given", "seeds"), [("1", [0]), ("3", [0, 1, 2]), ([0], [0]), ("7,8", [7, 8]), ([0, 1], [0, 1])]
+    ("given", "seeds"),
+    [("1", [0]), ("3", [0, 1, 2]), ([0], [0]), ("7,8", [7, 8]), ("7,", [7]), ("[7]", [7]), ("0,", [0])],
 )
 def test_seeds_are_a_number_or_themselves(given, seeds):
     """What was read once is read the same again."""
