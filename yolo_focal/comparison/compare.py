@@ -7,7 +7,7 @@ from yolo_focal.arguments.classic_hyp import refuse_classic
 from yolo_focal.arguments.commands import COMMANDS, chosen
 from yolo_focal.arguments.focal import KEYS
 from yolo_focal.arguments.hyp import find_hyp, read_hyp
-from yolo_focal.arguments.passed_on import SHARED_BY_CONFIGURATIONS
+from yolo_focal.arguments.passed_on import SHARED_BY_CONFIGURATIONS, refuse_other_classes
 from yolo_focal.comparison.configurations import parse_configurations
 from yolo_focal.comparison.engines import ENGINES, check_engine
 from yolo_focal.comparison.plan import make_plan
@@ -64,6 +64,7 @@ def _with_file(arguments: dict[str, Any]) -> dict[str, Any]:
     refuse_classic(content, f"cfg={named}")
     if shared := sorted(content.keys() & SHARED_BY_CONFIGURATIONS):
         raise ConfigError(f"cfg={named} sets {', '.join(shared)}; leave it out there, and give it to compare itself")
+    refuse_other_classes(f"cfg={named}", content)
     return {**content, **{name: value for name, value in arguments.items() if name != "cfg"}}
 
 

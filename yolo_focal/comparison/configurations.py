@@ -10,7 +10,7 @@ from typing import Any
 from yolo_focal.arguments.classic_hyp import refuse_classic
 from yolo_focal.arguments.focal import KEYS, FocalConfig, focal_keys, read_config
 from yolo_focal.arguments.hyp import read_hyp
-from yolo_focal.arguments.passed_on import SHARED_BY_CONFIGURATIONS
+from yolo_focal.arguments.passed_on import SHARED_BY_CONFIGURATIONS, refuse_other_classes
 from yolo_focal.arguments.rare import read_rare_config
 from yolo_focal.errors import ConfigError
 from yolo_focal.losses import LOSSES
@@ -105,6 +105,7 @@ def _configuration(item: str) -> Configuration:
             f"'{item}' sets {', '.join(shared)}, which every configuration shares; leave it out, or give "
             f"{shared[0]}= to the command"
         )
+    refuse_other_classes(f"'{item}'", arguments)
     config = read_config(arguments)
     read_rare_config(arguments)
     _check_used(item, settings, config)
