@@ -51,6 +51,13 @@ def test_the_files_of_the_study_are_valid(name):
     assert each.configurations[0] == BASELINE and each.seeds >= 3
 
 
+def test_a_short_version_of_a_study_pastes_as_well():
+    """The last close_mosaic epochs do not, and by default there would be no others."""
+    (short,) = read_studies(["bccd"], 0.1)
+    assert short.training["epochs"] == 4 and short.training["close_mosaic"] == 0
+    assert "close_mosaic" not in read_studies(["bccd"], 1.0)[0].training
+
+
 def test_a_study_that_confirms_another_has_new_seeds():
     """And as many as it says."""
     hint, confirmation = read_studies(["bccd-anchor", "bccd-anchor-classes"], 1.0)
