@@ -70,8 +70,9 @@ def check_rare_training(model: nn.Module, given: Mapping[str, Any], number_of_cl
 
 def _never_pastes(config: RareConfig, arguments: Mapping[str, Any]) -> str | None:
     """Why rare_paste acts in no epoch; None where it is off or acts in some, or their number is not known."""
-    epochs, closed = arguments.get("epochs"), arguments.get("close_mosaic")
-    if not config.paste or arguments.get("time") or not (is_number(epochs) and is_number(closed)) or epochs > closed:
+    epochs, closed = arguments["epochs"], arguments["close_mosaic"]
+    known = is_number(epochs) and is_number(closed) and not arguments.get("time")
+    if not config.paste or not known or epochs > closed:
         return None
     return (
         f"rare_paste={config.paste:g} cannot act: the last close_mosaic={closed} epochs are without it, and there are "
