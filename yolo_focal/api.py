@@ -7,7 +7,7 @@ Values are checked as the command line checks them. Nothing is written but where
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from yolo_focal.arguments.command_line import check_values
@@ -44,8 +44,10 @@ def training_arguments(command: str) -> list[str]:
 
 def _values(command: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """The checked values of a function's arguments, those in its `training` among them."""
-    own, training = dict(given), given.get("training", {})
-    own.pop("training", None)
+    own = dict(given)
+    training = {  # arguments are compared, and written as JSON and YAML, which have no paths
+        name: str(value) if isinstance(value, PurePath) else value for name, value in own.pop("training", {}).items()
+    }
     extra = training_arguments(command) if training else ()
     return check_values(command, COMMANDS[command].keys, {**own, **training}, extra)
 
@@ -340,7 +342,7 @@ def convert(
 
     source: Path = values["weights"]
     output = take_output("convert", values)
-    written = checkpoint_path(source, output.path, "anchor")
+    written = checkpoint_path(source, output, "anchor")
     original = read_original(source)
     check_writable(written, output.exist_ok)
     import yolo_focal

@@ -273,7 +273,7 @@ def _trials(summary: Summary) -> list[dict[str, Any]]:
     for trial in summary.plan.trials():
         key = (trial.configuration, trial.seed)
         row = summary.finished.get(key)
-        seconds = seconds_of(trial)
+        seconds = seconds_of(trial.folder)
         rows.append(
             {
                 "configuration": trial.configuration,
