@@ -143,7 +143,7 @@ def _findings(evaluation: Evaluation) -> list[str]:
         lines.append("No detection is right at IoU 0.5: nothing was learnt, or the labels belong to other images")
     elif best is not None and default is not None:
         lines.append(
-            f"F1 at IoU 0.5 is best, {best.f1:.3f}, at conf={best.threshold:.3f}; at Ultralytics' default conf=0.25 it "
+            f"F1 at IoU 0.5 is best, {best.f1:.3f}, at conf={best.threshold:.3f}; at {evaluation.default_conf} it "
             f"is {default.f1:.3f} (precision {three_decimals(default.precision)}, recall {default.recall:.3f})"
         )
     scores = evaluation.calibration
