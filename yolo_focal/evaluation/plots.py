@@ -127,12 +127,13 @@ def plot_candidates(counts: Sequence[int], conf: float, path: Path) -> None:
     """How many images have how many candidates before NMS."""
     figure = Figure(figsize=(7, 3.8), layout="constrained")
     axes = plain_axes(figure)
-    most = max(counts, default=0)
-    narrow = most - min(counts, default=0) < 0.05 * most  # one bar of ordinary width, not one that nobody sees
+    bins, span, most = min(40, max(5, len(set(counts)))), None, max(counts, default=0)
+    if most - min(counts, default=0) < 0.05 * most:  # one bar of ordinary width, not one that nobody sees
+        bins, span = 20, (0, 1.05 * most)
     axes.hist(
         np.asarray(counts),
-        bins=min(40, max(5, len(set(counts)))) if not narrow else 20,
-        range=(0, 1.05 * most) if narrow else None,
+        bins=bins,
+        range=span,
         color=BLUE,
         edgecolor="white",
         linewidth=0.5,

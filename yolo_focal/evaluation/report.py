@@ -119,11 +119,11 @@ def _table(evaluation: Evaluation) -> list[str]:
     ]  # fmt: skip
     means = ("-" if (value := evaluation.stats[name]) < 0 else f"{value:.3f}" for name in _SHOWN)
     rows.append(["all", *blank, f"{evaluation.objects:,}", *means, *point_cells(evaluation.best_f1)])
-    sections = (len(evaluation.classes) and sum(result.objects > 0 for result in evaluation.classes), len(rows) - 1)
-    lines = aligned([[*header, "best F1", "at conf"], *rows])
-    rule = "-" * len(lines[0])
-    for position in sorted({0, *sections}, reverse=True):
-        lines.insert(position + 1, rule)
+    head, *body = aligned([[*header, "best F1", "at conf"], *rows])
+    rule = "-" * len(head)
+    of_classes = sum(result.objects > 0 for result in evaluation.classes)
+    sections = [body[:of_classes], body[of_classes:-1], body[-1:]]  # classes, buckets, all of them
+    lines = [head, *(line for section in sections if section for line in (rule, *section))]
     absent = [result.category.name for result in evaluation.classes if not result.objects]
     return lines + ([f"without objects here: {first_names(map(printable, absent), 12)}"] if absent else [])
 
