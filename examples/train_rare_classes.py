@@ -28,6 +28,7 @@ TRAININGS: dict[str, dict[str, Any]] = {
 }
 # What a model from scratch needs in a training as short as this one; leave it out for a real one.
 SHORT = {"batch": 8, "nbs": 8, "optimizer": "AdamW", "lr0": 0.002, "warmup_epochs": 1, "mosaic": 0.0, "scale": 0.2}
+SHORT["close_mosaic"] = 0  # nothing is pasted in the last close_mosaic epochs, which by default are ten
 
 
 def run(arguments: dict[str, Any]) -> int:

@@ -5,6 +5,7 @@ import inspect
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -81,6 +82,14 @@ def test_bad_values_are_refused_in_the_words_of_the_command(call, message):
     with pytest.raises(ConfigError) as caught:
         call()
     assert message in str(caught.value)
+
+
+def test_a_path_among_the_training_arguments_is_text(enabled):
+    """As everything that is compared and written has it."""
+    from yolo_focal.api import _values
+
+    values = _values("tune", {"model": "m.pt", "data": "d.yaml", "training": {"pretrained": Path("x.pt")}})
+    assert values["pretrained"] == "x.pt"
 
 
 def test_evaluate_returns_what_the_command_writes(chatty_checkpoint, small_set, tmp_path, capsys):

@@ -13,6 +13,7 @@ import yaml
 from studies.definition import read_studies
 from studies.tables import mean_with_interval, place_tables
 from yolo_focal.comparison.configurations import BASELINE, parse_configurations
+from yolo_focal.errors import DataError
 from yolo_focal.resources import cfg_names
 
 ROOT = Path(__file__).parents[1]
@@ -51,6 +52,13 @@ def test_the_files_of_the_study_are_valid(name):
     assert each.configurations[0] == BASELINE and each.seeds >= 3
 
 
+def test_a_short_version_of_a_study_pastes_as_well():
+    """The last close_mosaic epochs do not, and by default there would be no others."""
+    (short,) = read_studies(["bccd"], 0.1)
+    assert short.training["epochs"] == 4 and short.training["close_mosaic"] == 0
+    assert "close_mosaic" not in read_studies(["bccd"], 1.0)[0].training
+
+
 def test_a_study_that_confirms_another_has_new_seeds():
     """And as many as it says."""
     hint, confirmation = read_studies(["bccd-anchor", "bccd-anchor-classes"], 1.0)
@@ -84,6 +92,8 @@ def test_the_plan_counts_what_is_missing(study, tmp_path):
     rows = (tmp_path / "masks/trials.jsonl").read_text(encoding="utf-8").splitlines()
     finished = [json.dumps(json.loads(row) | {"status": "finished"}) for row in rows]
     (tmp_path / "masks/trials.jsonl").write_text("".join(f"{row}\n" for row in finished[:7]), encoding="utf-8")
+    (tmp_path / "masks/trials/bce-seed0").mkdir(parents=True)
+    (tmp_path / "masks/trials/bce-seed0/trained.json").write_text('{"secon', encoding="utf-8")  # a killed writer's
     code, printed, _ = study("plan", "only=masks", f"out={tmp_path}")
     assert code == 0 and printed.splitlines()[1].split()[:5] == ["masks", "5", "3", "15", "7"]
     _, printed, _ = study("plan", "only=masks", f"out={tmp_path}", "scale=0.3")
@@ -154,6 +164,21 @@ def test_checkpoints_of_a_tiny_study(study, tmp_path):
     (tmp_path / "docs/evidence.md").write_text("<!-- table tiny/limit -->\n<!-- end -->\n", encoding="utf-8")
     assert study("tables", *words)[0] == 0
     assert "| 0 of 200 | " in (tmp_path / "docs/evidence.md").read_text(encoding="utf-8")
+
+
+def test_tables_of_checkpoints_that_are_not_there_yet(tmp_path):
+    """A configuration without a row is left out; a file that was never made is named with what makes it."""
+    (each,) = read_studies(["bccd-anchor"], 1.0)
+    shutil.copytree(EVIDENCE / "bccd-anchor", tmp_path / "bccd-anchor")
+    file = tmp_path / "bccd-anchor/limit.jsonl"
+    kept = [
+        line for line in file.read_text(encoding="utf-8").splitlines() if json.loads(line)["configuration"] == "bce"
+    ]
+    file.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+    page = place_tables("<!-- table bccd-anchor/limit -->\n<!-- end -->", [each], tmp_path)
+    assert "| `bce` | 1 |" in page and "`focal`" not in page
+    with pytest.raises(DataError, match=r"scores\.jsonl does not exist; scripts/study\.py scores makes it"):
+        place_tables("<!-- table bccd-anchor/scores -->\n<!-- end -->", [each], tmp_path)
 
 
 def test_raw_results_do_not_name_folders_of_a_machine():

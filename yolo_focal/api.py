@@ -9,7 +9,7 @@ Values are checked as the command line checks them. Nothing is written but where
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from yolo_focal.arguments.command_line import check_values
@@ -46,8 +46,10 @@ def training_arguments(command: str) -> list[str]:
 
 def _values(command: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """The checked values of a function's arguments, those in its `training` among them."""
-    own, training = dict(given), given.get("training", {})
-    own.pop("training", None)
+    own = dict(given)
+    training = {  # arguments are compared, and written as JSON and YAML, which have no paths
+        name: str(value) if isinstance(value, PurePath) else value for name, value in own.pop("training", {}).items()
+    }
     extra = training_arguments(command) if training else ()
     return check_values(command, COMMANDS[command].keys, {**own, **training}, extra)
 
@@ -139,8 +141,9 @@ def evaluate(
         YoloFocalError: an argument is wrong, or a file cannot be used; nothing was written.
     """
     values = _values("evaluate", locals())
-    from yolo_focal.evaluation.evaluate import evaluated, evaluated_into
+    from yolo_focal.evaluation.evaluate import check_evaluation, evaluated, evaluated_into
 
+    check_evaluation(values)
     output = _asked_output("evaluate", values)
     with _at_work(values):
         if output is None:
@@ -228,7 +231,7 @@ def compare(
         data: a data YAML, or `shapes`.
         model: architecture or checkpoint that every trial starts from.
         losses: configurations; BCE is always among them. See docs/compare.md.
-        seeds: number of trainings of each, or the seeds themselves.
+        seeds: number of trainings of each, or a list of the seeds themselves.
         epochs: length of each training.
         imgsz: side of the network's input in pixels.
         batch: images per step.
@@ -341,7 +344,7 @@ def convert(
 
     source: Path = values["weights"]
     output = take_output("convert", values)
-    written = checkpoint_path(source, output.path, "anchor")
+    written = checkpoint_path(source, output, "anchor")
     original = read_original(source)
     check_writable(written, output.exist_ok)
     import yolo_focal

@@ -4,7 +4,7 @@ import csv
 import dataclasses
 import html
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,12 +68,14 @@ class Result:
         return f"<pre>{html.escape(self.summary())}</pre>"
 
 
-def _rows_of_csv(text: str) -> list[dict[str, Any]]:
-    """Rows of a CSV of this package, numbers as numbers and empty cells as None."""
+def _rows_of_csv(text: str, textual: Sequence[str]) -> list[dict[str, Any]]:
+    """Rows of a CSV of this package, numbers as numbers, but for the columns `textual`, and empty cells as None."""
 
-    def cell(value: str) -> Any:
+    def cell(column: str, value: str) -> Any:
         if value == "":
             return None
+        if column in textual:
+            return value
         for kind in (int, float):
             try:
                 return kind(value)
@@ -81,7 +83,7 @@ def _rows_of_csv(text: str) -> list[dict[str, Any]]:
                 continue
         return value
 
-    return [{name: cell(value) for name, value in row.items()} for row in csv.DictReader(io.StringIO(text))]
+    return [{name: cell(name, value) for name, value in row.items()} for row in csv.DictReader(io.StringIO(text))]
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -115,11 +117,12 @@ class EvaluateResult(Result):
         """One row a class, as in per_class.csv."""
         from yolo_focal.evaluation.report import per_class_csv
 
-        return _rows_of_csv(per_class_csv(self.report.evaluation))
+        return _rows_of_csv(per_class_csv(self.report.evaluation), ("name", "bucket"))
 
     def headline(self) -> str:
         """See `Result`."""
-        return f"{self.report.title}, AP {self.stats['AP']:.3f}"
+        ap = self.stats["AP"]
+        return f"{self.report.title}, AP {f'{ap:.3f}' if ap >= 0 else '-'}"
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -192,7 +195,7 @@ class CompareResult(Result):
         """One row a configuration and metric, as in results.csv."""
         from yolo_focal.comparison.summary import results_csv
 
-        return _rows_of_csv(results_csv(self.findings))
+        return _rows_of_csv(results_csv(self.findings), ("configuration", "metric", "verdict"))
 
     def headline(self) -> str:
         """See `Result`."""

@@ -61,6 +61,8 @@ class Study:
     def scaled(self, scale: float) -> "Study":
         """The same study with another number of epochs and seeds, at least one of each."""
         training = {**self.training, "epochs": max(round(self.training["epochs"] * scale), 1)}
+        if scale < 1:  # what acts only before the last epochs without mosaic would not act at all
+            training = {"close_mosaic": 0, **training}
         seeds = max(math.ceil(self.seeds * min(scale, 1)), 1)
         return dataclasses.replace(self, seeds=seeds, training=training)
 

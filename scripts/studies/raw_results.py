@@ -45,12 +45,18 @@ def read_summary(study: Study, folder: Path) -> dict[str, Any]:
 
 def ap_by_trial(study: Study, folder: Path) -> dict[tuple[str, int], float]:
     """AP by configuration and seed."""
-    rows = read_rows(folder / study.name / _TRIALS)
+    rows = read_rows(folder / study.name / _TRIALS, "tables")
     return {(row["configuration"], row["seed"]): row["stats"]["AP"] for row in rows}
 
 
-def read_rows(file: Path) -> list[dict[str, Any]]:
-    """The objects of a file of JSON lines."""
+def read_rows(file: Path, action: str) -> list[dict[str, Any]]:
+    """The objects of a file of JSON lines.
+
+    Raises:
+        DataError: there is no such file; `action` of scripts/study.py makes it.
+    """
+    if not file.is_file():
+        raise DataError(f"{file} does not exist; scripts/study.py {action} makes it")
     return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
 
 

@@ -63,7 +63,7 @@ def _difference(result: Mapping[str, Any]) -> str:
 
 def scores_table(study: Study, folder: Path) -> str:
     """The Markdown table of the scores' worth: means over seeds, with 95 % intervals, before and after calibration."""
-    kept = read_rows(folder / study.name / f"{SCORES}.jsonl")
+    kept = read_rows(folder / study.name / f"{SCORES}.jsonl", SCORES)
     head = ["configuration", "", "calibration error, 95 %", "best threshold, 95 %", "candidates an image, 95 %", "AP"]
     rows = []
     for name in study.scores:
@@ -79,12 +79,14 @@ def scores_table(study: Study, folder: Path) -> str:
 
 def limit_table(study: Study, folder: Path) -> str:
     """The Markdown table of what NMS's time limit loses: means over the seeds, the difference with its interval."""
-    kept = read_rows(folder / study.name / f"{LIMIT}.jsonl")
+    kept = read_rows(folder / study.name / f"{LIMIT}.jsonl", LIMIT)
     head = ["configuration", "batch", "NMS, ms an image", "images lost", "AP", "AP with the limit", "difference, 95 %"]
     rows = []
     for name in study.limit["configurations"]:
         for batch in study.limit["batch"]:
             some = [row for row in kept if (row["configuration"], row["batch"]) == (name, batch)]
+            if not some:
+                continue
             pairs = [(row["unlimited"], row["limited"]) for row in some]
             free, bound = (statistics.mean(each["AP"] for each in side) for side in zip(*pairs, strict=True))
             lost = statistics.mean(with_limit["empty"] - without["empty"] for without, with_limit in pairs)

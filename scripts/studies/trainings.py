@@ -1,6 +1,5 @@
 """The trainings of a study: what is missing, carrying it out, and the checkpoints that are there."""
 
-import json
 import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +13,7 @@ from yolo_focal.comparison.configurations import parse_configurations
 from yolo_focal.comparison.journal import Journal
 from yolo_focal.comparison.plan import trial_folder
 from yolo_focal.comparison.runner import JOURNAL
-from yolo_focal.comparison.trial import TRAINED
+from yolo_focal.comparison.trial import TRAINED, seconds_of
 from yolo_focal.errors import ConfigError
 from yolo_focal.text_table import aligned
 
@@ -40,8 +39,8 @@ def state_of(study: Study, out: Path) -> State:
     """From the journal of its comparison and the records of its trainings."""
     wanted = {(name, seed) for name in study.configurations for seed in study.seed_range}
     finished = Journal(out / study.name / JOURNAL).finished().keys()
-    records = (out / study.name).glob(f"trials/*/{TRAINED}")
-    seconds = [json.loads(record.read_text(encoding="utf-8"))["seconds"] for record in records]
+    known = [seconds_of(record.parent) for record in (out / study.name).glob(f"trials/*/{TRAINED}")]
+    seconds = [each for each in known if each is not None]
     return State(len(wanted), len(wanted & finished), statistics.median(seconds) if seconds else math.nan)
 
 

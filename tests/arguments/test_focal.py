@@ -5,8 +5,9 @@ import re
 
 import pytest
 
-from yolo_focal.arguments.focal import KEYS, FocalConfig, closest_key, focal_keys, read_config
+from yolo_focal.arguments.focal import KEYS, FocalConfig, closest_key, focal_keys, idle_settings, read_config
 from yolo_focal.errors import ConfigError
+from yolo_focal.loss_facts import LOSS_FACTS
 
 COMPLETE = {name: key.default for name, key in KEYS.items()}
 
@@ -131,3 +132,31 @@ def test_a_schedule_that_fits_is_accepted():
     """Also where the epochs are not known, or set by time."""
     for given in ({"epochs": 10}, {}, {"epochs": 2, "time": 1.0}):
         assert read_config({"fl_warmup": 3, "fl_cooldown": 0.7, **given}) is not None
+
+
+@pytest.mark.parametrize(
+    ("given", "idle"),
+    [
+        (
+            {"fl_loss": "bce", "fl_gamma": 3.0, "fl_alpha": 0.4},
+            {"fl_gamma=3.0": "fl_loss=bce", "fl_alpha=0.4": "fl_loss=bce"},
+        ),
+        ({"fl_loss": "asl", "fl_alpha": [0.4, 0.6]}, {"fl_alpha=[0.4, 0.6]": "fl_loss=asl"}),
+        ({"fl_loss": "asl", "fl_obj_alpha": 0.9}, {"fl_obj_alpha=0.9": "fl_loss=asl"}),
+        ({"fl_scope": "cls", "fl_obj_gamma": 2.0}, {"fl_obj_gamma=2.0": "fl_scope=cls"}),
+        ({"fl_scope": "cls", "fl_obj_alpha": 0.9}, {"fl_obj_alpha=0.9": "fl_scope=cls"}),
+        ({"fl_loss": "bce", "fl_gamma": 1.5, "fl_alpha": -1, "fl_gain": 2.0}, {}),
+        ({"fl_loss": "vfl", "fl_gamma": 3.0, "fl_alpha": 0.4, "fl_obj_gamma": 2.0}, {}),
+    ],
+)
+def test_a_setting_that_the_others_leave_without_effect_is_named(given, idle):
+    """Where it is not at its default, and not off."""
+    sentences = idle_settings(given, read_config(given))
+    assert sentences == [f"{each} cannot act: {beside} does not use it; leave it out" for each, beside in idle.items()]
+
+
+@pytest.mark.parametrize("loss", sorted(LOSS_FACTS))
+def test_the_defaults_beside_any_loss_claim_nothing(loss):
+    """The args.yaml of a run has all keys, and may be given to the next one as cfg=."""
+    complete = {name: key.default for name, key in KEYS.items()} | {"focal": True, "fl_loss": loss}
+    assert idle_settings(complete, read_config(complete)) == []

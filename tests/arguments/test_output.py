@@ -1,10 +1,12 @@
 """Where commands write: one rule for all, that of yolo."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 import yolo_focal
+from yolo_focal.arguments.checkpoint_path import checkpoint_path
 from yolo_focal.arguments.commands import COMMANDS
 from yolo_focal.arguments.output import take_output
 from yolo_focal.cli import main
@@ -108,6 +110,14 @@ def test_a_checkpoint_that_exists_stays(shared, tmp_path, monkeypatch, capsys):
     assert "old.pt exists; name another file, or give exist_ok=True" in capsys.readouterr().err
     assert main([*words, "out=old.pt", "exist_ok=True"]) == 0 and (tmp_path / "old.pt").stat().st_size > 10**6
     yolo_focal.disable()
+
+
+def test_a_name_with_a_point_is_a_folder_as_any_other(tmp_path):
+    """Only out= may be the checkpoint itself."""
+    taken = take_output("calibrate", given(project=str(tmp_path), name="v1.2"))
+    assert checkpoint_path(Path("best.pt"), taken, "calibrated") == tmp_path / "v1.2/best-calibrated.pt"
+    with pytest.raises(ConfigError, match=r"out=v1\.2 must end in \.pt"):
+        checkpoint_path(Path("best.pt"), take_output("calibrate", given(out="v1.2")), "calibrated")
 
 
 @pytest.mark.parametrize("place", [{"out": "a\0b"}, {"name": "a\0b"}, {"project": "a\0b"}])

@@ -191,6 +191,7 @@ def test_two_processes_cannot_share_a_folder(squares, tmp_path, capsys):
         (["seeds=1,1"], ["different ones"]),
         (["seeds=two"], ["got 'two'"]),
         (["split=test"], ["images of 'test' have no labels", "expected text files"]),
+        (["parallel=8"], ["parallel=8 cannot act with engine=local"]),
         (["engine=slurm"], ["engine must be one of local, ray"]),
         (["losses=bce:optimizer=Foo"], ["Optimizer 'Foo' not found", "(configuration bce:optimizer=Foo)"]),
         (["imgsz=100"], ["imgsz must be a multiple of 32", "got 100"]),
@@ -199,6 +200,10 @@ def test_two_processes_cannot_share_a_folder(squares, tmp_path, capsys):
         (["cls_pw=1"], ["losses=bce,cls_pw:cls_pw=1"]),
         (["cfg=qfl"], ["fl_loss=qfl belongs to a configuration: losses=focal:fl_loss=qfl"]),
         (["cfg=fokal"], ["cfg=fokal does not exist; give a YAML file or one of focal"]),
+        (["losses=bce:rare_paste=0.5"], ["rare_paste=0.5 cannot act", "close_mosaic=0", "bce:rare_paste=0.5)"]),
+        (["single_cls=True"], ["'single_cls' is not an argument of compare"]),
+        (["classes=[0]"], ["'classes' is not an argument of compare"]),
+        (["losses=focal:single_cls=True"], ["'focal:single_cls=True' sets single_cls", "all classes", "data YAML"]),
         (["lr=0.1"], ["'lr' is not an argument of compare", "did you mean 'lr"]),
         (["model=nothing.yaml"], ["model=nothing.yaml cannot be loaded"]),
         (["model=rtdetr-resnet50.yaml"], ["is an RT-DETR", "varifocal", "yolo-focal evaluate"]),
@@ -229,6 +234,15 @@ def test_a_hyperparameter_file_holds_for_all_configurations(squares, tmp_path, c
     hyp.write_text("anchor_t: 4.0\nobj_pw: 1.0\niou_t: 0.2\nbox: 0.05\n")
     assert main(command) == 2
     assert f"cfg={hyp}" in capsys.readouterr().err and not out.exists()
+
+
+def test_a_hyperparameter_file_that_trains_other_classes_is_refused(squares, tmp_path, capsys):
+    """Trainings would fail, or be judged on classes that they never saw."""
+    file, out = tmp_path / "one.yaml", tmp_path / "out"
+    file.write_text("single_cls: True\n")
+    assert main([*words(squares, out), f"cfg={file}"]) == 2
+    assert f"cfg={file} sets single_cls: every training is evaluated on all classes" in capsys.readouterr().err
+    assert not out.exists()
 
 
 def test_a_folder_that_is_not_a_comparison_is_left_alone(squares, tmp_path, capsys):
@@ -281,7 +295,8 @@ def test_ray_gives_the_same_trials_and_survives_a_lost_worker(undisturbed, squar
 
 
 @pytest.mark.parametrize(
-    ("given", "seeds"), [("1", [0]), ("3", [0, 1, 2]), ([0], [0]), ("7,8", [7, 8]), ([0, 1], [0, 1])]
+    ("given", "seeds"),
+    [("1", [0]), ("3", [0, 1, 2]), ([0], [0]), ("7,8", [7, 8]), ("7,", [7]), ("[7]", [7]), ("0,", [0])],
 )
 def test_seeds_are_a_number_or_themselves(given, seeds):
     """What was read once is read the same again."""

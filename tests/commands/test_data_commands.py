@@ -59,6 +59,13 @@ def test_subset_prints_what_was_asked_and_reached(
         (("annotations=a", "out=o", "imbalance=0.5"), r"imbalance must be a number >= 1, got '0.5'"),
         (("annotations=a", "out=o", "max_images=0"), "max_images must be an integer >= 1, got '0'"),
         (("annotations=a", "out=o", "val_share=0.1", "val_annotations=b"), "give one of them"),
+        (("annotations=a", "images=i", "out=o", "val_images=v"), "val_images=v needs val_annotations="),
+        (("annotations=train2017", "images=i", "out=o"), "images=i cannot act with annotations=train2017"),
+        (
+            ("annotations=a", "images=i", "val_annotations=val2017", "val_images=v", "out=o"),
+            "val_images=v cannot act with val_annotations=val2017",
+        ),
+        (("annotations=a", "out=o", "imbalance=10"), "imbalance=10 belongs to a long-tail profile"),
         (("annotations=a", "out=o", "largest=5"), "largest=5 belongs to a long-tail profile"),
     ],
 )

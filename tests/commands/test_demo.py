@@ -30,6 +30,8 @@ def test_a_bad_setting_is_refused_before_anything_is_written(tmp_path, capfd):
     """The focal run's arguments are checked first."""
     assert cli.main(["demo", "fl_gamma=-1", f"out={tmp_path / 'demo'}"]) == 2
     assert "fl_gamma must be a number >= 0" in capfd.readouterr().err
+    assert cli.main(["demo", "fl_loss=bce", "fl_gamma=3", f"out={tmp_path / 'demo'}"]) == 2
+    assert "fl_gamma=3 cannot act: fl_loss=bce does not use it" in capfd.readouterr().err
     assert not any(tmp_path.iterdir())
 
 

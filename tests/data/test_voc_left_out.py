@@ -6,7 +6,7 @@ import pytest
 
 from yolo_focal.data.voc import read_voc
 from yolo_focal.data.voc_to_yolo import VocOptions, voc_to_yolo
-from yolo_focal.errors import DataError
+from yolo_focal.errors import ConfigError, DataError
 
 XML = """<annotation><filename>{stem}.jpg</filename>{objects}</annotation>"""
 OBJECT = "<object><name>cat</name><bndbox><xmin>5</xmin><ymin>5</ymin><xmax>20</xmax><ymax>25</ymax></bndbox></object>"
@@ -62,6 +62,15 @@ def test_trainval_is_split(voc):
     report, splits = convert(voc, val_share=0.34)
     assert sorted(splits["train"] + splits["val"]) == ["a", "b", "empty"]
     assert any("trainval.txt is the training split" in note for note in report["notes"])
+
+
+@pytest.mark.parametrize("lists", [("train",), ("trainval", "val")])
+def test_a_share_beside_lists_that_divide_the_images_is_refused(voc, lists):
+    """It could not act."""
+    for split in lists:
+        list_of(voc, split, b"a\nb\n" if split != "val" else b"b\n")
+    with pytest.raises(ConfigError, match=rf"val_share=0.5 cannot act: .*{lists[-1]}\.txt already divides"):
+        convert(voc, val_share=0.5)
 
 
 def test_lists_with_marks_spaces_and_a_byte_order_mark(voc):

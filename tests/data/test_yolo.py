@@ -104,6 +104,7 @@ def test_aliases_that_multiply_cost_nothing(tmp_path: Path) -> None:
         ("train: images\nnc: -1", "got nc -1"),
         ("train: images\nnc: 2\nnames: [a]", "nc is 2, but names has 1 classes"),
         ("train: images\nnames: {0: a, 2: b}", "names must have the indices 0 to 1"),
+        ("train: images\nnames: {.inf: a}", "the keys of names must be class indices"),
         ("train: images\nnames: {a: b}", "the keys of names must be class indices"),
         ("train: images\nnames: cat", "names must be a list or a mapping"),
         ("train: 5\nnames: [a]", "train must be a folder, a list file or a list of them, got 5"),

@@ -147,6 +147,16 @@ def test_the_remedy_for_small_objects_reaches_32_pixels():
     )
 
 
+def test_boxes_without_area_are_no_small_boxes():
+    """They are among the faults of the labels; the rest is judged by itself."""
+    sizes = np.zeros((5, 2))
+    assert "size" not in topics(examination(split((5, 0), box_sizes=sizes, image_sizes=np.full((5, 2), 640.0))))
+    sizes[:2] = 4.0
+    found = advise(examination(split((5, 0), box_sizes=sizes, image_sizes=np.full((5, 2), 640.0))))
+    (size,) = [each for each in found if each.topic == "size"]
+    assert "the median is 4 px" in size.finding and "at 5120)" in size.remedy
+
+
 def test_sides_are_measured_on_the_network_s_input():
     """The longer side of the image becomes imgsz; the side of a box is the root of its area."""
     statistics = split((1, 0), box_sizes=np.array([[40.0, 10.0]]))

@@ -14,9 +14,12 @@ from PIL import Image
 from tests.evaluation.coco_reference import random_case
 from yolo_focal.evaluation import plots
 from yolo_focal.evaluation.agreement import Agreement, Step
+from yolo_focal.evaluation.boxes import Detections
 from yolo_focal.evaluation.evaluation import evaluate_detections
 from yolo_focal.evaluation.report import Report, _agreement_lines, evaluation_document, per_class_csv, summary_lines
+from yolo_focal.evaluation.thresholds import operating_point
 from yolo_focal.evaluation.training_counts import TrainingCounts
+from yolo_focal.results import EvaluateResult
 
 
 def report_of(seed=0, classes=5, training=True, **case) -> Report:
@@ -107,12 +110,54 @@ def test_plots_are_pictures(tmp_path, objects, detections):
             assert len(image.convert("RGB").getcolors(1 << 24)) > 2
 
 
+def test_classes_that_are_called_like_numbers_stay_texts():
+    """In rows, as in the document."""
+    report = report_of()
+    names = ("0", "nan", "1e3", "inf", "-7")
+    classes = tuple(
+        dataclasses.replace(each, category=dataclasses.replace(each.category, name=name))
+        for each, name in zip(report.evaluation.classes, names, strict=True)
+    )
+    result = EvaluateResult(
+        dataclasses.replace(report, evaluation=dataclasses.replace(report.evaluation, classes=classes))
+    )
+    assert [row["name"].lstrip("'") for row in result.rows()] == list(names)
+    assert all(isinstance(row["AP"], float) for row in result.rows())
+
+
+def test_f1_is_told_at_the_conf_of_the_run_where_that_is_higher():
+    """Below it nothing was seen; up to 0.25 it is Ultralytics' default that counts."""
+    truth, found = random_case(0)
+    kept = found.scores >= 0.5
+    columns = (found.image, found.category, found.boxes_xywh, found.scores)
+    seen = Detections(*(column[kept] for column in columns))
+    cut = evaluate_detections(truth, seen, conf=0.5)
+    assert cut.at_default_conf == operating_point(evaluate_detections(truth, found).matches, 0.5)
+    report = Report("model on data", {}, cut, None, [])
+    assert "; at conf=0.5, the least of this run, it is" in "\n".join(summary_lines(report))
+    report = dataclasses.replace(report, evaluation=evaluate_detections(truth, found, conf=0.1))
+    assert "; at Ultralytics' default conf=0.25 it is" in "\n".join(summary_lines(report))
+
+
+@pytest.mark.parametrize(("classes", "told"), [(100, False), (101, True)])
+def test_the_picture_says_when_it_leaves_classes_out(tmp_path, monkeypatch, classes, told):
+    """Not when it just has room for all."""
+    evaluation = report_of(classes=2).evaluation
+    result = evaluation.classes[0]
+    assert result.objects
+    titles = []
+    monkeypatch.setattr(plots, "_save", lambda figure, path: titles.append(figure.axes[0].get_title()))
+    plots.plot_per_class(dataclasses.replace(evaluation, classes=(result,) * classes), tmp_path / "a.png")
+    assert ("the 100 least frequent classes" in titles[0]) == told
+
+
 def test_no_objects_prints_dashes():
     """Without objects nothing is claimed."""
     report = report_of(objects=0)
     last = next(line for line in summary_lines(report) if line.startswith("all"))
     assert set(last.split()[2:]) == {"-"}
     assert math.isnan(report.evaluation.buckets[0].ap)
+    assert EvaluateResult(report).headline().endswith(", AP -")
 
 
 def test_a_model_that_found_nothing_has_no_threshold():

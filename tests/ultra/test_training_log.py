@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.ultra.helpers import QUICK, Interrupted, interrupt_after, train_quickly
-from yolo_focal.ultra.training_log import class_ap
+from yolo_focal.ultra.training_log import class_ap, logged_names
 
 
 def rows(folder):
@@ -33,6 +33,16 @@ def test_gain_and_gamma_of_every_epoch(enabled, tiny_data, tmp_path):
     gains = [row["focal/gain"] for row in found]
     assert gains[0] > 1 and len(set(gains)) > 1
     assert [each["focal/gain"] for each in told[:4]] == pytest.approx(gains, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "names", [["x", "x", "x_0"], ["x_0", "x", "x"], ["x", "x_1", "x"], ["a b", "a_b", "a b_0_0", "a b_0"]]
+)
+def test_no_two_classes_are_logged_by_one_name(names):
+    """Whatever they are called; a name that was alone stays."""
+    logged = logged_names(dict(enumerate(names)))
+    assert len(set(logged.values())) == len(names)
+    assert all(logged[c] == name for c, name in enumerate(names) if name in ("x_0", "x_1"))
 
 
 @pytest.mark.parametrize("val", [True, False])

@@ -1,6 +1,6 @@
 """What every command of yolo-focal does and takes: read by its help, its command line and its Python function alike."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ __all__ = [
     "SHELLS",
     "TRUST",
     "VERBOSE",
+    "chosen",
 ]
 
 LINK_MODES = ("copy", "hardlink", "symlink")
@@ -65,16 +66,16 @@ class Command:
 
 
 def seed_list(given: Any) -> list[int]:
-    """A number of seeds, counted from 0, or the seeds themselves: `3`, `7,8,9`."""
-    expected = "how many seeds (>= 1), or a list of different ones >= 0, as in seeds=3 or seeds=7,8,9"
+    """A number of seeds, counted from 0, or the seeds themselves: `3`, `7,8,9`, `7,`."""
+    expected = "how many seeds (>= 1), or a list of different ones >= 0, as in seeds=3, seeds=7,8,9 or seeds=7,"
+    listed = isinstance(given, list | tuple) or any(mark in str(given) for mark in ",[(")
     try:
         numbers = [int(item) for item in str(given).strip("[]()").split(",") if item.strip()]
     except ValueError:
         raise ValueError(expected) from None
-    one = len(numbers) == 1 and not isinstance(given, list | tuple)
-    if not numbers or min(numbers) < one or len(set(numbers)) < len(numbers):
+    if not numbers or min(numbers) < (not listed) or len(set(numbers)) < len(numbers):
         raise ValueError(expected)
-    return list(range(numbers[0])) if one else numbers
+    return numbers if listed else list(range(numbers[0]))
 
 
 _DEMO = (
@@ -135,7 +136,7 @@ _COMPARE = (
         "configurations: losses, presets, YAML files, cls_pw, or name:fl_gamma=2,fl_alpha=0.5; bce is always there",
         read=text,
     ),
-    Key("seeds", [0, 1, 2], "number of trainings of each, or the seeds themselves", read=seed_list),
+    Key("seeds", [0, 1, 2], "number of trainings of each, or the seeds themselves: 3, or 7,8,9", read=seed_list),
     Key("epochs", 100, "length of each training", in_range(int, 1)),
     _IMGSZ,
     Key("batch", 16, "images per step", in_range(int, 1)),
@@ -282,3 +283,9 @@ COMMANDS: Mapping[str, Command] = {
         _COMPLETION,
     ),
 }
+
+
+def chosen(command: str, arguments: Mapping[str, Any], names: Iterable[str]) -> list[str]:
+    """`name=value` of those of `names` that do not stand at their default in `arguments`, the values of a command."""
+    defaults = {key.name: key.default for key in COMMANDS[command].keys}
+    return [f"{name}={arguments[name]}" for name in names if name in arguments and arguments[name] != defaults[name]]

@@ -15,7 +15,17 @@ from yolo_focal.errors import ConfigError
 from yolo_focal.loss_facts import LOSS_FACTS
 from yolo_focal.numbers import is_number
 
-__all__ = ["Branch", "FocalConfig", "KEYS", "Scope", "closest_key", "focal_keys", "read_config"]
+__all__ = [
+    "Branch",
+    "FocalConfig",
+    "KEYS",
+    "Scope",
+    "closest_key",
+    "focal_keys",
+    "idle_beside",
+    "idle_settings",
+    "read_config",
+]
 
 Branch = Literal["both", "one2many", "one2one"]
 Scope = Literal["both", "cls", "obj"]
@@ -229,6 +239,33 @@ def read_config(arguments: Mapping[str, Any]) -> FocalConfig | None:
     if problems:
         raise ConfigError(problems)
     return _config(values)
+
+
+def idle_beside(name: str, config: FocalConfig) -> str | None:
+    """The setting beside which the argument `name` has no effect, as `fl_loss=bce`; None where it has one."""
+    if name in ("fl_obj_gamma", "fl_obj_alpha") and config.scope == "cls":
+        return "fl_scope=cls"
+    facts = LOSS_FACTS[config.loss]
+    without_gamma = name in ("fl_gamma", "fl_obj_gamma") and not facts.uses_gamma
+    without_alpha = name in ("fl_alpha", "fl_obj_alpha") and not facts.uses_alpha
+    return f"fl_loss={config.loss}" if without_gamma or without_alpha else None
+
+
+def idle_settings(given: Mapping[str, Any], config: FocalConfig) -> list[str]:
+    """A sentence for every argument that the user gave and that has no effect beside the others.
+
+    A value at its default claims nothing, nor does an alpha of -1: it is off. Not for the arguments of a run that is
+    resumed, which must go on as it began.
+
+    Args:
+        given: the arguments of a call, or all of a training.
+        config: what `read_config` makes of all of them.
+    """
+    return [
+        f"{name}={given[name]} cannot act: {beside} does not use it; leave it out"
+        for name in focal_keys(given)
+        if given[name] not in (KEYS[name].default, -1) and (beside := idle_beside(name, config)) is not None
+    ]
 
 
 def _schedule_problems(values: Mapping[str, Any], arguments: Mapping[str, Any]) -> list[str]:

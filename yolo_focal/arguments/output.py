@@ -33,10 +33,12 @@ class Output:
     Attributes:
         path: a folder; of `calibrate` and `convert`, where the user named one, a file.
         exist_ok: whether what is there may be replaced.
+        is_folder: whether it can be nothing else, since `project` and `name` made it.
     """
 
     path: Path
     exist_ok: bool
+    is_folder: bool
 
 
 def take_output(command: str, arguments: MutableMapping[str, Any], *, numbered: bool = True) -> Output:
@@ -55,8 +57,8 @@ def take_output(command: str, arguments: MutableMapping[str, Any], *, numbered: 
     if out is not None:
         if name is not None or project != PROJECT:
             raise ConfigError(f"out={out} is the output itself; leave project= and name= out, or out=")
-        return Output(Path(out), exist_ok)
+        return Output(Path(out), exist_ok, is_folder=False)
     if "\0" in f"{project}{name}":
         raise ConfigError(f"project={project!r} and name={name!r} must be names without null characters")
     folder = Path(project) / (name or command)
-    return Output(numbered_folder(folder) if numbered and not exist_ok else folder, exist_ok)
+    return Output(numbered_folder(folder) if numbered and not exist_ok else folder, exist_ok, is_folder=True)

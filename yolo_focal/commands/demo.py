@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import yolo_focal
 from yolo_focal.arguments.focal import FocalConfig, focal_keys, read_config
 from yolo_focal.arguments.hyp import find_hyp, read_hyp
 from yolo_focal.arguments.output import take_output
@@ -18,6 +19,7 @@ from yolo_focal.ultra.drivers.judged_late import check_values
 from yolo_focal.ultra.drivers.load_model import load_to_compare
 from yolo_focal.ultra.drivers.quiet_training import TrainedModel, train_quietly, warnings_only
 from yolo_focal.ultra.hooks.checkpoints import safe_loading
+from yolo_focal.ultra.training import check_training
 
 __all__ = ["run"]
 
@@ -34,7 +36,9 @@ def run(arguments: dict[str, Any]) -> int:
     assert config is not None
     with safe_loading(arguments["trust"]):
         check_values(arguments)
-        load_to_compare(arguments["model"])
+        yolo_focal.enable()
+        model = load_to_compare(arguments["model"]).model
+        check_training(model, {"data": arguments["data"], "focal": True, **chosen})  # before BCE is trained beside it
         out = take_output("demo", arguments).path
         started = time.perf_counter()
         trained = _train(arguments, chosen, out)

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from yolo_focal.arguments.classic_hyp import refuse_classic
-from yolo_focal.arguments.commands import COMMANDS
+from yolo_focal.arguments.commands import COMMANDS, chosen
 from yolo_focal.arguments.focal import KEYS
 from yolo_focal.arguments.hyp import find_hyp, read_hyp
-from yolo_focal.arguments.passed_on import SHARED_BY_CONFIGURATIONS, is_taken
+from yolo_focal.arguments.passed_on import SHARED_BY_CONFIGURATIONS, is_taken, refuse_other_classes
 from yolo_focal.comparison.configurations import parse_configurations
 from yolo_focal.comparison.engines import ENGINES, check_engine
 from yolo_focal.comparison.plan import make_plan
@@ -65,12 +65,17 @@ def _with_file(arguments: dict[str, Any]) -> dict[str, Any]:
     if shared := sorted(content.keys() & SHARED_BY_CONFIGURATIONS):
         given = "".join(f"; give {name}= to compare itself" for name in shared if is_taken("compare", name))
         raise ConfigError(f"cfg={named} sets {', '.join(shared)}; leave it out there{given}")
+    refuse_other_classes(f"cfg={named}", content)
     return {**content, **{name: value for name, value in arguments.items() if name != "cfg"}}
 
 
 def _check_keys(arguments: dict[str, Any]) -> None:
-    """A setting of the loss for all configurations would also change the baseline: it belongs to one of them."""
+    """Refuse what cannot act, and a setting of the loss for all configurations, which would change the baseline too."""
     problems = [
+        f"{unused} cannot act with engine=local, which runs one trial at a time; give engine=ray, or leave it out"
+        for unused in chosen("compare", arguments, ["parallel"] if arguments["engine"] == "local" else [])
+    ]
+    problems += [
         f"{name}={arguments[name]} belongs to a configuration: losses=focal:{name}={arguments[name]}"
         for name in KEYS
         if name in arguments

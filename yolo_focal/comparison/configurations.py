@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from yolo_focal.arguments.classic_hyp import refuse_classic
-from yolo_focal.arguments.focal import KEYS, FocalConfig, focal_keys, read_config
+from yolo_focal.arguments.focal import KEYS, FocalConfig, focal_keys, idle_settings, read_config
 from yolo_focal.arguments.hyp import read_hyp
-from yolo_focal.arguments.passed_on import SHARED_BY_CONFIGURATIONS, is_taken
+from yolo_focal.arguments.passed_on import SHARED_BY_CONFIGURATIONS, is_taken, refuse_other_classes
 from yolo_focal.arguments.rare import read_rare_config
 from yolo_focal.errors import ConfigError
 from yolo_focal.losses import LOSSES
@@ -107,9 +107,11 @@ def _configuration(item: str) -> Configuration:
     if shared := sorted(SHARED_BY_CONFIGURATIONS & arguments.keys()):
         given = "".join(f", or give {name}= to the command" for name in shared if is_taken("compare", name))
         raise ConfigError(f"'{item}' sets {', '.join(shared)}, which every configuration shares; leave it out{given}")
+    refuse_other_classes(f"'{item}'", arguments)
     config = read_config(arguments)
     read_rare_config(arguments)
-    _check_used(item, settings, config)
+    if config is not None and (idle := idle_settings(arguments, config)):
+        raise ConfigError([f"'{item}': {sentence}" for sentence in idle])
     return Configuration(item, arguments)
 
 
@@ -144,20 +146,6 @@ def _base_arguments(base: str, item: str, settings: Mapping[str, Any]) -> dict[s
     close = difflib.get_close_matches(base, names, n=1)
     hint = f"did you mean '{close[0]}'? " if close else ""
     raise ConfigError(f"unknown loss '{base}' in losses=; {hint}known: {', '.join(names)}, or the path of a YAML file")
-
-
-def _check_used(item: str, settings: Mapping[str, Any], config: FocalConfig | None) -> None:
-    """Refuse a setting that the configuration's loss does not read: the run would claim what it did not do."""
-    if config is None:
-        return
-    row = LOSSES[config.loss]
-    unused = [
-        name
-        for name, used in (("fl_gamma", row.uses_gamma), ("fl_alpha", row.uses_alpha))
-        if name in settings and not used
-    ]
-    if unused:
-        raise ConfigError(f"'{item}': the loss {config.loss} does not use {' or '.join(unused)}; leave it out")
 
 
 def _repeated(found: list[Configuration]) -> list[str]:

@@ -31,7 +31,9 @@ class Outlook:
     def seconds(self) -> float | None:
         """How long the missing trials would train one after the other, at the pace of those that are finished."""
         known = [
-            seconds_of(trial) for trial in self.plan.trials() if (trial.configuration, trial.seed) in self.finished
+            seconds_of(trial.folder)
+            for trial in self.plan.trials()
+            if (trial.configuration, trial.seed) in self.finished
         ]
         paces = [seconds for seconds in known if seconds is not None]
         return len(self.missing) * sum(paces) / len(paces) if paces else None

@@ -103,10 +103,10 @@ def remove_weights(folder: Path, keep: str) -> None:
             checkpoint.unlink()
 
 
-def seconds_of(trial: Trial) -> float | None:
-    """How long a trial trained; None where its training did not come to the end."""
+def seconds_of(folder: Path) -> float | None:
+    """How long the trial in `folder` trained; None where its training did not come to the end."""
     try:
-        return float(json.loads((trial.folder / TRAINED).read_text(encoding="utf-8"))["seconds"])
+        return float(json.loads((folder / TRAINED).read_text(encoding="utf-8"))["seconds"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 

@@ -48,10 +48,13 @@ class SelectionRules:
                 raise DataError(f"{name} must be at least 1, got {value}")
         if self.min_per_class and self.max_per_class and self.min_per_class > self.max_per_class:
             raise DataError(f"min_per_class {self.min_per_class} is above max_per_class {self.max_per_class}")
-        if self.profile is None and self.largest is not None:
-            raise DataError(
-                f"largest={self.largest} belongs to a long-tail profile; add profile={' or '.join(PROFILES)}"
-            )
+        idle = [
+            f"{name}={getattr(self, name):g}"
+            for name in ("imbalance", "largest")
+            if getattr(self, name) != getattr(type(self), name)
+        ]
+        if self.profile is None and idle:
+            raise DataError(f"{' '.join(idle)} belongs to a long-tail profile; add profile={' or '.join(PROFILES)}")
         if self.profile is not None and (self.min_per_class or self.max_per_class):
             raise DataError("a long-tail profile sets every class's count; leave out min_per_class and max_per_class")
 

@@ -12,7 +12,7 @@ from yolo_focal.data.progress_bar import progress_bar
 from yolo_focal.data.selection import partition
 from yolo_focal.data.voc import VocRecord, read_voc
 from yolo_focal.data.yolo import SPLITS
-from yolo_focal.errors import DataError
+from yolo_focal.errors import ConfigError, DataError
 from yolo_focal.files import check_new_folder, new_folder
 
 __all__ = ["VocOptions", "voc_to_yolo"]
@@ -68,6 +68,7 @@ def voc_to_yolo(
         progress: whether to show progress bars.
 
     Raises:
+        ConfigError: `val_share` beside lists that already divide the images.
         DataError: a file that cannot be read, a class that `names` lacks, a missing image or one of another size than
             stated, a result that cannot be trained on, or an occupied `out`.
     """
@@ -175,6 +176,11 @@ def _splits(voc: Path, stems: list[str], options: VocOptions) -> tuple[dict[str,
         raise DataError(f"{folder / 'train.txt'} is empty: nothing to train on; list images in it or remove the file")
     notes = [f"{folder / f'{split}.txt'} is empty: no such split is written" for split in empty]
     splits = {split: listed for split, listed in splits.items() if listed}
+    if options.val_share and (decided := {"train", "val"} & splits.keys()):
+        raise ConfigError(
+            f"val_share={options.val_share:g} cannot act: {folder / f'{min(decided)}.txt'} already divides the images; "
+            "leave it out"
+        )
     if "train" in splits:
         return splits, notes
     both = _listed(folder / "trainval.txt", stems)
@@ -183,7 +189,7 @@ def _splits(voc: Path, stems: list[str], options: VocOptions) -> tuple[dict[str,
     elif splits:
         raise DataError(f"{folder} has {', '.join(splits)} but no train.txt; add it")
     pool = [stem for stem in both or stems if all(stem not in listed for listed in splits.values())]
-    numbers, val = partition(range(len(pool)), 0.0 if "val" in splits else options.val_share, options.seed)
+    numbers, val = partition(range(len(pool)), options.val_share, options.seed)
     parts = {"train": [pool[number] for number in numbers], "val": [pool[number] for number in val]}
     return {**{split: chosen for split, chosen in parts.items() if chosen}, **splits}, notes
 

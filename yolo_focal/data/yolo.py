@@ -196,7 +196,7 @@ def _class_names(path: Path, content: dict[str, Any]) -> tuple[str, ...]:
         raise DataError(f"{path}: every class name must be a text, got {_brief(names)}")
     try:
         indexed = {int(index): str(name) for index, name in names.items()}
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise DataError(f"{path}: the keys of names must be class indices, got {_brief(list(names))}") from None
     if sorted(indexed) != list(range(len(names))):
         raise DataError(f"{path}: names must have the indices 0 to {len(names) - 1}, got {_brief(sorted(indexed))}")

@@ -175,22 +175,19 @@ def _evaluated(it: Examination) -> Advice | None:
 
 def _size(it: Examination) -> Advice | None:
     sides = network_sides(it.train, it.diagnosis.imgsz)
-    tiny = float((sides < TINY_SIDE).mean())
+    sides = sides[sides > 0]  # boxes without area are faults of the labels, and named among those
+    tiny = float((sides < TINY_SIDE).mean()) if len(sides) else 0.0
     if tiny < MANY_TINY:
         return None
+    multiple_of_32 = int(np.ceil(it.diagnosis.imgsz / np.median(sides))) * 32
     return Advice(
         "size",
         "a loss cannot help",
         f"{tiny:.0%} of the boxes are below {TINY_SIDE:g} px at imgsz={it.diagnosis.imgsz}, the median is "
         f"{np.median(sides):.0f} px",
         "two cells of the finest level hold too little of an object, whatever the loss",
-        f"raise imgsz (the median box reaches 32 px at {_multiple_of_32(it)}), cut images into tiles, or use a P2 head",
+        f"raise imgsz (the median box reaches 32 px at {multiple_of_32}), cut images into tiles, or use a P2 head",
     )
-
-
-def _multiple_of_32(it: Examination) -> int:
-    wanted = it.diagnosis.imgsz * 32 / float(np.median(network_sides(it.train, it.diagnosis.imgsz)))
-    return int(np.ceil(wanted / 32)) * 32
 
 
 def _background(it: Examination) -> Advice:

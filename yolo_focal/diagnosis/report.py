@@ -109,10 +109,9 @@ def _rare_record(rare: RareClasses, names: Sequence[str]) -> dict[str, Any]:
 
 
 def _minimisers(diagnosis: Diagnosis) -> dict[str, str]:
-    compared = {diagnosis.other.name: diagnosis.compared.loss} if diagnosis.compared is not None else {}
-    if diagnosis.compared is None:
-        compared = {diagnosis.other.name: "vfl"}  # RT-DETR's own
-    return {name: LOSSES[row].soft_minimiser for name, row in {diagnosis.bce.name: "bce", **compared}.items()}
+    compared = diagnosis.compared.loss if diagnosis.compared is not None else "vfl"  # RT-DETR's own
+    rows = {diagnosis.bce.name: "bce", diagnosis.other.name: compared}
+    return {name: LOSSES[row].soft_minimiser for name, row in rows.items()}
 
 
 def examination_page(title: str, it: Examination, advice: Sequence[Advice]) -> str:

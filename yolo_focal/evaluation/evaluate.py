@@ -1,9 +1,11 @@
 """An evaluation as asked for: of a model or of a results file, checked first, and perhaps written into a folder."""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from yolo_focal.arguments.commands import chosen
 from yolo_focal.data.coco import read_coco
 from yolo_focal.errors import ConfigError
 from yolo_focal.evaluation import plots
@@ -16,41 +18,42 @@ from yolo_focal.evaluation.results import read_results
 from yolo_focal.evaluation.training_counts import TrainingCounts, training_counts_from_coco
 from yolo_focal.files import new_folder, write_json, write_text
 
-__all__ = ["evaluated", "evaluated_into"]
+__all__ = ["check_evaluation", "evaluated", "evaluated_into"]
+
+_OF_A_MODEL = ("split", "imgsz", "conf", "iou", "max_det", "batch", "device", "nms", "trust")
 
 
 def evaluated(arguments: dict[str, Any]) -> Report:
-    """What `arguments`, by the names of `yolo-focal evaluate`, ask for.
+    """What `arguments`, by the names of `yolo-focal evaluate` and checked by `check_evaluation`, ask for.
 
     Raises:
-        YoloFocalError: they do not go together, or a file cannot be used.
+        YoloFocalError: a file cannot be used.
     """
-    _check(arguments)
-    return _report(arguments)
+    return _of_results(arguments) if arguments["predictions"] else _of_model(arguments)
 
 
 def evaluated_into(arguments: dict[str, Any], out: Path, exist_ok: bool) -> Report:
     """The same, written into the folder `out` as evaluation.json, per_class.csv and pictures."""
-    _check(arguments)
     # First of all: an output folder that cannot be used must not cost an evaluation.
     with new_folder(out, exist_ok) as folder:
-        report = _report(arguments)
+        report = evaluated(arguments)
         _write(report, folder, arguments["conf"])
     return report
 
 
-def _report(arguments: dict[str, Any]) -> Report:
-    return _of_results(arguments) if arguments["predictions"] else _of_model(arguments)
+def check_evaluation(arguments: Mapping[str, Any]) -> None:
+    """Check that `arguments`, the values of `yolo-focal evaluate`, go together and that each can act.
 
-
-def _check(arguments: dict[str, Any]) -> None:
+    Raises:
+        ConfigError: everything wrong with them at once.
+    """
     given = {name for name in ("model", "data", "predictions", "annotations", "images") if arguments[name]}
     from_file = bool(arguments["data"]) and Path(arguments["data"]).suffix.lower() == ".json"
     problems = []
     if "predictions" in given:
         if "annotations" not in given:
             problems.append("predictions= needs annotations=, the COCO annotation file to measure against")
-        if superfluous := sorted(given & {"model", "data", "images"}):
+        if superfluous := sorted(given & {"model", "data", "images"}) + chosen("evaluate", arguments, _OF_A_MODEL):
             problems.append(f"predictions= is evaluated without a model: leave out {', '.join(superfluous)}")
     elif not {"model", "data"} <= given:
         problems.append("evaluate needs model= and data=, or predictions= and annotations=")
@@ -62,6 +65,17 @@ def _check(arguments: dict[str, Any]) -> None:
         problems.append("data= is already a COCO annotation file: leave out annotations=")
     elif "images" in given and not from_file:
         problems.append("images= belongs to a COCO annotation file given as data=; a data YAML names its own images")
+    if "predictions" not in given and arguments["classes"] == "known":
+        problems.append(
+            "classes=known is about the category ids of predictions=; a model's classes go by name: leave it out"
+        )
+    if from_file and (unused := chosen("evaluate", arguments, ["split"])):
+        problems.append(f"{unused[0]} is of a data YAML; a COCO annotation file is one split: leave it out")
+    if ("predictions" in given or from_file) and not arguments["train_annotations"]:
+        problems += [
+            f"{rule} divides the classes by their frequency in training: give train_annotations=, or leave it out"
+            for rule in chosen("evaluate", arguments, ["buckets"])
+        ]
     if problems:
         raise ConfigError(problems)
 

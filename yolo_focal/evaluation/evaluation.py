@@ -82,7 +82,8 @@ class Evaluation:
         buckets: rare, common and frequent; empty where the training split is not known.
         bucket_rule: how the classes were divided.
         best_f1: threshold of best F1, all classes together; None without objects.
-        at_default_conf: the same numbers at confidence 0.25, what a user sees without choosing a threshold.
+        at_default_conf: the same numbers at confidence 0.25, what a user sees without choosing a threshold; at the
+            least score of the detections where that is above.
         calibration: over detections with score >= 0.05.
         calibration_of_all: over all detections.
         images: number of images, those without objects included.
@@ -104,6 +105,13 @@ class Evaluation:
     detections: int
     matches: ImageMatches = field(repr=False)
 
+    @property
+    def default_conf(self) -> str:
+        """The confidence of `at_default_conf` in words."""
+        if self.at_default_conf is None or self.at_default_conf.threshold == DEFAULT_PREDICT_CONF:
+            return f"Ultralytics' default conf={DEFAULT_PREDICT_CONF:g}"
+        return f"conf={self.at_default_conf.threshold:g}, the least of this run,"
+
 
 def evaluate_detections(
     ground_truth: GroundTruth,
@@ -111,6 +119,7 @@ def evaluate_detections(
     *,
     training: TrainingCounts | None = None,
     bucket_rule: BucketRule = "thirds",
+    conf: float = 0.0,
 ) -> Evaluation:
     """Measure `detections` against `ground_truth`; AP and AR are those of COCO's reference implementation.
 
@@ -119,6 +128,7 @@ def evaluate_detections(
         detections: scored boxes on the same images and classes.
         training: class frequencies of the training split, for the frequency buckets; classes found by name.
         bucket_rule: `thirds` or `lvis`, see `frequency_buckets`.
+        conf: score below which detections were left out when they were made.
     """
     by_size = match_detections(ground_truth, detections)
     matches = by_size["all"]
@@ -131,7 +141,7 @@ def evaluate_detections(
         buckets=_bucket_results(classes) if training is not None else (),
         bucket_rule=bucket_rule,
         best_f1=best_f1(matches),
-        at_default_conf=operating_point(matches, DEFAULT_PREDICT_CONF),
+        at_default_conf=operating_point(matches, max(DEFAULT_PREDICT_CONF, conf)),
         calibration=calibration(matches, least_score=LEAST_CALIBRATED_SCORE),
         calibration_of_all=calibration(matches),
         images=matches.images,

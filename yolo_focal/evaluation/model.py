@@ -96,7 +96,7 @@ def evaluate_model(
         sizes = dict(zip(files, predictions.image_sizes, strict=True))
         ground_truth = ground_truth_from_yolo(dataset, split, sizes)
     training = training or training_counts_from_yolo(dataset)
-    return _measured(predictions, ground_truth, training, class_rule, bucket_rule)
+    return _measured(predictions, ground_truth, training, class_rule, bucket_rule, settings.get("conf", 0.0))
 
 
 def evaluate_model_on_coco(
@@ -127,7 +127,7 @@ def evaluate_model_on_coco(
     with tempfile.TemporaryDirectory(prefix="yolo_focal_") as folder:
         data_yaml = write_yolo_view(annotations, images, Path(folder).resolve())
         predictions = collect_predictions(model, data_yaml, **settings)
-    return _measured(predictions, ground_truth, training, class_rule, bucket_rule)
+    return _measured(predictions, ground_truth, training, class_rule, bucket_rule, settings.get("conf", 0.0))
 
 
 def detections_from_predictions(
@@ -164,10 +164,11 @@ def _measured(
     training: TrainingCounts | None,
     class_rule: ClassRule,
     bucket_rule: BucketRule,
+    conf: float,
 ) -> ModelEvaluation:
     classes = match_classes(predictions.names, ground_truth.names, class_rule)
     detections = detections_from_predictions(predictions, ground_truth, classes)
-    evaluation = evaluate_detections(ground_truth, detections, training=training, bucket_rule=bucket_rule)
+    evaluation = evaluate_detections(ground_truth, detections, training=training, bucket_rule=bucket_rule, conf=conf)
     return ModelEvaluation(evaluation, ground_truth, detections, predictions, classes)
 
 

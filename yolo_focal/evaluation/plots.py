@@ -28,7 +28,8 @@ MOST_CLASSES = 100  # bars that are still legible in one picture
 
 def plot_per_class(evaluation: Evaluation, path: Path) -> None:
     """Bars of AP with marks of AP50, classes from the most to the least frequent, coloured by bucket."""
-    classes = _least_frequent([result for result in evaluation.classes if result.objects])
+    present = [result for result in evaluation.classes if result.objects]
+    classes = _least_frequent(present)
     figure = Figure(figsize=(8, 1.6 + 0.24 * max(len(classes), 3)), layout="constrained")
     axes = plain_axes(figure)
     place = np.arange(len(classes))
@@ -39,7 +40,7 @@ def plot_per_class(evaluation: Evaluation, path: Path) -> None:
     axes.set_xlim(0, 1)
     axes.set_xlabel("bar: AP (IoU 0.50:0.95)     mark: AP50")
     axes.grid(axis="y", visible=False)
-    shown = f", the {MOST_CLASSES} least frequent classes" if len(classes) == MOST_CLASSES else ""
+    shown = f", the {MOST_CLASSES} least frequent classes" if len(classes) < len(present) else ""
     axes.set_title(f"AP by class{shown}: {evaluation.stats['AP']:.3f} over all")
     buckets = [bucket for bucket in evaluation.buckets if bucket.evaluated]
     if buckets:
@@ -59,7 +60,8 @@ def plot_thresholds(evaluation: Evaluation, path: Path) -> None:
             axes.step(curve.threshold, values, where="pre", color=colour, label=label, linewidth=1.4)
         axes.step(curve.threshold, curve.f1, where="pre", color=GREEN, label="F1", linewidth=2.4)
         axes.plot(best.threshold, best.f1, "o", color=GREEN, markeredgecolor="black")
-        axes.axvline(0.25, color=GREY, linestyle=":", label="Ultralytics' default conf=0.25")
+        if (default := evaluation.at_default_conf) is not None:
+            axes.axvline(default.threshold, color=GREY, linestyle=":", label=evaluation.default_conf.rstrip(","))
         axes.set_title(f"Best F1 {best.f1:.3f} at conf={best.threshold:.3f} (IoU 0.5, all classes)")
         axes.legend(loc="best")
     else:
@@ -125,12 +127,13 @@ def plot_candidates(counts: Sequence[int], conf: float, path: Path) -> None:
     """How many images have how many candidates before NMS."""
     figure = Figure(figsize=(7, 3.8), layout="constrained")
     axes = plain_axes(figure)
-    most = max(counts, default=0)
-    narrow = most - min(counts, default=0) < 0.05 * most  # one bar of ordinary width, not one that nobody sees
+    bins, span, most = min(40, max(5, len(set(counts)))), None, max(counts, default=0)
+    if most - min(counts, default=0) < 0.05 * most:  # one bar of ordinary width, not one that nobody sees
+        bins, span = 20, (0, 1.05 * most)
     axes.hist(
         np.asarray(counts),
-        bins=min(40, max(5, len(set(counts)))) if not narrow else 20,
-        range=(0, 1.05 * most) if narrow else None,
+        bins=bins,
+        range=span,
         color=BLUE,
         edgecolor="white",
         linewidth=0.5,

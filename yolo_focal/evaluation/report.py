@@ -119,11 +119,11 @@ def _table(evaluation: Evaluation) -> list[str]:
     ]  # fmt: skip
     means = ("-" if (value := evaluation.stats[name]) < 0 else f"{value:.3f}" for name in _SHOWN)
     rows.append(["all", *blank, f"{evaluation.objects:,}", *means, *point_cells(evaluation.best_f1)])
-    sections = (len(evaluation.classes) and sum(result.objects > 0 for result in evaluation.classes), len(rows) - 1)
-    lines = aligned([[*header, "best F1", "at conf"], *rows])
-    rule = "-" * len(lines[0])
-    for position in sorted({0, *sections}, reverse=True):
-        lines.insert(position + 1, rule)
+    head, *body = aligned([[*header, "best F1", "at conf"], *rows])
+    rule = "-" * len(head)
+    of_classes = sum(result.objects > 0 for result in evaluation.classes)
+    sections = [body[:of_classes], body[of_classes:-1], body[-1:]]  # classes, buckets, all of them
+    lines = [head, *(line for section in sections if section for line in (rule, *section))]
     absent = [result.category.name for result in evaluation.classes if not result.objects]
     return lines + ([f"without objects here: {first_names(map(printable, absent), 12)}"] if absent else [])
 
@@ -143,7 +143,7 @@ def _findings(evaluation: Evaluation) -> list[str]:
         lines.append("No detection is right at IoU 0.5: nothing was learnt, or the labels belong to other images")
     elif best is not None and default is not None:
         lines.append(
-            f"F1 at IoU 0.5 is best, {best.f1:.3f}, at conf={best.threshold:.3f}; at Ultralytics' default conf=0.25 it "
+            f"F1 at IoU 0.5 is best, {best.f1:.3f}, at conf={best.threshold:.3f}; at {evaluation.default_conf} it "
             f"is {default.f1:.3f} (precision {three_decimals(default.precision)}, recall {default.recall:.3f})"
         )
     scores = evaluation.calibration

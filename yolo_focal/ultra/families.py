@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import nn
 
-from yolo_focal.arguments.focal import KEYS, FocalConfig
+from yolo_focal.arguments.focal import KEYS, FocalConfig, idle_settings
 from yolo_focal.errors import ConfigError, UnsupportedModelError
 from yolo_focal.losses import LOSSES
 from yolo_focal.ultra import host
@@ -54,8 +54,10 @@ def check_family(model: nn.Module, config: FocalConfig, given: Mapping[str, Any]
 
     Raises:
         UnsupportedModelError: the model has no class loss that the plugin knows.
-        ConfigError: a setting cannot act on this kind of model.
+        ConfigError: a setting cannot act on this kind of model, or beside another one.
     """
+    if idle := idle_settings(given, config):
+        raise ConfigError(idle)
     if _is(model, "SemanticSegmentationModel", "ClassificationModel"):
         _check_single_branch(model, config)
         if getattr(model.model[-1], "nc", None) == 1:  # type: ignore[index]

@@ -13,6 +13,7 @@ focal/gain_one2many.
 
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -34,8 +35,15 @@ __all__ = ["SEAMS", "class_ap", "logged_names"]
 def logged_names(names: Mapping[int, str]) -> dict[int, str]:
     """Names of classes as every logger and a CSV header take them: letters, digits, `_` and `-`, no two alike."""
     plain = {c: re.sub(r"[^\w-]+", "_", str(name)) for c, name in names.items()}
-    given = list(plain.values())
-    return {c: name if given.count(name) == 1 else f"{name}_{c}" for c, name in plain.items()}
+    counts = Counter(plain.values())
+    taken = {name for name, count in counts.items() if count == 1}
+    for c, name in plain.items():
+        if counts[name] > 1:
+            plain[c] = f"{name}_{c}"
+            while plain[c] in taken:
+                plain[c] += f"_{c}"
+            taken.add(plain[c])
+    return plain
 
 
 def _focal_metrics(trainer: Any) -> dict[str, float]:

@@ -143,6 +143,7 @@ def test_ignored_pixels_have_no_gradient(enabled):
         ("YOLO11", {"fl_branch": "one2one"}, "fl_branch=one2one needs an end-to-end head"),
         ("YOLO11", {"fl_vfl_alpha": 0.5}, "fl_vfl_alpha=0.5 cannot act: it belongs to RT-DETR with fl_loss=vfl"),
         ("YOLO11", {"fl_loss": "bce", "fl_warmup": 2}, "fl_warmup=2 cannot act: fl_loss=bce has no gamma"),
+        ("YOLO11", {"fl_loss": "bce", "fl_gamma": 3.0}, "fl_gamma=3.0 cannot act: fl_loss=bce does not use it"),
         ("classification", {"fl_loss": "qfl"}, "fl_loss=qfl judges each class on its own, but the classes of a"),
         ("classification", {"fl_alpha": 0.5}, "fl_alpha=0.5 cannot act: the classes of a ClassificationModel exclude"),
         ("classification", {"fl_branch": "one2many"}, "but a ClassificationModel has a single branch"),

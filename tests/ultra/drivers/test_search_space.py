@@ -77,6 +77,7 @@ BAD_SPACES = [
     ("mosaic: [0, 2]", {}, "the range \\[0, 2\\] of mosaic is refused"),
     ("epochs: [3.2, 3.8]", {}, "epochs is a whole number, and there is none in the range"),
     ("fl_gamma: [0, 4]", {"fl_loss": "bce"}, "fl_gamma has no effect with fl_loss=bce"),
+    ("fl_obj_gamma: [0, 4]", {"fl_scope": "cls"}, "fl_obj_gamma has no effect with fl_scope=cls"),
     ("fl_gamma: [0, 4]", {"fl_gamma": 5.0}, "fl_gamma=5.0 is outside the range \\[0, 4\\]"),
 ]
 

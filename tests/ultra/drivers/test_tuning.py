@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from yolo_focal.errors import ConfigError
-from yolo_focal.ultra.drivers.tuning import TuningResult, TuningTrial, _watched_tuner, applied_values
+from yolo_focal.ultra.drivers.tuning import TuningResult, TuningTrial, _watched_tuner, applied_values, load_for_tuning
 
 pytestmark = pytest.mark.usefixtures("enabled")
 
@@ -18,6 +18,13 @@ def test_applied_values_are_read_back(tmp_path):
     assert applied_values(tmp_path, {"fl_gamma": 1.2345701}) is None
     assert "fl_gamma=1.23457 in place of 1.3" in applied_values(tmp_path, {"fl_gamma": 1.3, "fl_alpha": 0.25})
     assert "fl_gain=None in place of 2.0" in applied_values(tmp_path, {"fl_gain": 2.0})
+
+
+@pytest.mark.parametrize("content", ["", "- a list\n", "lr0: [\n"])
+def test_a_damaged_record_of_the_values_is_named(tmp_path, content):
+    """As that of a training which was killed while it wrote it."""
+    (tmp_path / "args.yaml").write_text(content)
+    assert applied_values(tmp_path, {"lr0": 0.1}) == f"{tmp_path}/args.yaml is damaged"
 
 
 def test_a_trial_with_other_values_fails(tmp_path):
@@ -44,3 +51,11 @@ def test_the_best_trial_becomes_hyperparameters(tmp_path):
     assert result.best is trials[1]
     assert result.hyperparameters == {"focal": True, "fl_loss": "qfl", "optimizer": "AdamW", "fl_gamma": 2.0}
     assert TuningResult(tmp_path, trials[2:], given).best is None
+
+
+def test_pasting_that_no_trial_would_do_is_refused(small_set):
+    """Also where the range begins with off."""
+    given = {"data": str(small_set), "epochs": 5}
+    with pytest.raises(ConfigError, match=r"rare_paste=0.9 cannot act: the last close_mosaic=10 epochs"):
+        load_for_tuning("yolo11n.yaml", {"rare_paste": (0.0, 0.9)}, given)
+    load_for_tuning("yolo11n.yaml", {"rare_paste": (0.0, 0.9)}, {**given, "close_mosaic": 0})

@@ -4,7 +4,7 @@ import pytest
 
 import yolo_focal
 from tests.ultra.helpers import arguments
-from yolo_focal.arguments.focal import KEYS
+from yolo_focal.arguments.focal import KEYS, idle_settings, read_config
 from yolo_focal.arguments.hyp import find_hyp, read_hyp
 from yolo_focal.errors import ConfigError
 from yolo_focal.resources import cfg_names
@@ -82,6 +82,8 @@ def test_every_preset_is_a_valid_call(enabled, name):
     values = read_hyp(find_hyp(name))
     arrived = stock_arguments(**values)
     assert {key: arrived.get(key, value) for key, value in values.items()} == values
+    config = read_config(values)
+    assert config is None or idle_settings(values, config) == []
 
 
 @pytest.mark.parametrize("name", ["focal", "retinanet", "focal-alpha75", "qfl", "yolov5-classic"])

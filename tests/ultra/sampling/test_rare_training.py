@@ -42,6 +42,8 @@ def test_on_is_saved_and_told(enabled, tail, tmp_path, caplog):
         }  # fmt: skip
         assert "focal" not in found
     assert caplog.text.count("rare_sampling=auto rare_paste=1: what an epoch is expected to show") == 1
+    (warning,) = [each.getMessage() for each in caplog.records if "rare_paste=1 cannot act" in each.getMessage()]
+    assert "close_mosaic=10 epochs are without it, and there are epochs=2 in all; give close_mosaic=0" in warning
 
 
 class Interruption(Exception):
@@ -58,7 +60,13 @@ def test_beside_a_focal_loss(enabled, tail, tmp_path):
 
     with pytest.raises(Interruption):
         train_quickly(
-            tail, tmp_path, rare_paste=1.0, fl_gamma=1.0, epochs=3, callbacks={"on_train_epoch_start": interrupt}
+            tail,
+            tmp_path,
+            rare_paste=1.0,
+            fl_gamma=1.0,
+            epochs=3,
+            close_mosaic=0,
+            callbacks={"on_train_epoch_start": interrupt},
         )
     model = YOLO(str(tmp_path / "run" / "weights" / "last.pt"))
     begun = []
@@ -95,9 +103,14 @@ def test_refused_where_nothing_is_trained(enabled, mode):
         ({"rare_paste": 1.5}, "rare_paste must be a share"),
         ({"rare_pase": 0.5}, "'rare_pase' is not a training argument; did you mean 'rare_paste'"),
         ({"rare_power": 0.3}, "rare_power=0.3 cannot act"),
+        ({"rare_paste": 0.5, "epochs": 10}, "close_mosaic=10 .* epochs=10 in all; give close_mosaic=0"),
+        ({"rare_paste": 0.5, "epochs": 20, "close_mosaic": 20}, "rare_paste=0.5 cannot act: .*close_mosaic=20"),
         ({"rare_paste": 0.5, "rect": True}, "rare_paste=0.5 cannot act with rect=True"),
         ({"rare_paste": 0.5, "rare_stop": 0.2, "time": 1}, "rare_stop=0.2 cannot act with time=1"),
-        ({"rare_paste": 0.5, "single_cls": True}, "rare_paste=0.5 cannot act with one class: nothing is rarer"),
+        (
+            {"rare_paste": 0.5, "epochs": 20, "single_cls": True},
+            "rare_paste=0.5 cannot act with one class: nothing is rarer",
+        ),
     ],
 )
 def test_refused_before_a_run_folder_exists(enabled, tail, tmp_path, given, message):
@@ -125,4 +138,4 @@ def test_pasting_is_refused_for_keypoints_and_rotated_boxes(enabled, tail, tmp_p
 def test_refused_where_all_classes_are_as_frequent(enabled, tiny_data, tmp_path):
     """Nothing is below the median."""
     with pytest.raises(ConfigError, match="no class has fewer training boxes than the median class"):
-        train_quickly(tiny_data, tmp_path, rare_paste=0.5)
+        train_quickly(tiny_data, tmp_path, rare_paste=0.5, close_mosaic=0)

@@ -178,7 +178,7 @@ def _class_order(summary: Summary, metrics: Metrics) -> list[int]:
 
 def _scale(verdicts: Sequence[Verdict]) -> _Scale:
     reaches = sorted(
-        max(abs(v.difference.low), abs(v.difference.high)) for v in verdicts if v.difference.low == v.difference.low
+        max(abs(v.difference.low), abs(v.difference.high)) for v in verdicts if not math.isnan(v.difference.low)
     )
     seen = max((abs(v.difference.difference) for v in verdicts), default=0.0)
     median = reaches[len(reaches) // 2] if reaches else 0.05
@@ -273,7 +273,7 @@ def _trials(summary: Summary) -> list[dict[str, Any]]:
     for trial in summary.plan.trials():
         key = (trial.configuration, trial.seed)
         row = summary.finished.get(key)
-        seconds = seconds_of(trial)
+        seconds = seconds_of(trial.folder)
         rows.append(
             {
                 "configuration": trial.configuration,

@@ -27,7 +27,7 @@ def calibrated(arguments: dict[str, Any], output: Output) -> tuple[Path, dict[st
         YoloFocalError: the model, the data or the output cannot be used; nothing was written.
     """
     model: Path = arguments["model"]
-    out = checkpoint_path(model, output.path, "calibrated")
+    out = checkpoint_path(model, output, "calibrated")
     for suffix in (".pt", ".json", ".png"):
         check_writable(out.with_suffix(suffix), output.exist_ok)
     yolo_focal.enable()

@@ -5,12 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from yolo_focal.arguments.focal import closest_key, focal_keys, read_config
+from yolo_focal.arguments.focal import closest_key, focal_keys, idle_beside, read_config
 from yolo_focal.arguments.hyp import read_hyp
 from yolo_focal.arguments.rare import RARE_SWITCHES
 from yolo_focal.arguments.training_keys import TRAINING_KEYS
 from yolo_focal.errors import ConfigError
-from yolo_focal.losses import LOSSES
 from yolo_focal.numbers import is_number
 from yolo_focal.ultra import host
 
@@ -114,10 +113,8 @@ def _acting(key: str, space: Space, given: Mapping[str, Any]) -> dict[str, Any]:
 def _without_effect(key: str, given: Mapping[str, Any]) -> list[str]:
     config = read_config({"focal": True, **{name: given[name] for name in focal_keys(given)}})
     assert config is not None
-    row = LOSSES[config.loss]
-    if (key == "fl_gamma" and not row.uses_gamma) or (key == "fl_alpha" and not row.uses_alpha):
-        return [f"{key} has no effect with fl_loss={config.loss}; leave it out of the space"]
-    return []
+    beside = idle_beside(key, config)
+    return [] if beside is None else [f"{key} has no effect with {beside}; leave it out of the space"]
 
 
 def _samples(low: float, high: float) -> list[float]:

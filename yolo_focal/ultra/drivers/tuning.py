@@ -17,6 +17,7 @@ import yaml
 from yolo_focal.arguments.classic_hyp import refuse_classic
 from yolo_focal.arguments.focal import focal_keys
 from yolo_focal.arguments.hyp import find_hyp, read_hyp
+from yolo_focal.arguments.rare import RARE_SWITCHES
 from yolo_focal.console import PART_OF_A_RUN, is_quiet, pasteable
 from yolo_focal.errors import ConfigError, MissingExtraError, reason_of
 from yolo_focal.files import check_writable, write_text
@@ -89,7 +90,9 @@ def load_for_tuning(name: str, space: Space, given: Mapping[str, Any]) -> Any:
         host.get_cfg(overrides=dict(given))
     except (TypeError, ValueError) as error:
         raise ConfigError(reason_of(error)) from error
-    check_training(model.model, {**given, **{key: bounds[0] for key, bounds in space.items()}})
+    # 0 switches these two off, and what is off cannot be found unable to act.
+    searched = {key: bounds[1 if key in RARE_SWITCHES else 0] for key, bounds in space.items()}
+    check_training(model.model, {**given, **searched})
     return model
 
 
@@ -120,6 +123,10 @@ def applied_values(run: Path, asked: Mapping[str, Any]) -> str | None:
         applied = yaml.safe_load((run / "args.yaml").read_text(encoding="utf-8"))
     except OSError:
         return f"{run} has no args.yaml"
+    except (ValueError, yaml.YAMLError):
+        applied = None
+    if not isinstance(applied, dict):
+        return f"{run}/args.yaml is damaged"
     wrong = [
         f"{key}={applied.get(key)} in place of {value}"
         for key, value in asked.items()

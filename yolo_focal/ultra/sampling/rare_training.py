@@ -11,6 +11,7 @@ from torch import nn
 from yolo_focal.arguments.rare import AUTO, RareConfig, read_rare_config
 from yolo_focal.data.yolo import label_file, read_data_yaml
 from yolo_focal.errors import ConfigError, DataError, UnsupportedModelError
+from yolo_focal.numbers import is_number
 from yolo_focal.ultra import host
 from yolo_focal.ultra.datasets import data_file, datasets_folder, resolve_data
 from yolo_focal.ultra.sampling.crops import CropBank, Crops, find_crops
@@ -56,12 +57,26 @@ def check_rare_training(model: nn.Module, given: Mapping[str, Any], number_of_cl
             f"rare_stop={config.stop:g} cannot act with time={given['time']}: the number of epochs is not known; "
             "give epochs instead"
         )
+    if not config.sampling and (why := _never_pastes(config, {**host.DEFAULT_CFG_DICT, **given})):
+        raise ConfigError(why)
     if number_of_classes == 1:
         raise ConfigError(f"{config} cannot act with one class: nothing is rarer than anything; leave it out")
     if task != "classify" and "data" in given and _has_no_objects(data_file(resolve_data(given["data"]))):
         raise ConfigError(
             f"{config} cannot act: the training images of data={given['data']} have no labels; leave it out"
         )
+
+
+def _never_pastes(config: RareConfig, arguments: Mapping[str, Any]) -> str | None:
+    """Why rare_paste acts in no epoch; None where it is off or acts in some, or their number is not known."""
+    epochs, closed = arguments["epochs"], arguments["close_mosaic"]
+    known = is_number(epochs) and is_number(closed) and not arguments.get("time")
+    if not config.paste or not known or epochs > closed:
+        return None
+    return (
+        f"rare_paste={config.paste:g} cannot act: the last close_mosaic={closed} epochs are without it, and there are "
+        f"epochs={epochs} in all; give close_mosaic=0 or more epochs"
+    )
 
 
 def _has_no_objects(data_yaml: Path | None) -> bool:
@@ -94,6 +109,8 @@ def show_rare_classes(trainer: Any) -> None:
     if host.RANK in {-1, 0}:
         for line in exposure_lines(exposure, names, config):
             logging.getLogger("ultralytics").info(line)
+        if (why := _never_pastes(config, vars(trainer.args))) is not None:
+            logging.getLogger("ultralytics").warning(why)
     draws = EpochDraws(exposure.factors, int(trainer.args.seed), config.stop_epoch(trainer.epochs))
     stream = Stream(
         rank=max(host.RANK, 0),
