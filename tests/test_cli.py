@@ -1,5 +1,6 @@
 """The command line: what it says, what it refuses, and that a refusal leaves nothing behind."""
 
+import shlex
 import subprocess
 import sys
 
@@ -46,6 +47,7 @@ REFUSED = [
     (["focal", "data=/no/such.yaml"], "data=/no/such.yaml does not exist; give a data YAML, the name of an Ultra"),
     (["data=/no/such.yaml"], "data=/no/such.yaml does not exist; give a data YAML"),
     (["fl_branch=one2one"], "fl_branch=one2one needs an end-to-end head (YOLOv10, YOLO26), but this model's Detect"),
+    (["cfg=focal", "cfg=rare"], "cfg= is given twice, "),
     (["cfg=fokal"], "cfg=fokal does not exist; give a YAML file or one of focal, "),
     (["epochs=many"], "'epochs=many' is of invalid type str"),
     (["epochs"], "'epochs' has no value; write epochs=VALUE"),
@@ -217,6 +219,33 @@ def test_a_format_whose_package_is_missing_has_the_install_command(run, monkeypa
     monkeypatch.setattr(exporter, "check_requirements", lambda *_, **__: False)
     code, _, error = run("export", "model=yolo11n.yaml", "format=onnx", "imgsz=32")
     assert code == 2 and error.strip().endswith("yolo-focal: onnx is not installed; install it: pip install onnx")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["trust=True"], "trust= stands alone; add what to do"),
+        (["evaluate", "conf={[1]}"], "conf must be"),
+        (["doctor", "model=yolo11n.yaml", "data=shapes", "name=/"], "name=/ must be the name of a folder"),
+        (["train", "model=no/such.pt", "data=shapes", "cfg=CLASSIC"], "model=no/such.pt does not exist"),
+        (["train", "model=no.onnx", "data=shapes", "cfg=CLASSIC"], "model=no.onnx cannot be loaded"),
+    ],
+)
+def test_odd_words_are_one_line(run, tmp_path, words, message):
+    """Exit code 2 and a sentence; a YOLOv5 file does not hide what is wrong with the model beside it."""
+    (tmp_path / "classic.yaml").write_text("anchor_t: 4.0\nfl_gamma: 1.5\n", encoding="utf-8")
+    code, _, error = run(*(word.replace("CLASSIC", str(tmp_path / "classic.yaml")) for word in words))
+    assert code == 2 and message in error and "unexpected" not in error
+
+
+def test_a_closed_output_is_no_error():
+    """As `>&-` leaves it."""
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"{shlex.quote(sys.executable)} -m yolo_focal help >&-"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
 
 
 def test_a_word_that_is_no_text_is_one_line(run):

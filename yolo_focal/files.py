@@ -75,7 +75,7 @@ def _temporary_file(path: Path) -> Path:
         if path.is_dir():
             raise DataError(f"{path} is a folder; name a file")
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{path.stem[:50]}-", suffix=path.suffix, dir=path.parent)
     except OSError as error:
         raise DataError(f"cannot write {path} ({error.strerror}); name a file that you may write") from error
     os.close(handle)

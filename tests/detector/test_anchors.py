@@ -54,6 +54,12 @@ def test_found_anchors_fit_what_they_were_found_for():
     torch.testing.assert_close(found, centres, rtol=0.15, atol=0)
 
 
+def test_one_box_is_its_own_anchor():
+    """There is no spread to divide by."""
+    found = find_anchors(torch.tensor([[30.0, 20.0]]), 1, 4.0, seed=0, generations=0)
+    torch.testing.assert_close(found, torch.tensor([[30.0, 20.0]]).to(found.dtype))
+
+
 def test_the_seed_decides():
     """The same seed gives the same anchors."""
     sizes = torch.rand(100, 2, generator=torch.Generator().manual_seed(1)) * 300 + 3

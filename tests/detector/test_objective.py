@@ -187,6 +187,12 @@ def test_automatic_balance_follows_the_formula():
     assert moved[1] == 1
 
 
+def test_automatic_balance_stays_a_number_where_a_loss_is_0():
+    """As a large gamma makes it without targets."""
+    moved = next_balance((4.0, 1.0, 0.4), (0.0, 0.02, 0.0), reference_level=1)
+    assert all(0 < value < float("inf") for value in moved) and moved[1] == 1
+
+
 @pytest.mark.parametrize(("levels", "balance"), [(3, (4.0, 1.0, 0.4)), (4, (4.0, 1.0, 0.25, 0.06))])
 def test_balance_by_number_of_levels(levels, balance):
     """P5 and P6 models start from YOLOv5's weights."""

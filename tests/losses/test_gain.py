@@ -122,6 +122,16 @@ def test_half_precision_logits_have_the_gain_of_their_values(dtype):
     assert found.dtype == torch.promote_types(dtype, torch.float32)
 
 
+def test_a_gain_beyond_half_precision_gives_numbers():
+    """Hardly any loss is left of sure negatives, so that the gain is above what float16 holds."""
+    generator = torch.Generator().manual_seed(0)
+    x = (torch.randn(64, 80, generator=generator) - 10).half()
+    loss = FocalLoss(gamma=2.0, gain="auto", reduction="none")
+    assert loss.measured(x, torch.zeros_like(x)).gain > torch.finfo(torch.float16).max
+    found = loss(x, torch.zeros_like(x))
+    assert found.dtype == torch.float16 and torch.isfinite(found).all()
+
+
 def test_it_is_deterministic_and_the_same_without_a_gradient():
     """A validation loss follows the same rule; the same input gives the same bits."""
     x, t = operands()

@@ -102,6 +102,16 @@ def test_dtypes(dtype, target_dtype):
         torch.testing.assert_close(value, run("focal", x.to(value.dtype), t.to(value.dtype), reduction)[0])
 
 
+@pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.int64, torch.float32])
+def test_targets_in_any_layout(dtype):
+    """Slices that start anywhere, every second element, and one row for all."""
+    x, t = operands((40, 8), 0.3)
+    stored = t.round().to(dtype).flatten()
+    for targets in (stored[1:17], stored[::20][:16], stored[3:11].expand(2, 8)):
+        logits = x.flatten()[:16].view(targets.shape)
+        torch.testing.assert_close(run("focal", logits, targets)[0], run("focal", logits, targets.float().clone())[0])
+
+
 def test_broadcast_terms():
     """alpha, weight and pos_weight broadcast as tensors do, over classes, images or single elements."""
     x, t = operands((3, 7, 5), 0.3, torch.float64)

@@ -43,7 +43,7 @@ def literal(given: Any) -> Any:
         return word[given.lower()]
     try:
         return ast.literal_eval(given)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return given
 
 

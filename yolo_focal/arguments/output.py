@@ -61,4 +61,6 @@ def take_output(command: str, arguments: MutableMapping[str, Any], *, numbered: 
     if "\0" in f"{project}{name}":
         raise ConfigError(f"project={project!r} and name={name!r} must be names without null characters")
     folder = Path(project) / (name or command)
+    if not folder.name:
+        raise ConfigError(f"name={name} must be the name of a folder")
     return Output(numbered_folder(folder) if numbered and not exist_ok else folder, exist_ok, is_folder=True)

@@ -36,8 +36,18 @@ def exit_code_of(program: str, call: Callable[[], int]) -> int:
 
     A KeyboardInterrupt says, where it has a message, what is kept and how to go on.
     """
-    with _readers_may_leave(), plain_output():
+    with _open_output(), _readers_may_leave(), plain_output():
         return _exit_code_of(program, call)
+
+
+@contextlib.contextmanager
+def _open_output() -> Iterator[None]:
+    """What is printed has somewhere to go, also where whoever started this closed standard output."""
+    if sys.stdout is not None:
+        yield
+        return
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):
+        yield
 
 
 @contextlib.contextmanager

@@ -93,7 +93,7 @@ def find_anchors(sizes: Tensor, number: int, anchor_t: float, seed: int, generat
         raise ConfigError(
             f"{len(sizes)} boxes of at least 2 pixels cannot give {number} anchors; train with autoanchor=False"
         )
-    spread = sizes.std(0).clamp(min=1e-6)
+    spread = sizes.std(0, correction=int(len(sizes) > 1)).clamp(min=1e-6)
     anchors = _k_means(sizes / spread, number, generator) * spread
     best = _fitness(sizes, anchors, anchor_t)
     for _ in range(generations):

@@ -123,7 +123,7 @@ def read_original(path: Path) -> OriginalCheckpoint:
         raise CheckpointError(f"{path} holds no YOLOv5 detection model; {_REMEDY}")
     try:
         return _read_model(candidate)
-    except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise CheckpointError(
             f"{path} is not built like a YOLOv5 v6.0 detector ({type(error).__name__}: {error}); {_REMEDY}"
         ) from error

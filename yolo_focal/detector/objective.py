@@ -72,10 +72,11 @@ def next_balance(
 
     Args:
         balance: the weights so far.
-        level_objectness: mean objectness loss of each level, > 0, without weights.
+        level_objectness: mean objectness loss of each level, >= 0, without weights.
         reference_level: the level whose weight stays 1; YOLOv5 takes the one with stride 16.
     """
-    moved = [0.9999 * weight + 0.0001 / loss for weight, loss in zip(balance, level_objectness, strict=True)]
+    losses = [max(loss, 1e-12) for loss in level_objectness]  # a large gamma can round one to 0
+    moved = [0.9999 * weight + 0.0001 / loss for weight, loss in zip(balance, losses, strict=True)]
     return tuple(weight / moved[reference_level] for weight in moved)
 
 

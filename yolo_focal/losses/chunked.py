@@ -188,10 +188,11 @@ def _places_with_targets(formula: Formula, targets: Tensor) -> Tensor | None:
     if formula.background is None or not targets.is_cpu:  # elsewhere, asking which elements they are stalls
         return None
     flat = targets.reshape(-1)
+    hits = flat != 0  # unlike bool() always a new tensor, as view() needs it
     if flat.numel() % PROBE:
-        places = flat.bool().nonzero()[:, 0]
+        places = hits.nonzero()[:, 0]
     else:
-        hit = flat.bool().view(torch.int64).nonzero()[:, 0]
+        hit = hits.view(torch.int64).nonzero()[:, 0]
         group, offset = flat.view(-1, PROBE).index_select(0, hit).nonzero(as_tuple=True)
         places = hit.index_select(0, group).mul_(PROBE).add_(offset)
     return None if len(places) > DENSE * targets.numel() else places

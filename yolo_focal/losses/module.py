@@ -111,8 +111,7 @@ class MeasuredLoss(nn.Module):
     def forward(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """The loss of the logits `inputs` against `targets`."""
         if isinstance(self.gain, str):
-            measured = self.measured(inputs, targets)
-            return measured.loss * measured.gain.to(measured.loss.dtype)
+            return self.measured(inputs, targets).gained
         loss = self.run(inputs, targets, slopes=False)[0]
         return loss if self.gain == 1 else loss * self.gain
 

@@ -19,6 +19,7 @@ from yolo_focal.ultra import host
 from yolo_focal.ultra.anchor.checks import translate_for
 from yolo_focal.ultra.datasets import check_data_exists, resolve_data
 from yolo_focal.ultra.drivers.judged_late import check_values, refused_value
+from yolo_focal.ultra.drivers.load_model import load_model
 from yolo_focal.ultra.hooks.arguments import check_call, misspelt
 from yolo_focal.ultra.hooks.checkpoints import refuse_missing, safe_loading
 
@@ -35,6 +36,8 @@ def run_yolo(words: Sequence[str]) -> int:
         YoloFocalError: an argument is unknown or wrong, or a file is missing; nothing was started.
     """
     trust, words = _trust(words)
+    if not words:
+        raise ConfigError("trust= stands alone; add what to do, as in yolo-focal val model=best.pt trust=True")
     sys.argv[:] = ["yolo", *words]  # Ultralytics keeps this very list and behaves as a command line when it starts so
     yolo_focal.enable()
     _refuse_bare_arguments(words)
@@ -103,6 +106,7 @@ def checked_words(words: Sequence[str]) -> list[str]:
     given: dict[str, Any] = {}
     from_file: dict[str, Any] = {}
     checked: list[str] = []
+    path: Path | None = None
     try:
         merged = cfg.merge_equals_args(list(words))
     except SyntaxError as error:
@@ -114,6 +118,8 @@ def checked_words(words: Sequence[str]) -> list[str]:
         if word.count("[") != word.count("]"):  # refused above by newer versions of Ultralytics only
             raise ConfigError(f"'{word}' has an unmatched '[' or ']' bracket")
         if name == "cfg" and separator:
+            if path is not None:
+                raise ConfigError(f"cfg= is given twice, {path} and {value.strip()}; put their lines into one file")
             path = find_hyp(value.strip())
             from_file = read_hyp(path)
             if is_classic(from_file):
@@ -129,10 +135,10 @@ def checked_words(words: Sequence[str]) -> list[str]:
         else:
             given[word] = True
         checked.append(word)
-    if is_classic(from_file):
+    if path is not None and is_classic(from_file):
         if "model" not in given:
             raise ConfigError(f"cfg={path} is a YOLOv5 file for an anchor detector; add model=yolov5n-anchor.yaml")
-        from_file = translate_for(host.YOLO(str(given["model"])).model, from_file, path)
+        from_file = translate_for(load_model(str(given["model"])).model, from_file, path)
         checked += [f"{name}={value}" for name, value in from_file.items() if name not in given]
     _check({**from_file, **given}, known, verbs)
     return checked

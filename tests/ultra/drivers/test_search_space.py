@@ -103,6 +103,13 @@ def test_the_first_trial_starts_from_a_number():
     assert start_values(space, {"fl_obj_gamma": 2.0}) == {}
 
 
+@pytest.mark.parametrize(("low", "high", "start"), [(1, 6, 4), (0.5, 1.5, 1), (1.2, 2.4, 2), (1, 4, 3)])
+def test_a_whole_number_starts_at_one_in_its_range(low, high, start):
+    """`close_mosaic` is 10 by itself, outside of all of these."""
+    found = start_values({"close_mosaic": (low, high)}, {})["close_mosaic"]
+    assert found == start and isinstance(found, int)
+
+
 def test_what_rare_settings_need_to_act_may_be_searched_or_given(space_file):
     """rare_stop acts beside a share to paste, in the space or as an argument; alone it is refused."""
     alone = read_space(space_file("rare_stop: [0, 0.5]"))

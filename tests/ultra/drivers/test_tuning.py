@@ -6,7 +6,14 @@ import sys
 import pytest
 
 from yolo_focal.errors import ConfigError
-from yolo_focal.ultra.drivers.tuning import TuningResult, TuningTrial, _watched_tuner, applied_values, load_for_tuning
+from yolo_focal.ultra.drivers.tuning import (
+    TuningResult,
+    TuningTrial,
+    _watched_tuner,
+    applied_values,
+    load_for_tuning,
+    trial_lines,
+)
 
 pytestmark = pytest.mark.usefixtures("enabled")
 
@@ -51,6 +58,14 @@ def test_the_best_trial_becomes_hyperparameters(tmp_path):
     assert result.best is trials[1]
     assert result.hyperparameters == {"focal": True, "fl_loss": "qfl", "optimizer": "AdamW", "fl_gamma": 2.0}
     assert TuningResult(tmp_path, trials[2:], given).best is None
+
+
+def test_the_table_of_a_search_that_was_resumed_with_another_space(tmp_path):
+    """Each value under its own name, and nothing where a trial had none."""
+    trials = (TuningTrial({"lr0": 0.1, "mosaic": 0.5}, 0.1), TuningTrial({"box": 7.0}, 0.3))
+    head, first, second = trial_lines(TuningResult(tmp_path, trials, {}))
+    assert head.split() == ["trial", "fitness", "lr0", "mosaic", "box"]
+    assert first.split() == ["1", "0.10000", "0.1", "0.5", "-"] and second.split()[1:] == ["0.30000", "-", "-", "7"]
 
 
 def test_pasting_that_no_trial_would_do_is_refused(small_set):

@@ -50,5 +50,5 @@ class FocalTerm(nn.Module):
             return loss * self.config.gain
         measured = self.loss.measured(logits, targets)
         self.gain = measured.gain
-        gained: Tensor = measured.loss * measured.gain.to(measured.loss.dtype)
+        gained: Tensor = measured.gained
         return gained

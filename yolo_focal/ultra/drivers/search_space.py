@@ -52,7 +52,7 @@ def start_values(space: Space, given: Mapping[str, Any]) -> dict[str, float]:
     """The middle of the range for every key of `space` whose ordinary value is no number in it ('same', None, off)."""
     known = {**host.DEFAULT_CFG_DICT, **given}
     return {
-        key: (low + high) / 2
+        key: min(math.ceil((low + high) / 2), math.floor(high)) if key in host.cfg.CFG_INT_KEYS else (low + high) / 2
         for key, (low, high, *_) in space.items()
         if not (is_number(known[key]) and low <= known[key] <= high)
     }

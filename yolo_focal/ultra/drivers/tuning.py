@@ -289,10 +289,11 @@ def trial_lines(result: TuningResult) -> list[str]:
     """A table of the trials, the best one marked."""
     best = result.best
     assert best is not None
-    rows = [["trial", "fitness", *best.values]]
+    # Of all trials: a search that was resumed may have had another space before.
+    searched = dict.fromkeys(key for trial in result.trials for key in trial.values)
+    rows = [["trial", "fitness", *searched]]
     for position, trial in enumerate(result.trials, 1):
         fitness = "failed" if trial.fitness is None else f"{trial.fitness:.5f}"
-        rows.append(
-            [f"{position}{'*' if trial is best else ''}", fitness, *(f"{each:g}" for each in trial.values.values())]
-        )
+        values = [f"{trial.values[key]:g}" if key in trial.values else "-" for key in searched]
+        rows.append([f"{position}{'*' if trial is best else ''}", fitness, *values])
     return aligned(rows, left=0)
