@@ -103,6 +103,15 @@ def test_the_first_trial_starts_from_a_number():
     assert start_values(space, {"fl_obj_gamma": 2.0}) == {}
 
 
+@pytest.mark.parametrize("key", ["lr0", "momentum"])
+def test_what_the_automatic_optimizer_chooses_is_not_searched(key):
+    """With one by name, and with the tuner's own, it acts."""
+    check_space({key: (0.1, 0.9)}, {})
+    check_space({key: (0.1, 0.9)}, {"optimizer": "SGD"})
+    with pytest.raises(ConfigError, match=f"{key} has no effect with optimizer=auto"):
+        check_space({key: (0.1, 0.9)}, {"optimizer": "auto"})
+
+
 @pytest.mark.parametrize(("low", "high", "start"), [(1, 6, 4), (0.5, 1.5, 1), (1.2, 2.4, 2), (1, 4, 3)])
 def test_a_whole_number_starts_at_one_in_its_range(low, high, start):
     """`close_mosaic` is 10 by itself, outside of all of these."""

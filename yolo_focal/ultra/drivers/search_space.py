@@ -16,6 +16,7 @@ from yolo_focal.ultra import host
 __all__ = ["Space", "check_space", "read_space", "start_values"]
 
 Space = dict[str, tuple[float, ...]]
+_CHOSEN_BY_AUTO = ("lr0", "momentum")
 _SAMPLES = 5  # values of a range that are tried on the argument's own check, both ends among them
 
 
@@ -111,6 +112,8 @@ def _acting(key: str, space: Space, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _without_effect(key: str, given: Mapping[str, Any]) -> list[str]:
+    if key in _CHOSEN_BY_AUTO and str(given.get("optimizer")).lower() == "auto":  # Ultralytics' tuner has AdamW else
+        return [f"{key} has no effect with optimizer=auto, which chooses it; name an optimizer, or leave {key} out"]
     config = read_config({"focal": True, **{name: given[name] for name in focal_keys(given)}})
     assert config is not None
     beside = idle_beside(key, config)
