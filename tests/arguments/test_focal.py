@@ -145,6 +145,11 @@ def test_a_schedule_that_fits_is_accepted():
         ({"fl_loss": "asl", "fl_obj_alpha": 0.9}, {"fl_obj_alpha=0.9": "fl_loss=asl"}),
         ({"fl_scope": "cls", "fl_obj_gamma": 2.0}, {"fl_obj_gamma=2.0": "fl_scope=cls"}),
         ({"fl_scope": "cls", "fl_obj_alpha": 0.9}, {"fl_obj_alpha=0.9": "fl_scope=cls"}),
+        (
+            {"fl_scope": "obj", "fl_gamma": 3.0, "fl_obj_gamma": 1.0, "fl_alpha": 0.4, "fl_obj_alpha": -1},
+            {"fl_gamma=3.0": "fl_scope=obj beside fl_obj_gamma", "fl_alpha=0.4": "fl_scope=obj beside fl_obj_alpha"},
+        ),
+        ({"fl_scope": "obj", "fl_gamma": 3.0, "fl_alpha": 0.4}, {}),
         ({"fl_loss": "bce", "fl_gamma": 1.5, "fl_alpha": -1, "fl_gain": 2.0}, {}),
         ({"fl_loss": "vfl", "fl_gamma": 3.0, "fl_alpha": 0.4, "fl_obj_gamma": 2.0}, {}),
     ],

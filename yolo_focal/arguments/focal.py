@@ -245,6 +245,9 @@ def idle_beside(name: str, config: FocalConfig) -> str | None:
     """The setting beside which the argument `name` has no effect, as `fl_loss=bce`; None where it has one."""
     if name in ("fl_obj_gamma", "fl_obj_alpha") and config.scope == "cls":
         return "fl_scope=cls"
+    of_objectness = {"fl_gamma": config.objectness_gamma, "fl_alpha": config.objectness_alpha}
+    if config.scope == "obj" and of_objectness.get(name, SAME) != SAME:
+        return f"fl_scope=obj beside {name.replace('fl_', 'fl_obj_')}"
     facts = LOSS_FACTS[config.loss]
     without_gamma = name in ("fl_gamma", "fl_obj_gamma") and not facts.uses_gamma
     without_alpha = name in ("fl_alpha", "fl_obj_alpha") and not facts.uses_alpha
