@@ -7,12 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import yolo_focal
 from yolo_focal.arguments.commands import COMMANDS
 from yolo_focal.cli import main
-from yolo_focal.errors import ConfigError, MissingExtraError
+from yolo_focal.errors import ConfigError, DataError, MissingExtraError
 from yolo_focal.results import Result
 
 FUNCTIONS = sorted(set(COMMANDS) & set(yolo_focal.__all__))
@@ -90,6 +91,12 @@ def test_a_path_among_the_training_arguments_is_text(enabled):
 
     values = _values("tune", {"model": "m.pt", "data": "d.yaml", "training": {"pretrained": Path("x.pt")}})
     assert values["pretrained"] == "x.pt"
+
+
+def test_numbers_of_numpy_are_numbers(enabled):
+    """Those of the command and those of a training, one or several."""
+    with pytest.raises(DataError, match=r"no/such\.yaml"):
+        yolo_focal.doctor("yolo11n.yaml", "no/such.yaml", imgsz=np.int64(64), fl_alpha=np.array([0.2, 0.3]))
 
 
 def test_evaluate_returns_what_the_command_writes(chatty_checkpoint, small_set, tmp_path, capsys):

@@ -228,13 +228,18 @@ def test_a_format_whose_package_is_missing_has_the_install_command(run, monkeypa
         (["evaluate", "conf={[1]}"], "conf must be"),
         (["doctor", "model=yolo11n.yaml", "data=shapes", "name=/"], "name=/ must be the name of a folder"),
         (["train", "model=no/such.pt", "data=shapes", "cfg=CLASSIC"], "model=no/such.pt does not exist"),
+        (["doctor", "model=JUNK", "data=shapes"], "junk.yaml cannot be loaded"),
         (["train", "model=no.onnx", "data=shapes", "cfg=CLASSIC"], "model=no.onnx cannot be loaded"),
     ],
 )
 def test_odd_words_are_one_line(run, tmp_path, words, message):
     """Exit code 2 and a sentence; a YOLOv5 file does not hide what is wrong with the model beside it."""
     (tmp_path / "classic.yaml").write_text("anchor_t: 4.0\nfl_gamma: 1.5\n", encoding="utf-8")
-    code, _, error = run(*(word.replace("CLASSIC", str(tmp_path / "classic.yaml")) for word in words))
+    (tmp_path / "junk.yaml").write_text("nc: 3\n", encoding="utf-8")
+    files = {"CLASSIC": tmp_path / "classic.yaml", "JUNK": tmp_path / "junk.yaml"}
+    for name, file in files.items():
+        words = [word.replace(name, str(file)) for word in words]
+    code, _, error = run(*words)
     assert code == 2 and message in error and "unexpected" not in error
 
 

@@ -47,11 +47,17 @@ def training_arguments(command: str) -> list[str]:
 def _values(command: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """The checked values of a function's arguments, those in its `training` among them."""
     own = dict(given)
-    training = {  # arguments are compared, and written as JSON and YAML, which have no paths
-        name: str(value) if isinstance(value, PurePath) else value for name, value in own.pop("training", {}).items()
-    }
+    training = own.pop("training", {})
     extra = training_arguments(command) if training else ()
-    return check_values(command, COMMANDS[command].keys, {**own, **training}, extra)
+    plain = {name: _plain(value, name in training) for name, value in {**own, **training}.items()}
+    return check_values(command, COMMANDS[command].keys, plain, extra)
+
+
+def _plain(value: Any, of_training: bool) -> Any:
+    """Numbers of NumPy and torch as Python's; paths of a training as text: both are written as JSON and YAML."""
+    if of_training and isinstance(value, PurePath):
+        return str(value)
+    return value.tolist() if hasattr(value, "tolist") else value
 
 
 def _asked_output(command: str, values: dict[str, Any]) -> Output | None:

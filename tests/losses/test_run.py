@@ -112,6 +112,15 @@ def test_targets_in_any_layout(dtype):
         torch.testing.assert_close(run("focal", logits, targets)[0], run("focal", logits, targets.float().clone())[0])
 
 
+def test_the_default_device_is_not_that_of_the_logits():
+    """A program that builds its models elsewhere, as on `meta`, has losses where its logits are."""
+    x, t = operands((2000, 80), 0.01)
+    expected = sigmoid_focal_loss(x, t)
+    with torch.device("meta"):
+        found = sigmoid_focal_loss(x, t)
+    torch.testing.assert_close(found, expected)
+
+
 def test_broadcast_terms():
     """alpha, weight and pos_weight broadcast as tensors do, over classes, images or single elements."""
     x, t = operands((3, 7, 5), 0.3, torch.float64)

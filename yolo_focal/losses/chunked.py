@@ -232,7 +232,7 @@ def _run_dense(formula: Formula, rows: Rows, result: Result) -> None:
 def _run_sparse(formula: Formula, rows: Rows, places: Tensor, result: Result) -> None:
     """The formula for target 0 on all elements, then the exact one at the `places` where the target is another."""
     width, parts = rows.logits.shape[1], _parts(rows)
-    ends = torch.tensor([part.stop * width for part in parts[:-1]])
+    ends = torch.tensor([part.stop * width for part in parts[:-1]], device="cpu")
     inside = places.tensor_split(torch.searchsorted(places, ends))
     chunks = list(zip(parts, inside, strict=True))
     for partial in _each(functools.partial(_run_background, formula, rows, result), rows, chunks):
@@ -298,5 +298,5 @@ def _scratch(like: Tensor, dtype: torch.dtype) -> list[Tensor]:
     count = like.numel()
     if dtype not in buffers or buffers[dtype].shape[1] < count:
         with torch.inference_mode(False):
-            buffers[dtype] = torch.empty(SCRATCH_TENSORS, count, dtype=dtype)
+            buffers[dtype] = torch.empty(SCRATCH_TENSORS, count, dtype=dtype, device="cpu")
     return list(buffers[dtype][:, :count].view(SCRATCH_TENSORS, *like.shape).unbind())

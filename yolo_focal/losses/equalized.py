@@ -125,7 +125,7 @@ class ClassGradients:
     def __init__(self, classes: int | None = None):
         self.ratio: Tensor | None = None
         # On the CPU, where float64 is always there: a float32 sum stops growing after some million batches.
-        self._sums = None if classes is None else torch.zeros(2, classes, dtype=torch.float64)
+        self._sums = None if classes is None else torch.zeros(2, classes, dtype=torch.float64, device="cpu")
         self._pending: Tensor | None = None
 
     def add(self, gradient: Tensor, targets: Tensor) -> None:
@@ -138,7 +138,7 @@ class ClassGradients:
         total, on_positives = (torch.linalg.vector_norm(part, 1, dim=0) for part in (slopes, positives))
         sums = torch.stack((on_positives, (total - on_positives).clamp_min(0)))
         if self._sums is None:
-            self._sums = torch.zeros(sums.shape, dtype=torch.float64)
+            self._sums = torch.zeros(sums.shape, dtype=torch.float64, device="cpu")
         self.check_classes(sums.shape[1])
         sums = torch.where(sums.isfinite().all(0), sums, 0.0)
         self._pending = sums if self._pending is None else self._pending + sums
@@ -175,7 +175,7 @@ class ClassGradients:
             ConfigError: it is no state, or one of another number of classes.
         """
         try:
-            sums = torch.tensor(state, dtype=torch.float64)
+            sums = torch.tensor(state, dtype=torch.float64, device="cpu")
         except (TypeError, ValueError, RuntimeError):
             sums = torch.full((1,), -1.0)
         expected = (2, sums.shape[-1]) if self._sums is None else self._sums.shape

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -9,6 +10,7 @@ from yolo_focal.errors import ConfigError
 from yolo_focal.ultra.drivers.tuning import (
     TuningResult,
     TuningTrial,
+    _records,
     _watched_tuner,
     applied_values,
     load_for_tuning,
@@ -66,6 +68,13 @@ def test_the_table_of_a_search_that_was_resumed_with_another_space(tmp_path):
     head, first, second = trial_lines(TuningResult(tmp_path, trials, {}))
     assert head.split() == ["trial", "fitness", "lr0", "mosaic", "box"]
     assert first.split() == ["1", "0.10000", "0.1", "0.5", "-"] and second.split()[1:] == ["0.30000", "-", "-", "7"]
+
+
+def test_half_a_record_is_no_trial(tmp_path):
+    """What a kill leaves of a line; the trials before it count."""
+    file = tmp_path / "tune_results.ndjson"
+    file.write_text('{"fitness": 0.1}\n{"fitness": 0.2}\n{"fitn')
+    assert [each["fitness"] for each in _records(SimpleNamespace(tune_file=file))] == [0.1, 0.2]
 
 
 def test_pasting_that_no_trial_would_do_is_refused(small_set):

@@ -35,7 +35,7 @@ def load_model(name: str | Path) -> Any:
         return kind(str(name))
     except UntrustedCheckpointError:
         raise
-    except (OSError, ValueError, ImportError, TypeError, AttributeError, NotImplementedError) as error:
+    except (OSError, ValueError, ImportError, TypeError, AttributeError, LookupError, NotImplementedError) as error:
         raise unloadable(name, error) from error
     finally:
         if not enabled:

@@ -159,10 +159,11 @@ def _tune(model: Any, space: Space, iterations: int, given: Mapping[str, Any]) -
 
 
 def _records(tuner: Any) -> list[dict[str, Any]]:
-    """What the tuner wrote down of every trial that came to its end."""
+    """What the tuner wrote down of every trial that came to its end; half a line is none, as a kill leaves it."""
     if not tuner.tune_file.exists():
         return []
-    return [json.loads(line) for line in tuner.tune_file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    written = tuner.tune_file.read_text(encoding="utf-8")
+    return [json.loads(line) for line in written[: written.rfind("\n") + 1].splitlines() if line.strip()]
 
 
 def _what_is_kept(made: Sequence[Any], iterations: int) -> str:
