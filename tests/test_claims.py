@@ -11,16 +11,19 @@ ROOT = Path(__file__).parents[1]
 
 
 @functools.cache
+def summary_of(study):
+    """What `compare` found."""
+    return json.loads((ROOT / "docs/evidence" / study / "summary.json").read_text(encoding="utf-8"))
+
+
 def points(study, configuration="rare", metric="AP", part="difference"):
     """The difference to BCE, or a bound of its interval, in points of AP."""
-    summary = json.loads((ROOT / "docs/evidence" / study / "summary.json").read_text(encoding="utf-8"))
-    return 100 * summary["configurations"][configuration]["results"][metric][part]
+    return 100 * summary_of(study)["configurations"][configuration]["results"][metric][part]
 
 
 def bce(study):
     """Its AP."""
-    summary = json.loads((ROOT / "docs/evidence" / study / "summary.json").read_text(encoding="utf-8"))
-    return summary["baseline"]["AP"]
+    return summary_of(study)["baseline"]["AP"]
 
 
 def all_and_rare(study, configuration="rare"):

@@ -75,13 +75,13 @@ def _at_work(values: dict[str, Any]) -> Iterator[None]:
         ConfigError: a device, image size or optimizer that Ultralytics would refuse once it has begun.
     """
     import yolo_focal
-    from yolo_focal.ultra.drivers.judged_late import check_values
+    from yolo_focal.ultra.drivers.judged_late import check_before_run
     from yolo_focal.ultra.drivers.quiet_training import warnings_only
     from yolo_focal.ultra.hooks.checkpoints import safe_loading
 
     with quiet(not values.pop("verbose")), safe_loading(values.pop("trust", False)):
         elsewhere = values.get("engine") == "ray" or values.get("use_ray")  # on devices of a cluster
-        check_values({**values, "device": None} if elsewhere else values)
+        check_before_run({**values, "device": None} if elsewhere else values)
         if not is_quiet():
             yield
             return

@@ -20,7 +20,7 @@ from yolo_focal.evaluation.training_counts import training_counts_from_yolo
 from yolo_focal.files import write_json
 from yolo_focal.ultra.datasets import datasets_folder, find_data_yaml, refuse_unusable_data, resolve_data
 from yolo_focal.ultra.drivers.asked_and_used import check_asked
-from yolo_focal.ultra.drivers.judged_late import check_values
+from yolo_focal.ultra.drivers.judged_late import check_before_run
 from yolo_focal.ultra.drivers.load_model import load_to_compare
 
 __all__ = ["LOCK", "Plan", "Split", "check_folder", "claim_folder", "make_plan", "trial_folder"]
@@ -141,7 +141,7 @@ def make_plan(
     problems: list[str] = []
     for each in plan.configurations:
         try:
-            check_values(each.arguments)
+            check_before_run(each.arguments)
             check_asked(yolo, plan.asked(each))
         except ConfigError as error:
             problems += [f"{problem} (configuration {each.name})" for problem in error.problems]

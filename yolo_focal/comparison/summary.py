@@ -11,7 +11,12 @@ from yolo_focal.comparison.configurations import BASELINE, Configuration
 from yolo_focal.comparison.journal import Journal
 from yolo_focal.comparison.metrics import PRIMARY, Metrics
 from yolo_focal.comparison.plan import Plan
-from yolo_focal.comparison.statistics.bootstrap import Measured, measure_resamples, paired_differences
+from yolo_focal.comparison.statistics.bootstrap import (
+    Measured,
+    common_seeds,
+    measure_resamples,
+    paired_differences,
+)
 from yolo_focal.comparison.statistics.verdicts import LEVEL, Verdict, judge
 from yolo_focal.comparison.trial import MATCHES
 from yolo_focal.data.progress_bar import progress_bar
@@ -228,10 +233,8 @@ def summary_document(summary: Summary) -> dict[str, Any]:
 
 
 def _paired_seeds(summary: Summary, name: str) -> list[int]:
-    """Those that the baseline has too, which are all that a difference is measured with."""
-    if name not in summary.measured or BASELINE not in summary.measured:
-        return []
-    return [seed for seed in summary.measured[name].seeds if seed in summary.measured[BASELINE].seeds]
+    measured = summary.measured
+    return common_seeds(measured[name], measured[BASELINE]) if {name, BASELINE} <= measured.keys() else []
 
 
 def _means(summary: Summary, name: str) -> dict[str, float]:

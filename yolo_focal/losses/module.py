@@ -111,7 +111,8 @@ class MeasuredLoss(nn.Module):
     def forward(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """The loss of the logits `inputs` against `targets`."""
         if isinstance(self.gain, str):
-            return self.measured(inputs, targets).gained
+            measured = self.measured(inputs, targets)
+            return measured.times(measured.gain)
         loss = self.run(inputs, targets, slopes=False)[0]
         return loss if self.gain == 1 else loss * self.gain
 

@@ -62,10 +62,8 @@ class Measured(NamedTuple):
         ratio = self.stock / self.own
         return torch.where((self.own > 0) & ratio.isfinite(), ratio, 1.0)
 
-    @property
-    def gained(self) -> Tensor:
-        """The loss times the gain, rounded to the loss's dtype only then: a gain may be beyond half precision."""
-        gain = self.gain
+    def times(self, gain: Tensor) -> Tensor:
+        """The loss times its `gain`, rounded to the loss's dtype only then: a gain may be beyond half precision."""
         wide = torch.promote_types(self.loss.dtype, gain.dtype)
         return (self.loss.to(wide) * gain.to(wide)).to(self.loss.dtype)
 

@@ -18,7 +18,7 @@ from yolo_focal.errors import ConfigError, DataError, MissingExtraError, YoloFoc
 from yolo_focal.ultra import host
 from yolo_focal.ultra.anchor.checks import translate_for
 from yolo_focal.ultra.datasets import check_data_exists, resolve_data
-from yolo_focal.ultra.drivers.judged_late import check_values, refused_value
+from yolo_focal.ultra.drivers.judged_late import check_before_run, refused_value
 from yolo_focal.ultra.drivers.load_model import load_model
 from yolo_focal.ultra.hooks.arguments import check_call, misspelt
 from yolo_focal.ultra.hooks.checkpoints import refuse_missing, safe_loading
@@ -157,4 +157,4 @@ def _check(given: dict[str, Any], known: dict[str, Any], verbs: set[str]) -> Non
         refuse_missing(given["model"])
     if given.get("data") is not None:
         check_data_exists(resolve_data(given["data"]))
-    check_values(given)
+    check_before_run(given)

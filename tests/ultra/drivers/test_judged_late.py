@@ -8,7 +8,7 @@ import pytest
 import yolo_focal
 from yolo_focal import cli
 from yolo_focal.errors import ConfigError
-from yolo_focal.ultra.drivers.judged_late import check_values, refused_value
+from yolo_focal.ultra.drivers.judged_late import check_before_run, refused_value
 
 COMMANDS = ["demo", "compare", "tune", "doctor", "evaluate", "calibrate", "train", "val", "predict", "export"]
 
@@ -53,16 +53,16 @@ def test_other_values(command, word, message, tmp_path, monkeypatch, capsys):
 )
 def test_what_ultralytics_takes_passes(name):
     """Its optimizers in any case, sizes of one and two numbers, and no device at all."""
-    check_values({"optimizer": name, "imgsz": 640, "device": None})
-    check_values({"optimizer": name, "imgsz": [640, 480], "device": "cpu"})
-    check_values({"imgsz": "640", "device": ""})
+    check_before_run({"optimizer": name, "imgsz": 640, "device": None})
+    check_before_run({"optimizer": name, "imgsz": [640, 480], "device": "cpu"})
+    check_before_run({"imgsz": "640", "device": ""})
 
 
 def test_all_of_a_call_are_told_at_once(monkeypatch):
     """And what the check asks Ultralytics leaves no trace in the environment."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "nothing")
     with pytest.raises(ConfigError) as caught:
-        check_values({"optimizer": "Foo", "imgsz": "abc", "device": "nosuch"})
+        check_before_run({"optimizer": "Foo", "imgsz": "abc", "device": "nosuch"})
     assert len(caught.value.problems) == 3
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "nothing"
 

@@ -28,7 +28,7 @@ from yolo_focal.evaluation.boxes import Floats, Ints
 from yolo_focal.evaluation.coco_eval import PrecisionSchedule
 from yolo_focal.evaluation.matching import ImageMatches
 
-__all__ = ["Difference", "Measured", "VarianceComponents", "measure_resamples", "paired_differences"]
+__all__ = ["Difference", "Measured", "VarianceComponents", "common_seeds", "measure_resamples", "paired_differences"]
 
 CONFIDENCE = 0.95
 _LEAST_P = 1e-12  # smaller ones are not told apart
@@ -174,6 +174,11 @@ def _image_resamples(images: int, resamples: int, seed: int) -> Iterator[Ints]:
         yield np.bincount(random.integers(0, images, images), minlength=images)
 
 
+def common_seeds(measured: Measured, baseline: Measured) -> list[int]:
+    """The seeds that both have, with which differences are measured."""
+    return [seed for seed in measured.seeds if seed in baseline.seeds]
+
+
 def paired_differences(measured: Measured, baseline: Measured, metrics: Metrics) -> list[Difference]:
     """Every metric of a configuration beside the baseline's, over the seeds that both have.
 
@@ -182,7 +187,7 @@ def paired_differences(measured: Measured, baseline: Measured, metrics: Metrics)
         baseline: measured on the same resamples.
         metrics: what was measured.
     """
-    common = [seed for seed in measured.seeds if seed in baseline.seeds]
+    common = common_seeds(measured, baseline)
     ours, theirs = measured.of_seeds(common), baseline.of_seeds(common)
     return [
         _difference(

@@ -50,5 +50,5 @@ class FocalTerm(nn.Module):
             return loss * self.config.gain
         measured = self.loss.measured(logits, targets)
         self.gain = measured.gain
-        gained: Tensor = measured.gained
+        gained: Tensor = measured.times(self.gain)
         return gained

@@ -11,10 +11,10 @@ from yolo_focal.errors import ConfigError, reason_of
 from yolo_focal.ultra import host
 from yolo_focal.ultra.drivers.quiet_training import warnings_only
 
-__all__ = ["check_values", "refused_value"]
+__all__ = ["check_before_run", "refused_value"]
 
 
-def check_values(given: Mapping[str, Any]) -> None:
+def check_before_run(given: Mapping[str, Any]) -> None:
     """Check the device, image size and optimizer of a run that is about to begin.
 
     Raises:
