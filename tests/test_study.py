@@ -61,7 +61,7 @@ def test_a_short_version_of_a_study_pastes_as_well():
 
 def test_a_study_that_confirms_another_has_new_seeds():
     """And as many as it says."""
-    hint, confirmation = read_studies(["bccd-anchor", "bccd-anchor-classes"], 1.0)
+    hint, confirmation = read_studies(["bccd-anchor", "bccd-anchor-new-seeds"], 1.0)
     assert len(confirmation.seed_range) == confirmation.seeds == 20
     assert not set(hint.seed_range) & set(confirmation.seed_range)
 
