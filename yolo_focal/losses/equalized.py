@@ -19,7 +19,7 @@ from yolo_focal.losses.pieces import (
     cross_entropy,
     modulate,
 )
-from yolo_focal.losses.run import Observe, evaluate
+from yolo_focal.losses.run import Observe, check_operands, evaluate
 
 __all__ = ["ClassGradients", "EQUALIZED", "EqualizedFocalLoss", "equalized_focal_loss"]
 
@@ -103,8 +103,12 @@ def equalized_focal_loss(
 
     Source: Li et al., Equalized Focal Loss for Dense Long-Tailed Object Detection, 2022.
     """
+    check_operands(inputs, targets, reduction)
     hyperparameters, balances = focusing(gamma, alpha, pos_weight), as_fractions("ratio", ratio)
-    hyperparameters |= _equalized(hyperparameters["gamma"], as_exponent("scale", scale), balances)
+    classes = inputs.shape[-1] if inputs.dim() else 1
+    if balances.numel() not in (1, classes):
+        raise ConfigError(f"ratio has {balances.numel()} numbers, but the logits have {classes} classes")
+    hyperparameters |= _equalized(hyperparameters["gamma"], as_exponent("scale", scale), balances.flatten())
     return evaluate(EQUALIZED, inputs, targets, reduction, weight, hyperparameters)
 
 

@@ -1,7 +1,7 @@
 """The class around every element-wise sigmoid loss, and the checks of its arguments."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Final, Literal
 
 from torch import Tensor, nn
@@ -21,6 +21,7 @@ __all__ = [
     "as_fraction",
     "as_fractions",
     "as_gain",
+    "as_number",
     "describe",
     "focusing",
 ]
@@ -32,17 +33,19 @@ AUTO: Final = "auto"
 
 def as_exponent(name: str, value: float) -> float:
     """`value` as a float; ConfigError unless it is finite and >= 0."""
-    number = _number(name, value, "a finite number >= 0")
-    if not (math.isfinite(number) and number >= 0):
-        raise ConfigError(f"{name} must be a finite number >= 0, got {value}")
-    return number
+    return as_number(name, value, lambda number: 0 <= number < math.inf, "a finite number >= 0")
 
 
 def as_fraction(name: str, value: float) -> float:
     """`value` as a float; ConfigError unless it is in [0, 1]."""
-    number = _number(name, value, "in [0, 1]")
-    if not 0 <= number <= 1:
-        raise ConfigError(f"{name} must be in [0, 1], got {value}")
+    return as_number(name, value, lambda number: 0 <= number <= 1, "in [0, 1]")
+
+
+def as_number(name: str, value: float, accepts: Callable[[float], bool], expected: str) -> float:
+    """`value` as a float; ConfigError, which says what is `expected`, unless it is a number that `accepts`."""
+    number = _number(name, value, expected)
+    if not accepts(number):
+        raise ConfigError(f"{name} must be {expected}, got {value}")
     return number
 
 
@@ -69,7 +72,7 @@ def as_alpha(alpha: Alpha) -> float | Tensor | None:
     """`alpha` as a float or a tensor in [0, 1], or None where it is None or a negative number; else ConfigError."""
     if alpha is None:
         return None
-    if isinstance(alpha, Tensor | list | tuple) or hasattr(alpha, "__array__"):
+    if isinstance(alpha, list | tuple) or getattr(alpha, "ndim", 0):  # a tensor or array, also of NumPy
         return as_fractions("alpha", alpha)
     number = _number("alpha", alpha, "in [0, 1], one number or one for each class, or None to switch it off")
     if not number <= 1:

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from yolo_focal.errors import ConfigError
 from yolo_focal.losses.module import Alpha, as_alpha, as_exponent
-from yolo_focal.losses.softmax import softmax_focal_loss
+from yolo_focal.losses.softmax import check_class_indices, softmax_focal_loss, whole_numbers
 
 __all__ = ["MultiBoxLoss", "MultiBoxLosses"]
 
@@ -44,7 +44,7 @@ class MultiBoxLoss(nn.Module):
         negative_ratio: mined negatives for each positive, >= 0.
 
     Raises:
-        ConfigError: an argument is out of range; in the call, shapes do not fit.
+        ConfigError: an argument is out of range; in the call, shapes do not fit, or class targets are no class indices.
 
     Source: Liu et al., SSD: Single Shot MultiBox Detector, 2016; Lin et al., Focal Loss, 2017.
     """
@@ -76,13 +76,15 @@ class MultiBoxLoss(nn.Module):
             class_targets: integers, shape (images, anchors): 0 for the background, else the class.
         """
         _check_shapes(box_offsets, class_logits, box_targets, class_targets)
+        class_targets = whole_numbers(class_targets)
+        check_class_indices(class_targets, class_logits.shape[2])
         positive = class_targets != BACKGROUND
         normaliser = positive.sum().clamp_min(1)
         box = F.smooth_l1_loss(box_offsets[positive].float(), box_targets[positive].float(), reduction="sum")
         return MultiBoxLosses(box / normaliser, self._class_loss(class_logits, class_targets, positive) / normaliser)
 
     def _class_loss(self, logits: Tensor, targets: Tensor, positive: Tensor) -> Tensor:
-        logits, targets = logits.flatten(0, 1), targets.long()
+        logits = logits.flatten(0, 1)
         if self.class_loss == "focal":
             return softmax_focal_loss(logits, targets.flatten(), self._class_alpha(logits), self.gamma, "sum")
         losses = F.cross_entropy(logits.float(), targets.flatten(), reduction="none").view(targets.shape)

@@ -1,10 +1,11 @@
 """Poly-1 focal loss: the leading term of the focal loss's expansion in 1 - p_t, reweighted."""
 
+import math
+
 from torch import Tensor, nn
 
-from yolo_focal.errors import ConfigError
 from yolo_focal.losses.focal import miss
-from yolo_focal.losses.module import Alpha, Gain, SigmoidLoss, focusing
+from yolo_focal.losses.module import Alpha, Gain, SigmoidLoss, as_number, focusing
 from yolo_focal.losses.pieces import (
     BackgroundPieces,
     Formula,
@@ -89,9 +90,7 @@ def poly_loss(
 
 
 def _as_epsilon(epsilon: float) -> float:
-    if not -1 <= epsilon < float("inf"):
-        raise ConfigError(f"epsilon must be a finite number >= -1, got {epsilon}")
-    return float(epsilon)
+    return as_number("epsilon", epsilon, lambda number: -1 <= number < math.inf, "a finite number >= -1")
 
 
 class PolyLoss(SigmoidLoss):

@@ -1,5 +1,6 @@
 """Softmax focal loss, for classes that exclude each other."""
 
+import operator
 from typing import NamedTuple
 
 import torch
@@ -11,7 +12,7 @@ from yolo_focal.losses.module import Alpha, Gain, MeasuredLoss, as_alpha, as_exp
 from yolo_focal.losses.pieces import saturate
 from yolo_focal.losses.run import as_factor, check_operands, check_reduction, fuse
 
-__all__ = ["SoftmaxFocalLoss", "softmax_focal_loss"]
+__all__ = ["SoftmaxFocalLoss", "check_class_indices", "softmax_focal_loss", "whole_numbers"]
 
 
 class _Rows(NamedTuple):
@@ -98,14 +99,11 @@ def _run(
 ) -> tuple[Tensor, Tensor | None]:
     gamma = as_exponent("gamma", gamma)
     label_smoothing = as_fraction("label_smoothing", label_smoothing)
+    ignore_index = _whole_number(ignore_index)
     targets = _class_indices(inputs, targets, reduction)
     classes = inputs.shape[1]
     kept = targets != ignore_index
-    outside = targets[kept & ((targets < 0) | (targets >= classes))]
-    if len(outside):
-        raise ConfigError(
-            f"class index {outside[0].item()} is outside [0, {classes}) and is not ignore_index {ignore_index}"
-        )
+    check_class_indices(targets[kept], classes, f" and is not ignore_index {ignore_index}")
     factor = _per_class("alpha", as_alpha(alpha), inputs, classes)
     weights = _per_class("weight", as_factor("weight", weight), inputs, classes)
     normaliser = 1.0
@@ -132,17 +130,36 @@ def _run(
 
 
 def _class_indices(inputs: Tensor, targets: Tensor, reduction: str) -> Tensor:
-    """The targets as int64, which indexing takes."""
+    """The targets as int64, in the shape that belongs to the logits."""
     check_operands(inputs, targets, reduction)
     expected = (*inputs.shape[:1], *inputs.shape[2:])
-    if inputs.dim() < 2 or targets.shape != expected:
+    if inputs.dim() < 2 or not inputs.shape[1] or targets.shape != expected:
         raise ConfigError(
-            f"softmax focal loss takes logits (N, C, ...) and class indices (N, ...), "
+            f"softmax focal loss takes logits (N, C, ...), C >= 1, and class indices (N, ...), "
             f"got {tuple(inputs.shape)} and {tuple(targets.shape)}"
         )
-    if targets.is_floating_point() or targets.is_complex() or targets.dtype == torch.bool:
-        raise ConfigError(f"targets of the softmax focal loss must be integer class indices, got {targets.dtype}")
-    return targets.long()
+    return whole_numbers(targets)
+
+
+def whole_numbers(class_indices: Tensor) -> Tensor:
+    """As int64, which indexing takes; ConfigError where their dtype is not an integer's."""
+    if class_indices.is_floating_point() or class_indices.is_complex() or class_indices.dtype == torch.bool:
+        raise ConfigError(f"class targets must be integer class indices, got {class_indices.dtype}")
+    return class_indices.long()
+
+
+def check_class_indices(class_indices: Tensor, classes: int, also: str = "") -> None:
+    """Raise ConfigError for an index outside [0, classes); `also` is what else is said of it."""
+    outside = class_indices[(class_indices < 0) | (class_indices >= classes)]
+    if len(outside):
+        raise ConfigError(f"class index {outside[0].item()} is outside [0, {classes}){also}")
+
+
+def _whole_number(ignore_index: int) -> int:
+    try:
+        return operator.index(ignore_index)
+    except TypeError as error:
+        raise ConfigError(f"ignore_index must be a whole number, got {ignore_index!r}") from error
 
 
 def _per_class(name: str, value: float | Tensor | None, inputs: Tensor, classes: int) -> Tensor:
@@ -178,7 +195,7 @@ class SoftmaxFocalLoss(MeasuredLoss):
         self.gain = as_gain(gain)
         self.reduction = check_reduction(reduction)
         self.gamma = as_exponent("gamma", gamma)
-        self.ignore_index = ignore_index
+        self.ignore_index = _whole_number(ignore_index)
         self.label_smoothing = as_fraction("label_smoothing", label_smoothing)
         self.alpha = as_alpha(alpha)
         factor = as_factor("weight", weight)
