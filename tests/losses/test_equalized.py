@@ -267,7 +267,7 @@ def test_the_sums_are_those_of_all_ranks(tmp_path):
             lambda x, t: equalized_focal_loss(x, t, None),
             "ratio must be a tensor or numbers, .*, got None",
         ),
-        (lambda x, t: equalized_focal_loss(x, t, [0.5] * 4), "gamma of shape .4,. does not broadcast"),
+        (lambda x, t: equalized_focal_loss(x, t, [0.5] * 4), "ratio has 4 numbers, but the logits have 5 classes"),
         (lambda x, t: equalized_focal_loss(x, t, [1.0], scale=-1), "scale must be a finite number >= 0, got -1"),
         (lambda x, t: EqualizedFocalLoss(scale=float("inf")), "scale must be a finite number >= 0, got inf"),
         (lambda x, t: ClassGradients(5).load([[1.0], [1.0]]), "two lists of finite numbers >= 0 with 5 numbers each"),

@@ -91,12 +91,12 @@ CALLS = {
     "class targets must be integer class indices, got torch.float32": (
         lambda: MultiBoxLoss()(*ANCHORS, torch.zeros(1, 2))
     ),
-    "epsilon must be a finite number >= -1, got '1'": lambda: PolyLoss(epsilon="1"),
+    "epsilon must be a finite number >= -1, got 'x'": lambda: PolyLoss(epsilon="x"),
     "epsilon must be a finite number >= -1, got tensor([1., 2.])": (
         lambda: poly_loss(X, T, epsilon=torch.tensor([1.0, 2.0]))
     ),
     "ratio has 2 numbers, but the logits have 3 classes": lambda: equalized_focal_loss(X, T, [0.5, 0.5]),
-    "beta must be in [0, 1), got '1'": lambda: class_balanced_weights(LABELS, beta="1"),
+    "beta must be in [0, 1), got 'x'": lambda: class_balanced_weights(LABELS, beta="x"),
     "power must be in [0, 1], got None": lambda: object_normalised_weights(LABELS, None),
     "class counts must be one number for each class, got shape ()": lambda: class_balanced_weights(torch.tensor(3)),
     "class counts must be one number for each class, got None": lambda: object_normalised_weights(None, 0.5),

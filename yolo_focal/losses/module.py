@@ -72,7 +72,7 @@ def as_alpha(alpha: Alpha) -> float | Tensor | None:
     """`alpha` as a float or a tensor in [0, 1], or None where it is None or a negative number; else ConfigError."""
     if alpha is None:
         return None
-    if isinstance(alpha, list | tuple) or getattr(alpha, "ndim", 0):  # a tensor or array, also of NumPy
+    if isinstance(alpha, list | tuple) or getattr(alpha, "ndim", False):  # a tensor or array, also of NumPy
         return as_fractions("alpha", alpha)
     number = _number("alpha", alpha, "in [0, 1], one number or one for each class, or None to switch it off")
     if not number <= 1:
