@@ -73,6 +73,8 @@ def test_what_is_not_there_is_an_attribute_error():
         (lambda: yolo_focal.doctor("m.pt", "d.yaml", epoch=3), "'epoch' is not an argument of doctor; did you mean"),
         (lambda: yolo_focal.compare("d.yaml", "m.pt", seeds=0), "seeds must be how many seeds (>= 1)"),
         (lambda: yolo_focal.convert("m.pt", out="m.onnx"), "out=m.onnx must end in .pt"),
+        (lambda: yolo_focal.convert(5), "weights must be a path, got '5'"),
+        (lambda: yolo_focal.evaluate("m.pt", "d.yaml", out=True), "out must be a path, got 'True'"),
         (lambda: yolo_focal.subset("a.json", "out", link="move"), "link must be one of copy, hardlink, symlink"),
         (lambda: yolo_focal.tune("m.pt", "d.yaml", space="no-such"), "space=no-such does not exist"),
         (lambda: yolo_focal.calibrate("m.pt", "d.yaml", split="tset"), "did you mean 'test'?"),

@@ -57,9 +57,13 @@ def test_finished_work_is_never_deleted(tmp_path):
 def test_what_cannot_be_written_is_said_before_the_work(tmp_path, write):
     """A name that is too long, a file where a folder has to be, a link that leads nowhere."""
     (tmp_path / "file").write_text("")
-    for path in (tmp_path / ("long" * 100), tmp_path / "file" / "below"):
-        with pytest.raises(DataError, match="cannot write"), write(path):
+    too_long = "long" * 100
+    for path in (too_long, f"new/folder/{too_long}", f"new/{too_long}/below", "file/below"):
+        with pytest.raises(DataError, match="cannot write"), write(tmp_path / path):
             pytest.fail("the work began")
+        with pytest.raises(DataError, match="cannot write"):
+            (check_new_folder if write is new_folder else check_writable)(tmp_path / path, False)
+        assert [each.name for each in tmp_path.iterdir()] == ["file"]
     if write is new_folder:
         (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
         with pytest.raises(DataError, match="is a link that leads nowhere"), write(tmp_path / "dangling"):

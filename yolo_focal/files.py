@@ -33,7 +33,7 @@ def replace_file(path: Path) -> Iterator[Path]:
         DataError: `path` is a folder, or its folder cannot be written.
     """
     missing = _missing_folders(path)
-    temporary = _temporary_file(path)
+    temporary = _temporary_file(path, missing)
     try:
         yield temporary
         umask = os.umask(0)
@@ -51,16 +51,24 @@ def check_writable(path: Path, exist_ok: bool = True) -> None:
 
     Without `exist_ok` also where there is one.
     """
-    if path.exists() and not exist_ok:
+    if _exists(path) and not exist_ok:
         raise DataError(f"{path} exists; name another file, or give exist_ok=True to replace it")
     missing = _missing_folders(path)
-    _temporary_file(path).unlink()
+    _temporary_file(path, missing).unlink()
     _remove_empty(missing)
+
+
+def _exists(path: Path) -> bool:
+    """Whether there is something at `path`; False also where its name is longer than the disk takes."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def _missing_folders(path: Path) -> list[Path]:
     """The folders above `path` that are not there, the innermost first."""
-    return [parent for parent in path.parents if not parent.exists()]
+    return [parent for parent in path.parents if not _exists(parent)]
 
 
 def _remove_empty(folders: Iterable[Path]) -> None:
@@ -70,13 +78,21 @@ def _remove_empty(folders: Iterable[Path]) -> None:
             folder.rmdir()
 
 
-def _temporary_file(path: Path) -> Path:
+def _make_room(path: Path) -> None:
+    """Make the folders above `path`; OSError also where its own name is one that the disk does not take."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileNotFoundError):
+        path.lstat()
+
+
+def _temporary_file(path: Path, missing: Iterable[Path]) -> Path:
+    if _exists(path) and path.is_dir():
+        raise DataError(f"{path} is a folder; name a file")
     try:
-        if path.is_dir():
-            raise DataError(f"{path} is a folder; name a file")
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_room(path)
         handle, name = tempfile.mkstemp(prefix=f".{path.stem[:50]}-", suffix=path.suffix, dir=path.parent)
     except OSError as error:
+        _remove_empty(missing)
         raise DataError(f"cannot write {path} ({error.strerror}); name a file that you may write") from error
     os.close(handle)
     return Path(name)
@@ -110,10 +126,10 @@ def write_json(path: Path, content: Any) -> None:
 def numbered_folder(path: Path) -> Path:
     """`path`, absolute, or where that exists the first of path2, path3, ... that does not, as Ultralytics counts."""
     path = path.absolute()
-    if not path.exists():
+    if not _exists(path):
         return path
     numbers = itertools.count(2)
-    return next(each for n in numbers if not (each := path.with_name(f"{path.name}{n}")).exists())
+    return next(each for n in numbers if not _exists(each := path.with_name(f"{path.name}{n}")))
 
 
 @contextlib.contextmanager
@@ -128,7 +144,7 @@ def new_folder(path: Path, exist_ok: bool = False) -> Iterator[Path]:
             which everything is.
     """
     missing = _missing_folders(path)
-    temporary = _temporary_folder(path, exist_ok)
+    temporary = _temporary_folder(path, exist_ok, missing)
     try:
         yield temporary
     except BaseException as error:
@@ -152,19 +168,20 @@ def new_folder(path: Path, exist_ok: bool = False) -> Iterator[Path]:
 def check_new_folder(path: Path, exist_ok: bool = False) -> None:
     """Raise DataError where `new_folder` could not write to `path`: to be called before the work that it is for."""
     missing = _missing_folders(path)
-    _temporary_folder(path, exist_ok).rmdir()
+    _temporary_folder(path, exist_ok, missing).rmdir()
     _remove_empty(missing)
 
 
-def _temporary_folder(path: Path, exist_ok: bool) -> Path:
+def _temporary_folder(path: Path, exist_ok: bool, missing: Iterable[Path]) -> Path:
     try:
-        exists = path.exists()
+        exists = _exists(path)
         if path.is_symlink() and not exists:
             raise DataError(f"the output folder {path} is a link that leads nowhere; name a new one or remove it")
         if exists and (not path.is_dir() or (any(path.iterdir()) and not exist_ok)):
             raise DataError(f"the output folder {path} is not empty; name a new one or remove it")
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_room(path)
         place = path if exists else path.parent
         return Path(tempfile.mkdtemp(prefix=f".{path.name[:50]}-", dir=place))
     except OSError as error:
+        _remove_empty(missing)
         raise DataError(f"cannot write to {path} ({error.strerror}); name a folder you may write to") from error

@@ -40,6 +40,8 @@ def test_a_box_gain_for_another_loss_is_refused(box):
         ("cls_smoothing", 1.0, r"a number in \[0, 1\)"),
         ("anchor_t", 1, "a number > 1"),
         ("anchor_t", float("nan"), "a number > 1"),
+        ("box", None, "a number"),
+        ("cls", None, "a number"),
         ("autobalance", 1, "True or False"),
         ("autoanchor", "yes", "True or False"),
     ],

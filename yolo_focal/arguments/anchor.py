@@ -6,6 +6,7 @@ from typing import Any
 
 from yolo_focal.arguments.key import Key, number, problems_of, switch
 from yolo_focal.errors import ConfigError
+from yolo_focal.numbers import is_number
 
 __all__ = ["ANCHOR_KEYS", "AnchorConfig", "anchor_problems", "read_anchor_config"]
 
@@ -80,7 +81,12 @@ def read_anchor_config(arguments: Mapping[str, Any]) -> AnchorConfig:
     """
     problems = anchor_problems(arguments)
     box = arguments.get("box", _ULTRALYTICS_BOX)
-    if box != _ULTRALYTICS_BOX and not 0 < box <= 1:
+    problems += [
+        f"{name} must be a number, got {arguments[name]!r}"
+        for name in ("box", "cls")
+        if name in arguments and not is_number(arguments[name])
+    ]
+    if is_number(box) and box != _ULTRALYTICS_BOX and not 0 < box <= 1:
         problems.append(
             f"box={box} is a gain for Ultralytics' own box loss; for an anchor detector it is YOLOv5's, in (0, 1]: "
             "leave it out for 0.05; tune has space=anchor"

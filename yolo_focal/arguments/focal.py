@@ -6,6 +6,7 @@ lists, registers, checks or documents arguments reads it.
 
 import dataclasses
 import difflib
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -175,11 +176,15 @@ class FocalConfig:
         return self.alpha
 
     def check_classes(self, number_of_classes: int) -> None:
-        """Raise ConfigError where alpha is a list of another length than the dataset's number of classes."""
+        """Raise ConfigError where a setting does not fit, or cannot act with, the dataset's number of classes."""
         if isinstance(self.alpha, tuple) and len(self.alpha) != number_of_classes:
             raise ConfigError(
                 f"fl_alpha has {len(self.alpha)} numbers, but the dataset has {number_of_classes} classes; "
                 "give one number per class, or a single number for all"
+            )
+        if self.class_weights and number_of_classes == 1:
+            raise ConfigError(
+                f"fl_class_weights={self.class_weights:g} cannot act with one class, whose weight is 1; leave it out"
             )
 
     def __str__(self) -> str:
@@ -286,9 +291,12 @@ def _schedule_problems(values: Mapping[str, Any], arguments: Mapping[str, Any]) 
     if not moving or arguments.get("time") or not is_number(epochs):
         return []
     taken = values["fl_warmup"] + values["fl_cooldown"] * epochs
-    if taken <= epochs:
-        return []
-    return [f"{named} takes {taken:g} epochs, but the training has epochs={epochs}; lower it or train longer"]
+    if taken > epochs:
+        return [f"{named} takes {taken:g} epochs, but the training has epochs={epochs}; lower it or train longer"]
+    config = _config(values)
+    if config.gamma and not any(config.gamma_at(epoch, epochs) for epoch in range(math.ceil(epochs))):
+        return [f"{named} holds gamma at 0 in all of epochs={epochs}; lower it or train longer"]
+    return []
 
 
 def _config(values: Mapping[str, Any]) -> FocalConfig:

@@ -2,6 +2,7 @@
 
 import ast
 import difflib
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,6 +92,8 @@ def text(given: Any) -> str:
 
 def path(given: Any) -> Path:
     """A path; nothing needs to be there."""
+    if not isinstance(given, str | os.PathLike):
+        raise ValueError("a path")
     if "\0" in str(given):
         raise ValueError("a path without null characters")
     return Path(given)

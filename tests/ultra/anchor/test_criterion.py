@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from tests.ultra.helpers import batch_of, build
+from yolo_focal.arguments.anchor import ANCHOR_KEYS
 from yolo_focal.detector.objective import anchor_objective
 from yolo_focal.errors import ConfigError, UnsupportedModelError
 from yolo_focal.losses import LOSSES
@@ -180,6 +181,24 @@ def test_settings_that_cannot_act_are_refused(enabled, given, nc, phrase):
     with pytest.raises(ConfigError) as caught:
         losses(nc=nc, **given)
     assert phrase in str(caught.value)
+
+
+@pytest.mark.parametrize("given", [{"cls_smoothing": 0.1}, {"cls_pos_weight": 2.0}])
+def test_what_acts_on_the_class_loss_alone_is_refused_for_one_class(enabled, small_set, given):
+    """There is none; with several classes, and at its default, it is taken."""
+    (name, value), *_ = given.items()
+    one = {"data": str(small_set), "single_cls": True}
+    with pytest.raises(ConfigError, match=rf"{name}={value} cannot act: with one class an anchor detector has no"):
+        check_training(build(MODEL), one | given)
+    check_training(build(MODEL), one | {name: ANCHOR_KEYS[name].default})
+    check_training(build(MODEL), {"data": str(small_set)} | given)
+
+
+@pytest.mark.parametrize("model", [MODEL, "yolo11n.yaml"])
+def test_classes_are_not_weighed_where_there_is_one(enabled, small_set, model):
+    """Its weight is 1."""
+    with pytest.raises(ConfigError, match=r"fl_class_weights=0\.5 cannot act with one class"):
+        check_training(build(model), {"data": str(small_set), "single_cls": True, "fl_class_weights": 0.5})
 
 
 def test_anchor_arguments_are_refused_for_other_models(enabled):

@@ -55,6 +55,8 @@ BAD_LINES = [
     ("fl_gamma: [2, 1]", "must have its low end below its high end"),
     ("fl_gamma: [1, 1]", "must have its low end below its high end"),
     ("fl_gamma: [0, 4, 7]", "mutation gain in \\(0, 1\\]"),
+    ("lr0: [1e-4, 0.01]", r"lr0 in .* has 1e-4, which is text to YAML; write it as 1\.0e-4"),
+    ("lr0: [1.0e-4, 1.5E3]", r"has 1\.5E3, which is text to YAML; write it as 1\.5e\+3"),
     ("", "must hold lines of 'key: value', got NoneType"),
     ("fl_gamma: [0, 4", "space=.* is not YAML"),
 ]

@@ -83,3 +83,18 @@ def test_pasting_that_no_trial_would_do_is_refused(small_set):
     with pytest.raises(ConfigError, match=r"rare_paste=0.9 cannot act: the last close_mosaic=10 epochs"):
         load_for_tuning("yolo11n.yaml", {"rare_paste": (0.0, 0.9)}, given)
     load_for_tuning("yolo11n.yaml", {"rare_paste": (0.0, 0.9)}, {**given, "close_mosaic": 0})
+
+
+@pytest.mark.parametrize(
+    ("space", "given", "message"),
+    [
+        ({"fl_warmup": (0.0, 30.0)}, {"epochs": 5}, "at the high end of the space fl_warmup=30 takes 30 epochs"),
+        ({"fl_warmup": (0.0, 3.0), "fl_cooldown": (0.0, 1.0)}, {"epochs": 5}, "at the high end of the space fl_warmup"),
+        ({"fl_class_weights": (0.0, 1.0)}, {"cls_pw": 0.5}, "at the high end .* both weigh the classes"),
+        ({"rare_stop": (0.0, 0.5), "rare_paste": (0.1, 0.9)}, {"time": 1.0}, "at the high end .* rare_stop=0.5 cannot"),
+    ],
+)
+def test_a_range_whose_high_end_fits_no_training_is_refused(small_set, space, given, message):
+    """Half of the trials would fail, hours later."""
+    with pytest.raises(ConfigError, match=message):
+        load_for_tuning("yolo11n.yaml", space, {"data": str(small_set), "close_mosaic": 0, **given})

@@ -11,13 +11,14 @@ from yolo_focal.arguments.anchor import ANCHOR_KEYS, read_anchor_config
 from yolo_focal.arguments.classic_hyp import is_classic, translate
 from yolo_focal.arguments.focal import KEYS, read_config
 from yolo_focal.arguments.hyp import find_hyp, read_hyp
-from yolo_focal.errors import UnsupportedModelError
+from yolo_focal.errors import ConfigError, UnsupportedModelError
 from yolo_focal.ultra.anchor.criterion import check_focal
 from yolo_focal.ultra.anchor.head import anchor_head
 
 __all__ = ["check_anchor_training", "read_hyp_for", "translate_for"]
 
 _FOCAL_KEYS_OF_ANCHORS = ("fl_scope", "fl_obj_gamma", "fl_obj_alpha")
+_OF_THE_CLASS_LOSS = ("cls_pos_weight", "cls_smoothing")
 _ULTRALYTICS_DFL = 1.5
 
 
@@ -37,6 +38,8 @@ def check_anchor_training(model: nn.Module, given: Mapping[str, Any], number_of_
         _refuse_anchor_arguments(model, given)
         return
     anchor = read_anchor_config(given)
+    if number_of_classes == 1:
+        _refuse_class_loss(given)
     focal = read_config(given)
     if focal is not None and number_of_classes is not None:
         check_focal(focal, number_of_classes, anchor.cls_smoothing)
@@ -79,6 +82,16 @@ def translate_for(model: Any, content: Mapping[str, Any], path: Path) -> dict[st
     ignored = "".join(f"; {name} is ignored: {reason}" for name, reason in translation.ignored.items())
     logging.getLogger("ultralytics").info(f"{path}: YOLOv5 hyperparameters, translated{ignored}")
     return translation.arguments
+
+
+def _refuse_class_loss(given: Mapping[str, Any]) -> None:
+    """Refuse what acts on the class loss alone, as fl_scope=cls is refused too."""
+    idle = [name for name in _OF_THE_CLASS_LOSS if given.get(name, default := ANCHOR_KEYS[name].default) != default]
+    if idle:
+        raise ConfigError(
+            f"{', '.join(f'{name}={given[name]}' for name in idle)} cannot act: with one class an anchor detector has "
+            "no class loss; leave it out"
+        )
 
 
 def _refuse_anchor_arguments(model: nn.Module, given: Mapping[str, Any]) -> None:

@@ -62,12 +62,30 @@ def start_values(space: Space, given: Mapping[str, Any]) -> dict[str, float]:
 def _range_problem(value: Any) -> str | None:
     numbers = isinstance(value, list) and len(value) in (2, 3) and all(is_number(number) for number in value)
     if not numbers:
+        texts = [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
+        if texts and all(map(_is_exponential, texts)):
+            return f"has {texts[0]}, which is text to YAML; write it as {_as_yaml(texts[0])}"
         return f"must be a range of two numbers, [low, high], got {value!r}"
     if not value[0] < value[1]:
         return f"must have its low end below its high end, got {value!r}"
     if len(value) == 3 and not 0 < value[2] <= 1:
         return f"must have a mutation gain in (0, 1] as its third number, got {value!r}"
     return None
+
+
+def _is_exponential(text: str) -> bool:
+    """Whether `text` is a number, though not to YAML 1.1, which wants a point and a sign of the exponent: 1e-4."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return "e" in text.lower()
+
+
+def _as_yaml(exponential: str) -> str:
+    """1.0e-4 for 1e-4."""
+    mantissa, exponent = exponential.lower().split("e")
+    return f"{mantissa if '.' in mantissa else mantissa + '.0'}e{int(exponent):+d}"
 
 
 def _key_problems(key: str, space: Space, given: Mapping[str, Any]) -> list[str]:

@@ -90,10 +90,20 @@ def load_for_tuning(name: str, space: Space, given: Mapping[str, Any]) -> Any:
         host.get_cfg(overrides=dict(given))
     except (TypeError, ValueError) as error:
         raise ConfigError(reason_of(error)) from error
-    # 0 switches these two off, and what is off cannot be found unable to act.
-    searched = {key: bounds[1 if key in RARE_SWITCHES else 0] for key, bounds in space.items()}
-    check_training(model.model, {**given, **searched})
+    _check_ends(model.model, space, given)
     return model
+
+
+def _check_ends(model: Any, space: Space, given: Mapping[str, Any]) -> None:
+    """Check a training at the low ends of all ranges, and one at the high ends: settings may not fit each other."""
+    high = {key: bounds[1] for key, bounds in space.items()}
+    # 0 switches the rare levers off, and what is off cannot be found unable to act.
+    low = {key: high[key] if key in RARE_SWITCHES else bounds[0] for key, bounds in space.items()}
+    for end, searched in {"low": low, "high": high}.items():
+        try:
+            check_training(model, {**given, **searched})
+        except ConfigError as error:
+            raise ConfigError([f"at the {end} end of the space {problem}" for problem in error.problems]) from error
 
 
 def tune(model: Any, space: Space, iterations: int, given: Mapping[str, Any], *, use_ray: bool = False) -> TuningResult:
