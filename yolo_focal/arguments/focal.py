@@ -288,7 +288,7 @@ def _schedule_problems(values: Mapping[str, Any], arguments: Mapping[str, Any]) 
     if moving and not LOSS_FACTS[values["fl_loss"]].uses_gamma:
         return [f"{named} cannot act: fl_loss={values['fl_loss']} has no gamma; leave it out"]
     epochs = arguments.get("epochs")
-    if not moving or arguments.get("time") or not is_number(epochs):
+    if not moving or arguments.get("time") or epochs is None or not is_number(epochs):
         return []
     taken = values["fl_warmup"] + values["fl_cooldown"] * epochs
     if taken > epochs:
