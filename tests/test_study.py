@@ -1,5 +1,6 @@
 """The study: its files are valid, its page holds what the raw results say, and it runs."""
 
+import dataclasses
 import json
 import re
 import runpy
@@ -11,7 +12,8 @@ import pytest
 import yaml
 
 from studies.definition import read_studies
-from studies.tables import mean_with_interval, place_tables
+from studies.raw_results import write_rows
+from studies.tables import mean_with_interval, pairs_table, place_tables
 from yolo_focal.comparison.configurations import BASELINE, parse_configurations
 from yolo_focal.errors import DataError
 from yolo_focal.resources import cfg_names
@@ -50,6 +52,7 @@ def test_the_files_of_the_study_are_valid(name):
     parsed = parse_configurations(",".join(each.configurations))
     assert [configuration.name for configuration in parsed] == each.configurations
     assert each.configurations[0] == BASELINE and each.seeds >= 3
+    assert {name for pairs in each.pairs.values() for pair in pairs for name in pair} <= set(each.configurations)
 
 
 def test_a_short_version_of_a_study_pastes_as_well():
@@ -138,6 +141,42 @@ def test_the_worth_of_scores_is_the_mean_over_seeds():
     """With Student's interval: of 1, 2, 3 it is 2 +- 4.303 / sqrt(3)."""
     assert mean_with_interval([1.0, 2.0, 3.0], ".3f") == "2.000 (-0.484 to 4.484)"
     assert mean_with_interval([0.5], ".2f") == "0.50"
+
+
+def test_pairs_are_compared_seed_by_seed(tmp_path):
+    """With Student's interval over the seeds that both have, and Holm's correction."""
+    each = dataclasses.replace(read_studies(["txl"], 1.0)[0], name="pairs")
+    values = {  # AP by seed; differences 0.1, 0.2, 0.3 and 0.01, -0.01, of which seed 9 has no partner
+        "focal": {0: 0.6, 1: 0.7, 2: 0.8, 9: 0.1},
+        "focal:fl_gain=1": {0: 0.5, 1: 0.5, 2: 0.5},
+        "rare-focal": {0: 0.51, 1: 0.49},
+        "rare": {0: 0.5, 1: 0.5},
+    }
+    rows = [
+        {"configuration": name, "seed": seed, "stats": {"AP": ap}}
+        for name, seeds in values.items()
+        for seed, ap in seeds.items()
+    ]
+    write_rows(tmp_path / "pairs/trials.jsonl", rows)
+    # t = 0.2 / (0.1 / sqrt(3)) = 3.464 has p = 0.074 with two degrees of freedom, twice that after Holm's correction.
+    assert pairs_table(each, "each-other", tmp_path).splitlines()[2:] == [
+        "| `focal` | `focal:fl_gain=1` | +0.200 (-0.048 to +0.448) | cannot tell | 3 |",
+        "| `rare-focal` | `rare` | +0.000 (-0.127 to +0.127) | cannot tell | 2 |",
+    ]
+    for row in rows[1:3]:
+        row["stats"]["AP"] = 0.6 + row["seed"] * 1e-4  # a difference that hardly varies
+    write_rows(tmp_path / "pairs/trials.jsonl", rows)
+    assert "| +0.100 (+0.100 to +0.100) | better | 3 |" in pairs_table(each, "each-other", tmp_path)
+    write_rows(tmp_path / "pairs/trials.jsonl", [row for row in rows if row["seed"] == 0])
+    assert "| +0.010 | cannot tell | 1 |" in pairs_table(each, "each-other", tmp_path)
+
+
+def test_an_open_verdict_says_what_would_settle_it():
+    """In the words of the comparison; what no practical number would settle is too small."""
+    page = (ROOT / "docs/evidence.md").read_text(encoding="utf-8")
+    assert "| cannot tell: it would take 42 seeds |" in page and "| cannot tell: too small |" in page
+    verdicts = re.findall(r"\| (better|worse|cannot tell[^|]*) \| [^|]+ \| [-+]", page)
+    assert verdicts and "cannot tell" not in verdicts
 
 
 @pytest.mark.parametrize("action", ["scores", "limit"])

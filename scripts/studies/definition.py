@@ -15,6 +15,8 @@ from yolo_focal.resources import cfg_file, cfg_names
 
 __all__ = ["Study", "read_studies"]
 
+_OWN = ("pairs", "scores", "shorter", "limit")  # what is asked of one study alone
+
 
 @dataclass(frozen=True)
 class Study:
@@ -29,6 +31,7 @@ class Study:
         first_seed: of them; a study that confirms another one takes seeds which that one has not had.
         training: arguments that all share.
         questions: configurations by question; every question is answered beside BCE.
+        pairs: by question, pairs of configurations, of which the first is answered beside the second.
         metrics: that the tables show; the first one's verdict stands beside them.
         scores: configurations whose scores are examined, before and after calibration.
         shorter: studies with fewer epochs that share configurations, for a plot of AP over epochs.
@@ -43,6 +46,7 @@ class Study:
     training: Mapping[str, Any]
     questions: Mapping[str, Sequence[str]]
     first_seed: int = 0
+    pairs: Mapping[str, Sequence[tuple[str, str]]] = field(default_factory=dict)
     metrics: Sequence[str] = ("AP", "AP rare")
     scores: Sequence[str] = ()
     shorter: Sequence[str] = ()
@@ -78,12 +82,12 @@ def read_studies(only: Sequence[str], scale: float) -> list[Study]:
 
 
 def _content(file: Path) -> dict[str, Any]:
-    """What a file says; with `like: OTHER`, on top of what that one says."""
+    """What a file says; with `like: OTHER`, on top of what that one says of both."""
     content: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
     other = content.pop("like", None)
     if other is None:
         return content
-    base = _content(_study_file(other))
+    base = {name: value for name, value in _content(_study_file(other)).items() if name not in _OWN}
     return {**base, **content, "training": {**base["training"], **content.get("training", {})}}
 
 

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from studies.definition import Study
-from studies.raw_results import LIMIT, SCORES, read_rows, read_summary
+from studies.raw_results import LIMIT, SCORES, ap_by_trial, read_rows, read_summary
 from yolo_focal.comparison.configurations import BASELINE
-from yolo_focal.comparison.statistics.student_t import student_critical
+from yolo_focal.comparison.statistics.student_t import student_critical, student_two_sided
+from yolo_focal.comparison.statistics.verdicts import LEVEL, holm
 
-__all__ = ["mean_and_half", "mean_with_interval", "place_tables"]
+__all__ = ["mean_and_half", "mean_with_interval", "paired_differences", "place_tables"]
 
+_TOO_SMALL = "cannot tell: too small"  # for any practical number of seeds and images
 _SCORE_COLUMNS = {"error": ".3f", "threshold": ".2f", "candidates": ",.0f"}
 
 
@@ -25,12 +27,19 @@ def place_tables(page: str, studies: Sequence[Study], folder: Path) -> str:
         study, question = match["study"], match["question"]
         if study not in by_name:
             return match[0]
-        of_checkpoints = {SCORES: scores_table, LIMIT: limit_table}.get(question)
-        content = of_checkpoints(by_name[study], folder) if of_checkpoints else table(by_name[study], question, folder)
+        content = _content(by_name[study], question, folder)
         return f"<!-- table {study}/{question} -->\n{content}\n<!-- end -->"
 
     pattern = r"<!-- table (?P<study>[\w-]+)/(?P<question>[\w-]+) -->\n.*?<!-- end -->"
     return re.sub(pattern, made, page, flags=re.DOTALL)
+
+
+def _content(study: Study, question: str, folder: Path) -> str:
+    if question == SCORES:
+        return scores_table(study, folder)
+    if question == LIMIT:
+        return limit_table(study, folder)
+    return pairs_table(study, question, folder) if question in study.pairs else table(study, question, folder)
 
 
 def table(study: Study, question: str, folder: Path) -> str:
@@ -45,14 +54,46 @@ def table(study: Study, question: str, folder: Path) -> str:
     for name, each in measured.items():
         results = [each["results"][metric] for metric in metrics]
         pairs = [(f"{result['mean']:.3f}", _difference(result)) for result in results]
-        rows.append([*_row(f"`{name}`", pairs, results[0]["verdict"]), str(len(each["seeds"]))])
+        rows.append([*_row(f"`{name}`", pairs, _verdict(results[0])), str(len(each["seeds"]))])
     return _markdown(head, rows)
+
+
+def pairs_table(study: Study, question: str, folder: Path) -> str:
+    """The Markdown table of pairs: the difference over the seeds, Student's interval, a verdict corrected as Holm's."""
+    pairs, ap = study.pairs[question], ap_by_trial(study, folder)
+    differences = [paired_differences(ap, *pair) for pair in pairs]
+    adjusted = holm([_p_value(each) for each in differences], [1 / len(pairs)] * len(pairs))
+    rows = []
+    for (first, second), each, p_value in zip(pairs, differences, adjusted, strict=True):
+        word = "cannot tell" if not p_value <= LEVEL else "better" if statistics.mean(each) > 0 else "worse"
+        rows.append([f"`{first}`", f"`{second}`", mean_with_interval(each, "+.3f"), word, str(len(each))])
+    return _markdown(["configuration", "in place of", "AP, 95 %", "verdict"], rows)
+
+
+def paired_differences(ap: Mapping[tuple[str, int], float], first: str, second: str) -> list[float]:
+    """AP of `first` less that of `second`, of every seed that both have."""
+    seeds = sorted(seed for name, seed in ap if name == first and (second, seed) in ap)
+    return [ap[first, seed] - ap[second, seed] for seed in seeds]
+
+
+def _p_value(differences: Sequence[float]) -> float:
+    """Of no difference, by Student's t; NaN for one seed, which does not tell how much seeds differ."""
+    if len(differences) < 2:
+        return math.nan
+    mean, error = statistics.mean(differences), statistics.stdev(differences) / math.sqrt(len(differences))
+    return student_two_sided(mean / error, len(differences) - 1) if error else float(mean == 0)
 
 
 def _row(name: str, pairs: Sequence[tuple[str, str]], verdict: str) -> list[str]:
     """Mean and difference of each metric; the verdict is that of the first and stands beside it."""
     first, *others = pairs
     return [name, *first, verdict, *(cell for pair in others for cell in pair)]
+
+
+def _verdict(result: Mapping[str, Any]) -> str:
+    """The verdict, and where it is open what would settle it."""
+    words: str = result["in_words"]
+    return _TOO_SMALL if "too small a difference" in words else words.replace("would likely take", "it would take")
 
 
 def _difference(result: Mapping[str, Any]) -> str:
