@@ -1,12 +1,14 @@
 """A folder belongs to one comparison; a trial has to be the one that was asked for."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
 
 from tests.comparison.comparisons import SPLIT, plan
-from yolo_focal.comparison.plan import LOCK, check_folder, claim_folder
+from yolo_focal.comparison.configurations import parse_configurations
+from yolo_focal.comparison.plan import LOCK, check_folder, claim_folder, make_plan
 from yolo_focal.comparison.runner import run_missing_trials
 from yolo_focal.comparison.trial import check_used
 from yolo_focal.errors import ConfigError, DataError
@@ -142,3 +144,30 @@ def test_a_training_that_did_something_else_is_an_error(changes, ran, phrase):
     with pytest.raises(ConfigError) as caught:
         check_used({**ASKED, "obj": 1.0}, used(**changes), ran)
     assert phrase in str(caught.value)
+
+
+def test_a_model_that_the_first_run_downloads_is_the_same_in_the_second(
+    tmp_path, tiny_data, chatty_checkpoint, monkeypatch
+):
+    """Ultralytics leaves `yolo11n.pt` in the working directory, where it was not when the comparison began."""
+
+    def download(url, file, **_):
+        shutil.copy(chatty_checkpoint, file)
+
+    def planned():
+        shared = {"epochs": 1, "imgsz": 32, "batch": 4, "device": "cpu"}
+        return make_plan(
+            out=tmp_path / "out",
+            data=str(tiny_data),
+            model="yolo11n.pt",
+            configurations=parse_configurations("focal"),
+            seeds=(0,),
+            training=shared,
+            split="val",
+        )
+
+    monkeypatch.setattr("ultralytics.utils.downloads.safe_download", download)
+    monkeypatch.chdir(tmp_path)
+    claim_folder(planned())
+    assert (tmp_path / "yolo11n.pt").exists()
+    claim_folder(planned())

@@ -11,7 +11,7 @@ import numpy as np
 import yolo_focal
 from yolo_focal.comparison.configurations import Configuration
 from yolo_focal.comparison.trial import Trial
-from yolo_focal.data.paths import is_folder
+from yolo_focal.data.paths import is_file, is_folder
 from yolo_focal.data.usable import refuse_repeated, refuse_unusable
 from yolo_focal.data.yolo import read_data_yaml
 from yolo_focal.errors import ConfigError, DataError
@@ -128,16 +128,18 @@ def make_plan(
     """
     yolo_focal.enable()
     data = str((find_data_yaml(data) if is_folder(Path(data)) else Path(resolve_data(data))).absolute())
+    read = _read_split(Path(data), split)
+    yolo = load_to_compare(model)
     plan = Plan(
         out=out.absolute(),
         data=data,
-        model=str(Path(model).absolute()) if Path(model).is_file() else model,
+        # Looked up after loading, which downloads a released checkpoint: the same command finds the file next time.
+        model=str(Path(model).absolute()) if is_file(Path(model)) else model,
         configurations=tuple(configurations),
         seeds=tuple(seeds),
         training=dict(training),
-        split=_read_split(Path(data), split),
+        split=read,
     )
-    yolo = load_to_compare(plan.model)
     problems: list[str] = []
     for each in plan.configurations:
         try:
