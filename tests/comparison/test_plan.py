@@ -5,8 +5,10 @@ import shutil
 from dataclasses import replace
 
 import pytest
+from ultralytics.utils import SETTINGS
 
 from tests.comparison.comparisons import SPLIT, plan
+from tests.helpers import write_squares
 from yolo_focal.comparison.configurations import parse_configurations
 from yolo_focal.comparison.plan import LOCK, check_folder, claim_folder, make_plan
 from yolo_focal.comparison.runner import run_missing_trials
@@ -146,28 +148,35 @@ def test_a_training_that_did_something_else_is_an_error(changes, ran, phrase):
     assert phrase in str(caught.value)
 
 
+def planned(out, data, model="yolo11n.yaml"):
+    """A plan of a training that could be carried out."""
+    return make_plan(
+        out=out,
+        data=str(data),
+        model=model,
+        configurations=parse_configurations("focal"),
+        seeds=(0,),
+        training={"epochs": 1, "imgsz": 32, "batch": 4, "device": "cpu"},
+        split="val",
+    )
+
+
 def test_a_model_that_the_first_run_downloads_is_the_same_in_the_second(
     tmp_path, tiny_data, chatty_checkpoint, monkeypatch
 ):
     """Ultralytics leaves `yolo11n.pt` in the working directory, where it was not when the comparison began."""
-
-    def download(url, file, **_):
-        shutil.copy(chatty_checkpoint, file)
-
-    def planned():
-        shared = {"epochs": 1, "imgsz": 32, "batch": 4, "device": "cpu"}
-        return make_plan(
-            out=tmp_path / "out",
-            data=str(tiny_data),
-            model="yolo11n.pt",
-            configurations=parse_configurations("focal"),
-            seeds=(0,),
-            training=shared,
-            split="val",
-        )
-
-    monkeypatch.setattr("ultralytics.utils.downloads.safe_download", download)
+    monkeypatch.setattr(
+        "ultralytics.utils.downloads.safe_download", lambda url, file, **_: shutil.copy(chatty_checkpoint, file)
+    )
     monkeypatch.chdir(tmp_path)
-    claim_folder(planned())
+    claim_folder(planned(tmp_path / "out", tiny_data, "yolo11n.pt"))
     assert (tmp_path / "yolo11n.pt").exists()
-    claim_folder(planned())
+    claim_folder(planned(tmp_path / "out", tiny_data, "yolo11n.pt"))
+
+
+@pytest.mark.parametrize("name", ["coco8", "coco8.yaml"])
+def test_a_dataset_of_ultralytics_goes_by_its_name(tmp_path, monkeypatch, name):
+    """As everywhere else, where its images are there."""
+    monkeypatch.setitem(SETTINGS, "datasets_dir", str(tmp_path))
+    write_squares(tmp_path / "coco8")
+    assert planned(tmp_path / "out", name).split.images == 8

@@ -11,14 +11,14 @@ import numpy as np
 import yolo_focal
 from yolo_focal.comparison.configurations import Configuration
 from yolo_focal.comparison.trial import Trial
-from yolo_focal.data.paths import is_file, is_folder
+from yolo_focal.data.paths import is_file
 from yolo_focal.data.usable import refuse_repeated, refuse_unusable
 from yolo_focal.data.yolo import read_data_yaml
 from yolo_focal.errors import ConfigError, DataError
 from yolo_focal.evaluation.buckets import frequency_buckets
 from yolo_focal.evaluation.training_counts import training_counts_from_yolo
 from yolo_focal.files import write_json
-from yolo_focal.ultra.datasets import datasets_folder, find_data_yaml, refuse_unusable_data, resolve_data
+from yolo_focal.ultra.datasets import datasets_folder, find_data_yaml, refuse_unusable_data
 from yolo_focal.ultra.drivers.asked_and_used import check_asked
 from yolo_focal.ultra.drivers.judged_late import check_before_run
 from yolo_focal.ultra.drivers.load_model import load_to_compare
@@ -127,7 +127,7 @@ def make_plan(
         YoloFocalError: a dataset, split, model or argument with which a trial could only fail.
     """
     yolo_focal.enable()
-    data = str((find_data_yaml(data) if is_folder(Path(data)) else Path(resolve_data(data))).absolute())
+    data = str(find_data_yaml(data).absolute())
     read = _read_split(Path(data), split)
     yolo = load_to_compare(model)
     plan = Plan(
