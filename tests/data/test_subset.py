@@ -202,6 +202,15 @@ def test_images_without_annotations_come_only_on_request(tmp_path: Path) -> None
     assert [path.name for path in (tmp_path / "kept" / "labels").rglob("*.txt")] == ["0001.txt"]
 
 
+def test_an_image_with_an_object_of_an_unknown_category_is_no_background(tmp_path: Path) -> None:
+    """There is something in it, whatever it is: `keep_empty` leaves it out."""
+    boxes = [{"image_id": n, "category_id": n, "bbox": [0, 0, 9, 9], "area": 81} for n in (1, 2)]
+    source = write_coco(tmp_path / "source", {1: (32, 32), 2: (32, 32)}, boxes, {1: "thing"})
+    record = subset(source, tmp_path / "set", SubsetOptions(keep_empty=True))["splits"]["train"]
+    assert (record["images"], record["left_out_of_other_categories"]) == (1, 1)
+    assert record["left_out_without_annotations"] == []
+
+
 def test_every_fault_of_the_source_is_counted_and_listed(tmp_path: Path) -> None:
     """Missing images, unknown categories, boxes outside or without area all appear in the manifest."""
     boxes: list[dict[str, Any]] = [

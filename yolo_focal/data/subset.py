@@ -203,13 +203,14 @@ def _part(
     options: SubsetOptions,
 ) -> SubsetPart:
     wanted = set(chosen)
+    annotated = {annotation["image_id"] for annotation in dataset.content["annotations"]}  # of unknown categories, too
     counts: dict[int, dict[int, int]] = {}
     empty: list[int] = []
     for image in candidates:
         found = Counter(a["category_id"] for a in dataset.objects(image) if a["category_id"] in wanted)
-        if found or (options.keep_empty and not dataset.annotations.get(image)):
+        if found or (options.keep_empty and image not in annotated):
             counts[image] = dict(found)
-        elif not dataset.annotations.get(image):
+        elif image not in annotated:
             empty.append(image)
     available = Counter(dict.fromkeys(chosen, 0))
     for image_counts in counts.values():
