@@ -56,12 +56,13 @@ def test_pycocotools_and_ultralytics_read_the_source_boxes(
 ) -> None:
     """On genuine COCO files every object of the subset is the same in the source, the JSON and the labels to 0.5 px."""
     options = SubsetOptions(categories=("person", "car", "chair"), labels=labels, rules=SelectionRules(max_images=30))
-    subset(coco_tiny, tmp_path / "set", options, val=coco_tiny_val)
+    manifest = subset(coco_tiny, tmp_path / "set", options, val=coco_tiny_val)
     names = yaml.safe_load((tmp_path / "set" / "data.yaml").read_text())["names"]
     assert len(names) == (3 if labels == "selected" else 80)
     for split, source in (("train", coco_tiny), ("val", coco_tiny_val)):
         original = COCO(source.annotations)
         written = COCO(tmp_path / "set" / "annotations" / f"instances_{split}.json")
+        assert manifest["splits"][split]["crowds_in_json_only"] == sum(a["iscrowd"] for a in written.anns.values())
         index = {number: position for position, number in enumerate(sorted(written.cats))}
         assert {index[number]: record["name"] for number, record in written.cats.items()} == names
         assert all(original.anns[number] == record for number, record in written.anns.items())
