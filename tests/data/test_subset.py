@@ -292,6 +292,24 @@ def test_missing_images_are_refused_when_all_are_missing(tmp_path: Path) -> None
         subset(CocoSource(source.annotations, tmp_path / "absent"), tmp_path / "set", SubsetOptions())
 
 
+def test_two_images_that_can_only_be_one_file_are_refused(tmp_path: Path) -> None:
+    """In the folder of one split `train/1.png` is `1.png`, but `val/1.png` is not; from above, each is its own."""
+    boxes = [{"image_id": number, "category_id": 1, "bbox": [0, 0, 9, 9], "area": 81} for number in (1, 2)]
+    source = write_coco(tmp_path / "source", {1: (32, 32), 2: (32, 32)}, boxes, {1: "thing"})
+    content = json.loads(source.annotations.read_text())
+    for record, folder in zip(content["images"], ("train", "val"), strict=True):
+        (source.images / folder).mkdir()
+        (source.images / record["file_name"]).rename(source.images / folder / "1.png")
+        record["file_name"] = f"{folder}/1.png"
+    source.annotations.write_text(json.dumps(content))
+    with pytest.raises(DataError, match=r"train/1.png and val/1.png can both only be .*images/train/1.png"):
+        subset(CocoSource(source.annotations, source.images / "train"), tmp_path / "set", SubsetOptions())
+    subset(source, tmp_path / "set", SubsetOptions())
+    for folder in ("train", "val"):
+        copied = tmp_path / "set" / "images" / "train" / folder / "1.png"
+        assert copied.read_bytes() == (source.images / folder / "1.png").read_bytes()
+
+
 def test_a_file_without_usable_annotations_is_refused(tmp_path: Path) -> None:
     """An empty set is an error, not an empty folder."""
     source = write_coco(tmp_path / "source", {1: (32, 32)}, [], {1: "thing"})
