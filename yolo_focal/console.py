@@ -6,6 +6,7 @@ import shlex
 import sys
 from collections.abc import Iterator
 from contextvars import ContextVar
+from typing import Any
 
 from tqdm import tqdm
 
@@ -44,9 +45,18 @@ def say(text: str) -> None:
         sys.stdout.flush()
 
 
-def pasteable(*words: str) -> str:
-    """A command of this package as text that a shell takes, whatever stands in its paths."""
-    return shlex.join(("yolo-focal", *words))
+def pasteable(*words: str, **arguments: Any) -> str:
+    """A command of this package as text that a shell takes, whatever stands in its paths.
+
+    Args:
+        words: as they are.
+        arguments: as `name=value`, which follow; in a list there are no spaces.
+    """
+    values = {
+        name: str(value).replace(" ", "") if isinstance(value, list | tuple) else value
+        for name, value in arguments.items()
+    }
+    return shlex.join(("yolo-focal", *words, *(f"{name}={value}" for name, value in values.items())))
 
 
 def conclude(text: str, line: str) -> None:
