@@ -1,6 +1,7 @@
 """yolo-focal doctor from words to files."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -173,6 +174,19 @@ def test_bad_input_is_one_line_and_nothing_is_written(doctor, cells, tmp_path, t
     code, _, err = doctor(*(word.format(**known) for word in words))
     lines = [line for line in err.splitlines() if line.startswith("yolo-focal: ")]
     assert code == 2 and len(lines) == 1 and phrase in lines[0]
+    assert not any(tmp_path.iterdir())
+
+
+def test_weights_that_are_no_numbers_are_refused(doctor, cells, tmp_path, tmp_path_factory):
+    """As those of a training that diverged; no page could be made of them."""
+    from ultralytics import YOLO
+
+    model = YOLO("yolo11n.yaml")
+    next(model.model.parameters()).data.fill_(float("nan"))
+    diverged = tmp_path_factory.mktemp("diverged") / "last.pt"
+    model.save(diverged)
+    code, _, err = doctor(f"model={diverged}", f"data={cells}", *SMALL)
+    assert code == 2 and re.search(r"through \S+last\.pt gives \w+_loss=nan, .*; give another checkpoint", err)
     assert not any(tmp_path.iterdir())
 
 
