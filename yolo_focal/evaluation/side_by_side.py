@@ -6,7 +6,7 @@ from pathlib import Path
 
 from yolo_focal.evaluation.evaluation import Evaluation
 from yolo_focal.files import replace_file
-from yolo_focal.foreign_text import for_plot
+from yolo_focal.foreign_text import for_markdown, for_plot
 from yolo_focal.text_table import aligned, three_decimals
 
 __all__ = ["Row", "markdown_table", "plain_table", "plot_classes", "side_by_side"]
@@ -66,7 +66,8 @@ def plain_table(names: list[str], rows: list[Row]) -> str:
 
 def markdown_table(names: list[str], rows: list[Row]) -> str:
     """The rows as a Markdown table."""
-    lines = [_header(names), ["---", *["---:"] * (2 * len(names) - 1)], *([row.label, *_cells(row)] for row in rows)]
+    lines = [_header(names), ["---", *["---:"] * (2 * len(names) - 1)]]
+    lines += [[for_markdown(row.label), *_cells(row)] for row in rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
