@@ -10,6 +10,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from yolo_focal.foreign_text import printable_lines
+
 __all__ = ["PART_OF_A_RUN", "conclude", "is_part_of_a_run", "is_quiet", "pasteable", "quiet", "say"]
 
 PART_OF_A_RUN = "YOLO_FOCAL_PART_OF_A_RUN"
@@ -41,7 +43,7 @@ def is_part_of_a_run() -> bool:
 def say(text: str) -> None:
     """Print a line about how far the work is; open progress bars move down for it."""
     if not is_quiet():
-        tqdm.write(text, file=sys.stdout)
+        tqdm.write(printable_lines(text), file=sys.stdout)
         sys.stdout.flush()
 
 
@@ -61,4 +63,4 @@ def pasteable(*words: str, **arguments: Any) -> str:
 
 def conclude(text: str, line: str) -> None:
     """Print the outcome: `text`, or where this is quiet `line` in its place."""
-    print(line if is_quiet() else text, flush=True)
+    print(printable_lines(line if is_quiet() else text), flush=True)

@@ -2,7 +2,7 @@
 
 import html
 
-__all__ = ["for_markdown", "for_plot", "for_spreadsheet", "printable"]
+__all__ = ["for_markdown", "for_plot", "for_spreadsheet", "printable", "printable_lines"]
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -12,6 +12,11 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in text)
+
+
+def printable_lines(text: str) -> str:
+    """The same for a text of several lines, which stay lines."""
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def for_spreadsheet(text: str) -> str:

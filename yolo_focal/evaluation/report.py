@@ -94,7 +94,7 @@ def summary_lines(report: Report) -> list[str]:
     ]
     if report.model is not None:
         lines += _model_findings(report.model)
-    return lines + [f"Note: {note}" for note in report.notes]
+    return lines + [f"Note: {printable(note)}" for note in report.notes]
 
 
 def _table(evaluation: Evaluation) -> list[str]:
@@ -125,7 +125,7 @@ def _table(evaluation: Evaluation) -> list[str]:
     sections = [body[:of_classes], body[of_classes:-1], body[-1:]]  # classes, buckets, all of them
     lines = [head, *(line for section in sections if section for line in (rule, *section))]
     absent = [result.category.name for result in evaluation.classes if not result.objects]
-    return lines + ([f"without objects here: {first_names(map(printable, absent), 12)}"] if absent else [])
+    return lines + ([f"without objects here: {first_names(absent, 12)}"] if absent else [])
 
 
 def point_cells(point: OperatingPoint | None) -> tuple[str, str]:
