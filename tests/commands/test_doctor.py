@@ -1,5 +1,6 @@
 """yolo-focal doctor from words to files."""
 
+import inspect
 import json
 import re
 import shutil
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ultralytics.engine import trainer
 
 from yolo_focal import cli
 from yolo_focal.losses import LOSSES
@@ -174,6 +176,14 @@ def test_bad_input_is_one_line_and_nothing_is_written(doctor, cells, tmp_path, t
     code, _, err = doctor(*(word.format(**known) for word in words))
     lines = [line for line in err.splitlines() if line.startswith("yolo-focal: ")]
     assert code == 2 and len(lines) == 1 and phrase in lines[0]
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.skipif("single value" not in inspect.getsource(trainer), reason="this Ultralytics lets it begin")
+def test_a_training_that_ultralytics_refuses_is_refused_in_its_words(doctor, cells, tmp_path):
+    """Of one image of 32 pixels a batch: settings that do not go together, each of which is good."""
+    code, _, err = doctor("model=yolo11n.yaml", f"data={cells}", "imgsz=32", "batch=1")
+    assert code == 2 and "Ultralytics refuses this training: final batch=1 training at imgsz=32" in err
     assert not any(tmp_path.iterdir())
 
 

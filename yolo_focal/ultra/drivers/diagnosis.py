@@ -14,7 +14,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from yolo_focal.arguments.focal import KEYS, FocalConfig
-from yolo_focal.errors import CheckpointError, UnsupportedModelError
+from yolo_focal.errors import CheckpointError, ConfigError, UnsupportedModelError, YoloFocalError, reason_of
 from yolo_focal.losses.module import SigmoidLoss
 from yolo_focal.ultra import host
 from yolo_focal.ultra.class_losses import OBJECTNESS
@@ -201,8 +201,13 @@ def _prepared(yolo: Any, arguments: Mapping[str, Any]) -> Iterator[Any]:
             if yolo.ckpt:
                 weights = None if overrides.get("pretrained", True) is False else yolo.model
                 trainer.model = trainer.get_model(weights=weights, cfg=yolo.model.yaml)
-            with explained_dataset_errors(overrides["data"], task=str(yolo.task)):
-                trainer._setup_train()
+            try:
+                with explained_dataset_errors(overrides["data"], task=str(yolo.task)):
+                    trainer._setup_train()
+            except YoloFocalError:
+                raise
+            except ValueError as error:  # settings that do not go together, such as one image of 32 pixels a batch
+                raise ConfigError(f"Ultralytics refuses this training: {reason_of(error)}") from error
             yield trainer
     finally:
         host.unset_deterministic()
