@@ -207,3 +207,15 @@ def test_an_unreadable_image_is_named(two_images):
     sizes.popitem()
     with pytest.raises(DataError, match=r"1 of 2 images of .* could not be read, the first is .*jpg"):
         ground_truth_from_yolo(dataset, "val", sizes)
+
+
+def test_a_label_that_a_pose_model_cannot_use_is_named(two_images):
+    """It is what Ultralytics leaves the image out for, which is as readable as the others."""
+    two_images.write_text("val: images\nkpt_shape: [1, 3]\nnames: [RBC, WBC, Platelets]\n")
+    dataset = read_data_yaml(two_images)
+    label = label_file(dataset.image_files("val")[1])
+    label.write_text("0 0.5 0.5 0.1 0.1\n")
+    sizes = sizes_of(dataset, "val")
+    sizes.popitem()
+    with pytest.raises(DataError, match=rf"{label.name}:1: wrong number of columns \(5, expected 8 by kpt_shape"):
+        ground_truth_from_yolo(dataset, "val", sizes)

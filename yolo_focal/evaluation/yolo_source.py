@@ -28,6 +28,9 @@ def ground_truth_from_yolo(dataset: YoloDataset, split: str, image_sizes: Mappin
     _refuse([problem for each in labels for problem in each.problems if problem.drops_image])
     unread = [file for file in files if str(file.absolute()) not in image_sizes]
     if unread:
+        if dataset.kpt_shape is not None:  # a pose model, which needs keypoints in every line
+            found = [dataset.labels(file, pose=True).problems for file in unread]
+            _refuse([problem for problems in found for problem in problems if problem.drops_image])
         raise DataError(
             f"{len(unread)} of {len(files)} images of {dataset.yaml_file} ({split}) could not be read, the first is "
             f"{unread[0]}; repair or remove them, their objects would count as missed"
