@@ -180,3 +180,11 @@ def test_a_dataset_of_ultralytics_goes_by_its_name(tmp_path, monkeypatch, name):
     monkeypatch.setitem(SETTINGS, "datasets_dir", str(tmp_path))
     write_squares(tmp_path / "coco8")
     assert planned(tmp_path / "out", name).split.images == 8
+
+
+def test_classes_of_one_name_are_refused(tmp_path):
+    """Of two rows called the same, results by name would have one."""
+    data = write_squares(tmp_path / "data")
+    data.write_text(data.read_text().replace("[light, dark]", "[square, square]"))
+    with pytest.raises(DataError, match="several classes are called 'square', and results go by name; rename them"):
+        planned(tmp_path / "out", data)

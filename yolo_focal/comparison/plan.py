@@ -1,6 +1,7 @@
 """The plan of a comparison: everything checked before the first trial, and the folder that belongs to it alone."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -158,6 +159,8 @@ def _read_split(data: Path, name: str) -> Split:
         refuse_unusable(dataset, each)
     refuse_unusable_data(data)  # a training also needs a val split
     refuse_repeated(dataset, name)
+    if again := [each for each, count in Counter(dataset.names).items() if count > 1]:
+        raise DataError(f"{data}: several classes are called '{again[0]}', and results go by name; rename them")
     files = dataset.image_files(name)
     counts = training_counts_from_yolo(dataset, progress=False)
     instances = tuple(counts.instances) if counts is not None else ()
