@@ -2,6 +2,7 @@
 
 import csv
 import io
+import warnings
 from dataclasses import replace
 
 import pytest
@@ -14,7 +15,9 @@ from yolo_focal.cli import main
 from yolo_focal.console import conclude, say
 from yolo_focal.data.problem_lines import first_names, problem_lines
 from yolo_focal.data.yolo import read_data_yaml
+from yolo_focal.evaluation.plots import plot_per_class
 from yolo_focal.evaluation.report import per_class_csv, summary_lines
+from yolo_focal.evaluation.side_by_side import plot_classes
 from yolo_focal.foreign_text import for_plot, for_spreadsheet, printable
 from yolo_focal.text_table import aligned
 
@@ -43,6 +46,18 @@ def test_pictures_take_dollars_for_dollars():
     figure = Figure()
     figure.add_subplot().set_title(for_plot("5$ and $x_{"))
     figure.savefig(io.BytesIO(), format="png")
+
+
+@pytest.mark.parametrize("name", ["猫", "x" * 300])
+def test_pictures_of_classes_come_without_warnings(tmp_path, name):
+    """Also where the font has no such signs, or the name would fill the page."""
+    evaluation = report_of(classes=2).evaluation
+    renamed = [replace(each, category=replace(each.category, name=name)) for each in evaluation.classes]
+    evaluation = replace(evaluation, classes=tuple(renamed))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        plot_per_class(evaluation, tmp_path / "a.png")
+        plot_classes(tmp_path / "b.png", {"BCE": evaluation, "focal": evaluation}, "title")
 
 
 def test_tables_are_lines():

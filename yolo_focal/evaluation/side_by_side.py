@@ -75,7 +75,7 @@ def plot_classes(path: Path, evaluations: Mapping[str, Evaluation], title: str) 
     """Draw AP per class, most frequent in training first, one bar per evaluation, and the instances behind it."""
     from matplotlib.figure import Figure
 
-    from yolo_focal.plot_style import plain_axes
+    from yolo_focal.plot_style import plain_axes, save_figure
 
     reference = next(iter(evaluations.values()))
     order = sorted(range(len(reference.classes)), key=lambda i: -(reference.classes[i].training_instances or 0))
@@ -87,7 +87,7 @@ def plot_classes(path: Path, evaluations: Mapping[str, Evaluation], title: str) 
         heights = [evaluation.classes[i].ap for i in order]
         axes.bar(places, heights, width * 0.92, label=f"{name}: AP {evaluation.stats['AP']:.3f}")
     shown = [reference.classes[i] for i in order]
-    labels = [f"{for_plot(each.category.name)}\n{each.training_instances or '?'}" for each in shown]
+    labels = [f"{for_plot(each.category.name[:24])}\n{each.training_instances or '?'}" for each in shown]
     axes.set_xticks(range(len(order)), labels, fontsize=8)
     axes.set_xlabel("class, and its instances in the training split")
     axes.set_ylabel("AP (IoU 0.50:0.95)")
@@ -95,4 +95,4 @@ def plot_classes(path: Path, evaluations: Mapping[str, Evaluation], title: str) 
     axes.grid(axis="x", visible=False)
     axes.legend(frameon=False)
     with replace_file(path) as temporary:
-        figure.savefig(temporary, dpi=130)
+        save_figure(figure, temporary)
