@@ -4,6 +4,7 @@ import json
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from ultralytics.utils import SETTINGS
 
@@ -12,8 +13,10 @@ from tests.helpers import write_squares
 from yolo_focal.comparison.configurations import parse_configurations
 from yolo_focal.comparison.plan import LOCK, check_folder, claim_folder, make_plan
 from yolo_focal.comparison.runner import run_missing_trials
-from yolo_focal.comparison.trial import check_used
+from yolo_focal.comparison.trial import check_used, run_trial
 from yolo_focal.errors import ConfigError, DataError
+from yolo_focal.evaluation.matches_file import load_matches
+from yolo_focal.evaluation.model import evaluate_model
 
 
 def test_the_same_comparison_may_come_back(tmp_path):
@@ -148,7 +151,7 @@ def test_a_training_that_did_something_else_is_an_error(changes, ran, phrase):
     assert phrase in str(caught.value)
 
 
-def planned(out, data, model="yolo11n.yaml"):
+def planned(out, data, model="yolo11n.yaml", **training):
     """A plan of a training that could be carried out."""
     return make_plan(
         out=out,
@@ -156,7 +159,7 @@ def planned(out, data, model="yolo11n.yaml"):
         model=model,
         configurations=parse_configurations("focal"),
         seeds=(0,),
-        training={"epochs": 1, "imgsz": 32, "batch": 4, "device": "cpu"},
+        training={"epochs": 1, "imgsz": 32, "batch": 4, "device": "cpu", **training},
         split="val",
     )
 
@@ -188,3 +191,16 @@ def test_classes_of_one_name_are_refused(tmp_path):
     data.write_text(data.read_text().replace("[light, dark]", "[square, square]"))
     with pytest.raises(DataError, match="several classes are called 'square', and results go by name; rename them"):
         planned(tmp_path / "out", data)
+
+
+def test_the_branch_without_nms_is_evaluated_where_it_is_asked_for(tmp_path, tiny_data):
+    """`fl_branch=one2one` acts on no other, and the other is what Ultralytics validates."""
+    comparison = planned(tmp_path / "out", tiny_data, "yolo26n.yaml", nms=False, val=False, workers=0, plots=False)
+    trial = comparison.trials()[0]
+    assert run_trial(trial)["status"] == "finished"
+    branches = [
+        evaluate_model(trial.folder / "run/weights/last.pt", tiny_data, imgsz=32, batch=4, nms=nms).evaluation.matches
+        for nms in (False, None)
+    ]
+    found = load_matches(trial.folder / "matches.npz").scores
+    assert [np.array_equal(found, each.scores) for each in branches] == [True, False]

@@ -153,6 +153,7 @@ def _finished(trial: Trial, first_epoch: FirstEpoch | None) -> dict[str, Any]:
             imgsz=trial.arguments["imgsz"],
             batch=trial.arguments["batch"],
             device=trial.arguments.get("device"),
+            nms=trial.arguments.get("nms"),
         ).evaluation
     save_matches(trial.folder / MATCHES, evaluation.matches)
     files = {MATCHES: fingerprint(trial.folder / MATCHES)}
