@@ -134,6 +134,18 @@ def test_a_model_on_the_same_images_in_three_formats(cells, checkpoint, tmp_path
     assert not list(cells.rglob("*.cache"))
 
 
+def test_annotations_of_a_part_of_the_images_are_told(cells, checkpoint, tmp_path, capsys):
+    """AP is of that part, and other numbers are not; without any object there is none to explain."""
+    content = json.loads((cells / "annotations.json").read_text())
+    content["images"] = content["images"][:3]
+    content["annotations"] = []
+    (cells / "part.json").write_text(json.dumps(content))
+    run(model=checkpoint, data=cells / "data.yaml", imgsz=64, annotations=cells / "part.json", out=tmp_path / "out")
+    printed = capsys.readouterr().out
+    assert "Note: 1 images of the split are not in the annotations: their detections are left out" in printed
+    assert "COCO has none without objects" in printed and "nan" not in printed
+
+
 def test_classes_by_number_where_the_annotations_have_other_names(cells, checkpoint, tmp_path):
     """The class frequencies of the data YAML, too, which has the names of the model."""
     content = json.loads((cells / "annotations.json").read_text())

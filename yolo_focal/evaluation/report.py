@@ -1,6 +1,7 @@
 """An evaluation as a JSON document, a CSV table and lines for people; docs/evaluation.md describes the document."""
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -176,6 +177,8 @@ def _model_findings(model: ModelEvaluation) -> list[str]:
 
 def _agreement_lines(agreement: Agreement) -> list[str]:
     (ap, ap50), (map_, map50) = agreement.coco, agreement.ultralytics
+    if math.isnan(ap):
+        return [f"Ultralytics' own numbers: mAP50-95 {map_:.4f}, mAP50 {map50:.4f}; COCO has none without objects"]
     if not any(round(value, 4) for step in agreement.steps for value in (step.ap, step.ap50)):
         return [f"Ultralytics' own numbers are the same: mAP50-95 {map_:.4f}, mAP50 {map50:.4f}"]
     return [
