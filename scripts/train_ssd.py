@@ -19,6 +19,7 @@ from torchvision.ops import box_iou
 from yolo_focal.arguments.key import Key, choice, in_range, path
 from yolo_focal.commands.exit_codes import run_script
 from yolo_focal.data.coco import read_coco
+from yolo_focal.errors import DataError
 from yolo_focal.losses import MultiBoxLoss
 from yolo_focal.losses.multibox import CLASS_LOSSES
 
@@ -39,7 +40,7 @@ def read_samples(images: Path, annotations: Path) -> tuple[list[tuple[Path, Tens
     samples = []
     for number, image in content.images.items():
         scale = torch.tensor([SIDE / image["width"], SIDE / image["height"]]).repeat(2)
-        objects = content.annotations.get(number, [])
+        objects = content.objects(number)
         boxes = [[x, y, x + width, y + height] for x, y, width, height in (each["bbox"] for each in objects)]
         labels = torch.tensor([label_of[each["category_id"]] for each in objects], dtype=torch.int64)
         corners = torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4) * scale
@@ -51,7 +52,9 @@ def load_image(file: Path) -> Tensor:
     """An image as (3, SIDE, SIDE) in [-1, 1]."""
     pixels = cv2.imread(str(file))
     if pixels is None:
-        raise SystemExit(f"{file} is not an image")
+        raise DataError(
+            f"cannot read the image {file}; replace it, or give the folder that its name begins in as images="
+        )
     rgb = cv2.cvtColor(cv2.resize(pixels, (SIDE, SIDE)), cv2.COLOR_BGR2RGB)
     return torch.from_numpy(rgb).permute(2, 0, 1).float() / 127.5 - 1
 

@@ -14,7 +14,7 @@ import yolo_focal
 from yolo_focal.arguments.commands import COMMANDS
 from yolo_focal.cli import main
 from yolo_focal.errors import ConfigError, DataError, MissingExtraError
-from yolo_focal.results import Result
+from yolo_focal.results import ConvertResult, Result
 
 FUNCTIONS = sorted(set(COMMANDS) & set(yolo_focal.__all__))
 
@@ -155,3 +155,11 @@ def test_every_result_can_do_all_of_it():
     """Each class has its own summary and dictionary."""
     for kind in Result.__subclasses__():
         assert {"summary", "to_dict"} <= vars(kind).keys() and dataclasses.is_dataclass(kind)
+
+
+@pytest.mark.parametrize(("classes", "data"), [(80, "coco128.yaml"), (3, "DATA.yaml")])
+def test_a_converted_checkpoint_is_tried_on_a_dataset_of_its_classes(classes, data):
+    """COCO's where it has as many; else the reader's own, which nobody named."""
+    names = tuple(f"class {number}" for number in range(classes))
+    result = ConvertResult(Path("yolov5n-anchor.pt"), 1, names, (8.0, 16.0, 32.0), False)
+    assert result.summary().endswith(f"Use it: yolo-focal val model=yolov5n-anchor.pt data={data}")

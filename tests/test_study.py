@@ -93,7 +93,7 @@ def test_the_plan_counts_what_is_missing(study, tmp_path):
     """From the journal; a third of the seeds is one of three."""
     shutil.copytree(EVIDENCE / "masks", tmp_path / "masks")
     rows = (tmp_path / "masks/trials.jsonl").read_text(encoding="utf-8").splitlines()
-    finished = [json.dumps(json.loads(row) | {"status": "finished"}) for row in rows]
+    finished = [json.dumps(json.loads(row) | {"status": "finished", "criterion": {}}) for row in rows]
     (tmp_path / "masks/trials.jsonl").write_text("".join(f"{row}\n" for row in finished[:7]), encoding="utf-8")
     (tmp_path / "masks/trials/bce-seed0").mkdir(parents=True)
     (tmp_path / "masks/trials/bce-seed0/trained.json").write_text('{"secon', encoding="utf-8")  # a killed writer's

@@ -6,8 +6,11 @@ import shlex
 import sys
 from collections.abc import Iterator
 from contextvars import ContextVar
+from typing import Any
 
 from tqdm import tqdm
+
+from yolo_focal.foreign_text import printable_lines
 
 __all__ = ["PART_OF_A_RUN", "conclude", "is_part_of_a_run", "is_quiet", "pasteable", "quiet", "say"]
 
@@ -40,15 +43,24 @@ def is_part_of_a_run() -> bool:
 def say(text: str) -> None:
     """Print a line about how far the work is; open progress bars move down for it."""
     if not is_quiet():
-        tqdm.write(text, file=sys.stdout)
+        tqdm.write(printable_lines(text), file=sys.stdout)
         sys.stdout.flush()
 
 
-def pasteable(*words: str) -> str:
-    """A command of this package as text that a shell takes, whatever stands in its paths."""
-    return shlex.join(("yolo-focal", *words))
+def pasteable(*words: str, **arguments: Any) -> str:
+    """A command of this package as text that a shell takes, whatever stands in its paths.
+
+    Args:
+        words: as they are.
+        arguments: as `name=value`, which follow; in a list there are no spaces.
+    """
+    values = {
+        name: str(value).replace(" ", "") if isinstance(value, list | tuple) else value
+        for name, value in arguments.items()
+    }
+    return shlex.join(("yolo-focal", *words, *(f"{name}={value}" for name, value in values.items())))
 
 
 def conclude(text: str, line: str) -> None:
     """Print the outcome: `text`, or where this is quiet `line` in its place."""
-    print(line if is_quiet() else text, flush=True)
+    print(printable_lines(line if is_quiet() else text), flush=True)

@@ -260,7 +260,8 @@ class ConvertResult(Result):
 
     def summary(self) -> str:
         """See `Result`."""
-        strides, data = ", ".join(f"{stride:g}" for stride in self.strides), self.data or "coco128.yaml"
+        strides, of_coco = ", ".join(f"{stride:g}" for stride in self.strides), len(self.names) == 80
+        data = self.data or ("coco128.yaml" if of_coco else "DATA.yaml")
         return (
             f"{self.out}: {self.parameters:,} parameters, {len(self.names)} classes, strides {strides}"
             f"{', fused' if self.fused else ''}\n"

@@ -2,6 +2,7 @@
 
 import pytest
 
+from yolo_focal.arguments.focal import read_config
 from yolo_focal.arguments.hyp import find_hyp, read_hyp
 from yolo_focal.errors import ConfigError
 from yolo_focal.resources import cfg_folder, cfg_names
@@ -58,3 +59,21 @@ def test_a_file_that_is_no_hyperparameter_file_is_refused(tmp_path, content, mes
     path.write_text(content)
     with pytest.raises(ConfigError, match=message):
         read_hyp(path)
+
+
+def test_aliases_that_multiply_are_refused(tmp_path):
+    """A few lines that stand for a billion values, or for themselves."""
+    lines = ["a0: &a0 [x, x]", *(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 60)), "fl_alpha: *a59"]
+    for text in ("\n".join(lines), "fl_alpha: &a [*a, *a]"):
+        (tmp_path / "a.yaml").write_text(text)
+        with pytest.raises(
+            ConfigError, match=r"a\.yaml holds more than 100,000 values, with those that aliases repeat"
+        ):
+            read_hyp(tmp_path / "a.yaml")
+
+
+def test_a_long_value_is_cut_in_the_message(tmp_path):
+    """One line is what a reader wants of ten thousand numbers."""
+    with pytest.raises(ConfigError) as caught:
+        read_config({"fl_alpha": [2.0] * 10_000})
+    assert len(str(caught.value)) < 300

@@ -14,10 +14,11 @@ import pytest
 import torch
 
 import yolo_focal
+from tests.helpers import write_squares
 from tests.ultra.helpers import build
 from yolo_focal.cli import main
 from yolo_focal.evaluation.model import evaluate_model
-from yolo_focal.evaluation.recalibration.recalibrate import harm, recalibrate
+from yolo_focal.evaluation.recalibration.recalibrate import harm, other_split, recalibrate
 from yolo_focal.ultra.drivers.predictions import collect_predictions
 from yolo_focal.ultra.drivers.score_folding import fold_scores, load_branch, score_branches
 
@@ -144,6 +145,16 @@ def test_per_class_shifts_are_said_not_to_be_monotone(calibrated, capsys):
     branch = json.loads(out.with_suffix(".json").read_text())["branches"][0]
     assert set(branch["class_shifts"]) == {"a", "b"}
     assert branch["moved_cut_off"] == {"conf": None, "AP": None}
+
+
+def test_a_split_that_can_judge_is_chosen(tmp_path):
+    """Test where it has labels; exports often name a test split of which there are no labels, or no folder."""
+    data = write_squares(tmp_path, train=2, val=2, test=2)
+    assert [other_split(str(data), split) for split in ("train", "val", "test")] == ["test", "test", "val"]
+    shutil.rmtree(tmp_path / "labels" / "test")
+    assert [other_split(str(data), split) for split in ("train", "val", "test")] == ["val", "val", "val"]
+    shutil.rmtree(tmp_path / "images" / "test")
+    assert [other_split(str(data), split) for split in ("train", "val")] == ["val", "val"]
 
 
 BAD = [

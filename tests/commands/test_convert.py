@@ -1,5 +1,6 @@
 """The convert command, from an original file to a checkpoint that stock Ultralytics code uses."""
 
+import shlex
 from pathlib import Path
 
 import cv2
@@ -139,6 +140,16 @@ def test_weights_of_another_architecture_are_refused(enabled, original, width):
 def words(original, tmp_path, **changes):
     given = {"weights": original, "out": tmp_path / "out.pt", **changes}
     return ["convert", *(f"{name}={value}" for name, value in given.items() if value is not None)]
+
+
+def test_where_an_original_will_not_do_the_command_to_paste_converts_it(original, tiny_data, tmp_path, capsys):
+    """Whatever stands in its path."""
+    place = tmp_path / "my weights" / "v5n.pt"
+    place.parent.mkdir()
+    place.symlink_to(original)
+    assert main(["doctor", f"model={place}", f"data={tiny_data}", f"out={tmp_path / 'doctor'}"]) == 2
+    command = shlex.split(capsys.readouterr().err.partition("from it: yolo-focal ")[2])
+    assert main([*command, f"out={tmp_path / 'v5n-anchor.pt'}"]) == 0
 
 
 def test_bad_input_is_one_line_exit_code_2_and_nothing_written(original, tmp_path, capsys):

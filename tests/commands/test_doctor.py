@@ -1,11 +1,14 @@
 """yolo-focal doctor from words to files."""
 
+import inspect
 import json
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 import yaml
+from ultralytics.engine import trainer
 
 from yolo_focal import cli
 from yolo_focal.losses import LOSSES
@@ -173,6 +176,27 @@ def test_bad_input_is_one_line_and_nothing_is_written(doctor, cells, tmp_path, t
     code, _, err = doctor(*(word.format(**known) for word in words))
     lines = [line for line in err.splitlines() if line.startswith("yolo-focal: ")]
     assert code == 2 and len(lines) == 1 and phrase in lines[0]
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.skipif("single value" not in inspect.getsource(trainer), reason="this Ultralytics lets it begin")
+def test_a_training_that_ultralytics_refuses_is_refused_in_its_words(doctor, cells, tmp_path):
+    """Of one image of 32 pixels a batch: settings that do not go together, each of which is good."""
+    code, _, err = doctor("model=yolo11n.yaml", f"data={cells}", "imgsz=32", "batch=1")
+    assert code == 2 and "Ultralytics refuses this training: final batch=1 training at imgsz=32" in err
+    assert not any(tmp_path.iterdir())
+
+
+def test_weights_that_are_no_numbers_are_refused(doctor, cells, tmp_path, tmp_path_factory):
+    """As those of a training that diverged; no page could be made of them."""
+    from ultralytics import YOLO
+
+    model = YOLO("yolo11n.yaml")
+    next(model.model.parameters()).data.fill_(float("nan"))
+    diverged = tmp_path_factory.mktemp("diverged") / "last.pt"
+    model.save(diverged)
+    code, _, err = doctor(f"model={diverged}", f"data={cells}", *SMALL)
+    assert code == 2 and re.search(r"through \S+last\.pt gives \w+_loss=nan, .*; give another checkpoint", err)
     assert not any(tmp_path.iterdir())
 
 

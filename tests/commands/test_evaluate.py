@@ -134,6 +134,36 @@ def test_a_model_on_the_same_images_in_three_formats(cells, checkpoint, tmp_path
     assert not list(cells.rglob("*.cache"))
 
 
+def test_annotations_of_a_part_of_the_images_are_told(cells, checkpoint, tmp_path, capsys):
+    """AP is of that part, and other numbers are not; without any object there is none to explain."""
+    content = json.loads((cells / "annotations.json").read_text())
+    content["images"] = content["images"][:3]
+    content["annotations"] = []
+    (cells / "part.json").write_text(json.dumps(content))
+    run(model=checkpoint, data=cells / "data.yaml", imgsz=64, annotations=cells / "part.json", out=tmp_path / "out")
+    printed = capsys.readouterr().out
+    assert "Note: 1 images of the split are not in the annotations: their detections are left out" in printed
+    assert "COCO has none without objects" in printed and "nan" not in printed
+
+
+def test_classes_by_number_where_the_annotations_have_other_names(cells, checkpoint, tmp_path):
+    """The class frequencies of the data YAML, too, which has the names of the model."""
+    content = json.loads((cells / "annotations.json").read_text())
+    for record in content["categories"]:
+        record.update(id=100 - record["id"], name=f"Zelle {record['id']}")
+    for record in content["annotations"]:
+        record["category_id"] = 100 - record["category_id"]
+    (cells / "renamed.json").write_text(json.dumps(content))
+    results = {}
+    for name, words in {"labels": {}, "renamed": {"annotations": cells / "renamed.json", "classes": "index"}}.items():
+        run(model=checkpoint, data=cells / "data.yaml", imgsz=64, out=tmp_path / name, **words)
+        content = json.loads((tmp_path / name / "evaluation.json").read_text())
+        keys = ("training_instances", "bucket", "objects", "AP50")
+        results[name] = [[each[key] for key in keys] for each in content["classes"]]
+    for one, other in zip(results["labels"], results["renamed"], strict=True):
+        assert one[:3] == other[:3] and one[3] == pytest.approx(other[3], abs=1e-6)
+
+
 def test_the_models_numbers_are_those_of_pycocotools(cells, checkpoint):
     """The detections of a model, handed to pycocotools directly, give the same twelve numbers."""
     import contextlib

@@ -96,22 +96,27 @@ def test_quiet_blocks_nest_and_end(capsys):
 
 
 def test_a_command_to_paste_has_its_paths_whole():
-    """Spaces and quotes in a path do not part it."""
+    """Spaces and quotes in a path do not part it; a list has no spaces."""
     path = Path("/home/a b/it's/last.pt")
     assert shlex.split(pasteable("train", f"model={path}")) == ["yolo-focal", "train", f"model={path}"]
+    assert shlex.split(pasteable("train", model=path, fl_alpha=[0.1, 1])) == [
+        *("yolo-focal", "train", f"model={path}", "fl_alpha=[0.1,1]")
+    ]
     assert shlex.split(use_of_data(Path("/a b/data.yaml")).removeprefix("Use it: "))[-1] == "data=/a b/data.yaml"
 
 
 def test_the_doctor_says_how_to_train(small_set, tmp_path, capsys):
     """With what was asked, as one can paste it; with rare classes shown more often where that can act."""
-    words = ["doctor", "model=yolo11n.yaml", f"data={small_set}", *TINY, f"out={tmp_path / 'out'}"]
+    spaced = tmp_path / "a b.yaml"
+    spaced.write_text(f"path: {small_set.parent}\n{small_set.read_text()}")
+    words = ["doctor", "model=yolo11n.yaml", f"data={spaced}", *TINY, f"out={tmp_path / 'out'}"]
     assert main([*words, f"fl_alpha={[0.5] * 10}"]) == 0
     last = capsys.readouterr().out.splitlines()[-1]
     program, *command = shlex.split(last.removeprefix("Next: "))
     assert (program, command[0]) == ("yolo-focal", "train")
     assert {
         "model=yolo11n.yaml",
-        f"data={small_set}",
+        f"data={spaced}",
         "imgsz=64",
         "batch=4",
         f"fl_alpha={[0.5] * 10}".replace(" ", ""),

@@ -72,6 +72,7 @@ def test_gain_on_plain_bce_is_bce_through_the_plugin():
         ("focal:fl_gamma=", ["must be key=value"]),
         ("focal:fl_gamma=2,fl_gamma=3", ["gives fl_gamma twice"]),
         ("focal:fl_gamma=-1", ["fl_gamma must be a number >= 0", "got -1"]),
+        ("focal:nms=False", ["sets nms, which every configuration shares", "give nms= to the command"]),
         ("focal:epochs=3", ["sets epochs, which every configuration shares", "give epochs= to the command"]),
         ("bce:fl_gamma=2", ["'bce:fl_gamma=2': fl_gamma=2 cannot act: fl_loss=bce does not use it"]),
         ("focal:fl_scope=cls,fl_obj_gamma=2", ["fl_obj_gamma=2 cannot act: fl_scope=cls does not use it"]),

@@ -16,7 +16,7 @@ from yolo_focal.evaluation.matches_file import load_matches, save_matches
 
 
 def row(configuration="focal", seed=0, status="finished", **more):
-    result = {"stats": {"AP": 0.5}} if status == "finished" else {}
+    result = {"stats": {"AP": 0.5}, "criterion": {"class": "BCE"}} if status == "finished" else {}
     return {"configuration": configuration, "seed": seed, "status": status, **result, **more}
 
 
@@ -79,6 +79,7 @@ DAMAGED = {
     "no status": b'{"configuration": "focal", "seed": 0}',
     "finished without result": b'{"configuration": "focal", "seed": 0, "status": "finished"}',
     "result without AP": b'{"configuration": "focal", "seed": 0, "status": "finished", "stats": {"AP50": 1}}',
+    "result without criterion": b'{"configuration": "focal", "seed": 0, "status": "finished", "stats": {"AP": 1}}',
     "failed without reason": b'{"configuration": "focal", "seed": 0, "status": "failed"}',
     "not UTF-8": b'{"configuration": "f\xffcal", "seed": 0, "status": "failed", "error": ""}',
     "deep": b"[" * 100_000 + b"]" * 100_000,

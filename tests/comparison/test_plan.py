@@ -1,15 +1,22 @@
 """A folder belongs to one comparison; a trial has to be the one that was asked for."""
 
 import json
+import shutil
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from ultralytics.utils import SETTINGS
 
 from tests.comparison.comparisons import SPLIT, plan
-from yolo_focal.comparison.plan import LOCK, check_folder, claim_folder
+from tests.helpers import write_squares
+from yolo_focal.comparison.configurations import parse_configurations
+from yolo_focal.comparison.plan import LOCK, check_folder, claim_folder, make_plan
 from yolo_focal.comparison.runner import run_missing_trials
-from yolo_focal.comparison.trial import check_used
+from yolo_focal.comparison.trial import check_used, run_trial
 from yolo_focal.errors import ConfigError, DataError
+from yolo_focal.evaluation.matches_file import load_matches
+from yolo_focal.evaluation.model import evaluate_model
 
 
 def test_the_same_comparison_may_come_back(tmp_path):
@@ -142,3 +149,58 @@ def test_a_training_that_did_something_else_is_an_error(changes, ran, phrase):
     with pytest.raises(ConfigError) as caught:
         check_used({**ASKED, "obj": 1.0}, used(**changes), ran)
     assert phrase in str(caught.value)
+
+
+def planned(out, data, model="yolo11n.yaml", **training):
+    """A plan of a training that could be carried out."""
+    return make_plan(
+        out=out,
+        data=str(data),
+        model=model,
+        configurations=parse_configurations("focal"),
+        seeds=(0,),
+        training={"epochs": 1, "imgsz": 32, "batch": 4, "device": "cpu", **training},
+        split="val",
+    )
+
+
+def test_a_model_that_the_first_run_downloads_is_the_same_in_the_second(
+    tmp_path, tiny_data, chatty_checkpoint, monkeypatch
+):
+    """Ultralytics leaves `yolo11n.pt` in the working directory, where it was not when the comparison began."""
+    monkeypatch.setattr(
+        "ultralytics.utils.downloads.safe_download", lambda url, file, **_: shutil.copy(chatty_checkpoint, file)
+    )
+    monkeypatch.chdir(tmp_path)
+    claim_folder(planned(tmp_path / "out", tiny_data, "yolo11n.pt"))
+    assert (tmp_path / "yolo11n.pt").exists()
+    claim_folder(planned(tmp_path / "out", tiny_data, "yolo11n.pt"))
+
+
+@pytest.mark.parametrize("name", ["coco8", "coco8.yaml"])
+def test_a_dataset_of_ultralytics_goes_by_its_name(tmp_path, monkeypatch, name):
+    """As everywhere else, where its images are there."""
+    monkeypatch.setitem(SETTINGS, "datasets_dir", str(tmp_path))
+    write_squares(tmp_path / "coco8")
+    assert planned(tmp_path / "out", name).split.images == 8
+
+
+def test_classes_of_one_name_are_refused(tmp_path):
+    """Of two rows called the same, results by name would have one."""
+    data = write_squares(tmp_path / "data")
+    data.write_text(data.read_text().replace("[light, dark]", "[square, square]"))
+    with pytest.raises(DataError, match="several classes are called 'square', and results go by name; rename them"):
+        planned(tmp_path / "out", data)
+
+
+def test_the_branch_without_nms_is_evaluated_where_it_is_asked_for(tmp_path, tiny_data):
+    """`fl_branch=one2one` acts on no other, and the other is what Ultralytics validates."""
+    comparison = planned(tmp_path / "out", tiny_data, "yolo26n.yaml", nms=False, val=False, workers=0, plots=False)
+    trial = comparison.trials()[0]
+    assert run_trial(trial)["status"] == "finished"
+    branches = [
+        evaluate_model(trial.folder / "run/weights/last.pt", tiny_data, imgsz=32, batch=4, nms=nms).evaluation.matches
+        for nms in (False, None)
+    ]
+    found = load_matches(trial.folder / "matches.npz").scores
+    assert [np.array_equal(found, each.scores) for each in branches] == [True, False]

@@ -4,6 +4,7 @@ import functools
 import http.server
 import json
 import shutil
+import socket
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -113,3 +114,33 @@ def test_without_a_network_annotations_have_a_place_to_be_put(tmp_path: Path) ->
     """The message has the address of the archive and the path of the file wanted."""
     with pytest.raises(DataError, match=r"trainval2017.zip .*unpack that file so that .*val2017.json"):
         fetch_annotations("val2017", tmp_path / "coco", server=NOBODY)
+
+
+def test_an_answer_that_is_no_web_page_is_one_line(tmp_path: Path) -> None:
+    """As of a proxy that speaks another protocol."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(b"220 mail ready\r\n")
+
+        threading.Thread(target=answer, daemon=True).start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/a.jpg"
+        with pytest.raises(DataError, match=r"cannot download http://127.0.0.1:\d+/a.jpg \(220 mail ready\); with a "):
+            fetch_images({tmp_path / "images" / "a.jpg": url}, progress=False)
+
+
+def test_a_damaged_archive_is_one_line(tmp_path: Path, image_server: tuple[str, list[str]]) -> None:
+    """Bytes that cannot be unpacked."""
+    server, _ = image_server
+    archive = tmp_path / "web" / "annotations" / "annotations_trainval2017.zip"
+    archive.parent.mkdir()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as content:
+        content.writestr("annotations/instances_val2017.json", json.dumps(list(range(1000))))
+    whole = bytearray(archive.read_bytes())
+    whole[80:90] = b"\xff" * 10
+    archive.write_bytes(whole)
+    with pytest.raises(DataError, match=r"instances_val2017.json; put the file at"):
+        fetch_annotations("val2017", tmp_path / "coco", server=server)

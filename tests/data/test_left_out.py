@@ -224,6 +224,17 @@ def test_voc_images_that_differ_in_suffix_only(tmp_path):
         voc_to_yolo(voc, tmp_path / "other", VocOptions(), progress=False)
 
 
+def test_two_annotation_files_of_one_image_are_refused(tmp_path):
+    """Whose names are not the image's: half of the image's objects would be missing, and it could be in both splits."""
+    voc = voc_set(tmp_path / "voc", ["a.png"])
+    annotation = voc / "Annotations/a.xml"
+    for name in ("1.xml", "2.xml"):
+        (voc / "Annotations" / name).write_text(annotation.read_text())
+    annotation.unlink()
+    with pytest.raises(DataError, match=r"1\.xml and .*2\.xml are of one image, .*a\.png; remove one"):
+        voc_to_yolo(voc, tmp_path / "set", VocOptions(val_share=0.5), progress=False)
+
+
 def test_difficult_objects_are_counted(tmp_path):
     """Those that difficult=False leaves out."""
     voc = voc_set(tmp_path / "voc", ["a.png", "b.png"])

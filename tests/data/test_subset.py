@@ -56,12 +56,13 @@ def test_pycocotools_and_ultralytics_read_the_source_boxes(
 ) -> None:
     """On genuine COCO files every object of the subset is the same in the source, the JSON and the labels to 0.5 px."""
     options = SubsetOptions(categories=("person", "car", "chair"), labels=labels, rules=SelectionRules(max_images=30))
-    subset(coco_tiny, tmp_path / "set", options, val=coco_tiny_val)
+    manifest = subset(coco_tiny, tmp_path / "set", options, val=coco_tiny_val)
     names = yaml.safe_load((tmp_path / "set" / "data.yaml").read_text())["names"]
     assert len(names) == (3 if labels == "selected" else 80)
     for split, source in (("train", coco_tiny), ("val", coco_tiny_val)):
         original = COCO(source.annotations)
         written = COCO(tmp_path / "set" / "annotations" / f"instances_{split}.json")
+        assert manifest["splits"][split]["crowds_in_json_only"] == sum(a["iscrowd"] for a in written.anns.values())
         index = {number: position for position, number in enumerate(sorted(written.cats))}
         assert {index[number]: record["name"] for number, record in written.cats.items()} == names
         assert all(original.anns[number] == record for number, record in written.anns.items())
@@ -202,6 +203,15 @@ def test_images_without_annotations_come_only_on_request(tmp_path: Path) -> None
     assert [path.name for path in (tmp_path / "kept" / "labels").rglob("*.txt")] == ["0001.txt"]
 
 
+def test_an_image_with_an_object_of_an_unknown_category_is_no_background(tmp_path: Path) -> None:
+    """There is something in it, whatever it is: `keep_empty` leaves it out."""
+    boxes = [{"image_id": n, "category_id": n, "bbox": [0, 0, 9, 9], "area": 81} for n in (1, 2)]
+    source = write_coco(tmp_path / "source", {1: (32, 32), 2: (32, 32)}, boxes, {1: "thing"})
+    record = subset(source, tmp_path / "set", SubsetOptions(keep_empty=True))["splits"]["train"]
+    assert (record["images"], record["left_out_of_other_categories"]) == (1, 1)
+    assert record["left_out_without_annotations"] == []
+
+
 def test_every_fault_of_the_source_is_counted_and_listed(tmp_path: Path) -> None:
     """Missing images, unknown categories, boxes outside or without area all appear in the manifest."""
     boxes: list[dict[str, Any]] = [
@@ -280,6 +290,24 @@ def test_missing_images_are_refused_when_all_are_missing(tmp_path: Path) -> None
         subset(CocoSource(source.annotations, tmp_path / "empty"), tmp_path / "set", SubsetOptions())
     with pytest.raises(DataError, match=r"image folder .*absent does not exist"):
         subset(CocoSource(source.annotations, tmp_path / "absent"), tmp_path / "set", SubsetOptions())
+
+
+def test_two_images_that_can_only_be_one_file_are_refused(tmp_path: Path) -> None:
+    """In the folder of one split `train/1.png` is `1.png`, but `val/1.png` is not; from above, each is its own."""
+    boxes = [{"image_id": number, "category_id": 1, "bbox": [0, 0, 9, 9], "area": 81} for number in (1, 2)]
+    source = write_coco(tmp_path / "source", {1: (32, 32), 2: (32, 32)}, boxes, {1: "thing"})
+    content = json.loads(source.annotations.read_text())
+    for record, folder in zip(content["images"], ("train", "val"), strict=True):
+        (source.images / folder).mkdir()
+        (source.images / record["file_name"]).rename(source.images / folder / "1.png")
+        record["file_name"] = f"{folder}/1.png"
+    source.annotations.write_text(json.dumps(content))
+    with pytest.raises(DataError, match=r"train/1.png and val/1.png can both only be .*images/train/1.png"):
+        subset(CocoSource(source.annotations, source.images / "train"), tmp_path / "set", SubsetOptions())
+    subset(source, tmp_path / "set", SubsetOptions())
+    for folder in ("train", "val"):
+        copied = tmp_path / "set" / "images" / "train" / folder / "1.png"
+        assert copied.read_bytes() == (source.images / folder / "1.png").read_bytes()
 
 
 def test_a_file_without_usable_annotations_is_refused(tmp_path: Path) -> None:

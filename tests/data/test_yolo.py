@@ -142,10 +142,11 @@ def test_missing_files_splits_and_images_are_told_apart(tmp_path: Path) -> None:
         dataset.image_files("train")
 
 
-def test_names_come_from_nc_where_there_are_none(tmp_path: Path) -> None:
-    """As in Ultralytics, `nc` alone names the classes class_0 and so on."""
+@pytest.mark.parametrize("written", [3, "3", 3.0, "3.0"])
+def test_names_come_from_nc_where_there_are_none(tmp_path: Path, written: Any) -> None:
+    """As in Ultralytics, `nc` alone names the classes class_0 and so on, also as a text or with a point."""
     touch(tmp_path / "images" / "1.jpg")
-    data_yaml = write_yaml(tmp_path, train="images", val="images", nc=3)
+    data_yaml = write_yaml(tmp_path, train="images", val="images", nc=written)
     assert read_data_yaml(data_yaml).names == tuple(check_det_dataset(str(data_yaml))["names"].values())
 
 

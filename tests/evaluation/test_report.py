@@ -146,7 +146,7 @@ def test_the_picture_says_when_it_leaves_classes_out(tmp_path, monkeypatch, clas
     result = evaluation.classes[0]
     assert result.objects
     titles = []
-    monkeypatch.setattr(plots, "_save", lambda figure, path: titles.append(figure.axes[0].get_title()))
+    monkeypatch.setattr(plots, "save_figure", lambda figure, path: titles.append(figure.axes[0].get_title()))
     plots.plot_per_class(dataclasses.replace(evaluation, classes=(result,) * classes), tmp_path / "a.png")
     assert ("the 100 least frequent classes" in titles[0]) == told
 

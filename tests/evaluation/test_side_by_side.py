@@ -28,5 +28,9 @@ def test_differences_are_to_the_first_and_undefined_stays_undefined():
         "| AP | 0.250 | 0.500 | +0.250 |",
         "| AP x | - | - | - |",
     ]
+    foreign = Row("AP a|b\n<img src=x>", (0.25, 0.5))  # a name of a class
+    assert markdown_table(["BCE", "focal"], [foreign]).splitlines()[2:] == [
+        r"| AP a\|b\n&lt;img src=x&gt; | 0.250 | 0.500 | +0.250 |"
+    ]
     widths = {len(line) for line in plain_table(["BCE", "focal"], rows).splitlines()}
     assert len(widths) == 1

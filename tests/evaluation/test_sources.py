@@ -10,6 +10,7 @@ import pytest
 from yolo_focal.data.coco import read_coco
 from yolo_focal.data.labels import read_labels
 from yolo_focal.data.yolo import label_file, read_data_yaml
+from yolo_focal.data.yolo_to_coco import write_coco_files
 from yolo_focal.errors import DataError
 from yolo_focal.evaluation.coco_source import ground_truth_from_coco, write_yolo_view
 from yolo_focal.evaluation.training_counts import (
@@ -207,3 +208,27 @@ def test_an_unreadable_image_is_named(two_images):
     sizes.popitem()
     with pytest.raises(DataError, match=r"1 of 2 images of .* could not be read, the first is .*jpg"):
         ground_truth_from_yolo(dataset, "val", sizes)
+
+
+def test_a_label_that_a_pose_model_cannot_use_is_named(two_images):
+    """It is what Ultralytics leaves the image out for, which is as readable as the others."""
+    two_images.write_text("val: images\nkpt_shape: [1, 3]\nnames: [RBC, WBC, Platelets]\n")
+    dataset = read_data_yaml(two_images)
+    label = label_file(dataset.image_files("val")[1])
+    label.write_text("0 0.5 0.5 0.1 0.1\n")
+    sizes = sizes_of(dataset, "val")
+    sizes.popitem()
+    with pytest.raises(DataError, match=rf"{label.name}:1: wrong number of columns \(5, expected 8 by kpt_shape"):
+        ground_truth_from_yolo(dataset, "val", sizes)
+
+
+def test_objects_with_polygons_have_the_size_of_these_in_both_formats(two_images, tmp_path):
+    """AP of small, medium and large objects is that of the COCO file that yolo2coco makes of them."""
+    for label in (two_images.parent / "labels").iterdir():
+        label.write_text("0 0.1 0.1 0.5 0.1 0.1 0.7\n1 0.2 0.2 0.6 0.2 0.6 0.4 0.2 0.4\n")
+    dataset = read_data_yaml(two_images)
+    write_coco_files(dataset, tmp_path / "coco", progress=False)
+    labels = ground_truth_from_yolo(dataset, "val", sizes_of(dataset, "val"))
+    coco = ground_truth_from_coco(read_coco(tmp_path / "coco" / "instances_val.json"))
+    np.testing.assert_allclose(labels.areas, coco.areas, atol=1e-3)
+    assert labels.areas[0] == pytest.approx(labels.boxes_xywh[0, 2:].prod() / 2)

@@ -13,6 +13,7 @@ __all__ = ["find_hyp", "read_hyp"]
 
 _FOLDERS = {"cfg": "hyp", "space": "search"}
 _LARGEST_FILE = 1_000_000  # bytes; a hyperparameter file has a few thousand
+_MOST_VALUES = 100_000  # with those that aliases repeat; a list with a number per class has the most
 
 
 def find_hyp(name: str | Path, argument: str = "cfg") -> Path:
@@ -48,5 +49,18 @@ def read_hyp(path: Path, argument: str = "cfg") -> dict[str, Any]:
         raise ConfigError(f"{argument}={path} is not YAML ({reason_of(error)})") from error
     if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
         raise ConfigError(f"{argument}={path} must hold lines of 'key: value', got {type(content).__name__}")
+    if _holds_more_than(_MOST_VALUES, content):
+        raise ConfigError(f"{argument}={path} holds more than {_MOST_VALUES:,} values, with those that aliases repeat")
     # As Ultralytics reads it: None, which YAML writes null, is taken for what was meant.
     return {name: None if value == "None" else value for name, value in content.items()}
+
+
+def _holds_more_than(most: int, value: Any) -> bool:
+    """Whether there are more than so many values in lists and mappings; aliases make a short file hold billions."""
+    waiting, seen = [value], 0
+    while waiting and seen <= most:
+        each = waiting.pop()
+        seen += 1
+        if isinstance(each, list | dict):
+            waiting += each.values() if isinstance(each, dict) else each
+    return seen > most

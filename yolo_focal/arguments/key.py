@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from yolo_focal.numbers import is_number
+from yolo_focal.numbers import is_number, short
 
 __all__ = [
     "Key",
@@ -168,7 +168,7 @@ def flag(name: str, default: bool | None, about: str) -> Key:
 def problems_of(keys: Mapping[str, Key], arguments: Mapping[str, Any]) -> list[str]:
     """A sentence for every value in `arguments` that its key in `keys` does not accept."""
     return [
-        f"{name} must be {expected}, got {arguments[name]!r}"
+        f"{name} must be {expected}, got {short(arguments[name])}"
         for name, key in keys.items()
         if name in arguments and (expected := key.problem(arguments[name])) is not None
     ]

@@ -77,6 +77,7 @@ def _trial_in(line: bytes) -> dict[str, Any] | None:
         known = isinstance(row["configuration"], str) and isinstance(row["seed"], int)
         if row["status"] == "finished":
             known = known and all(map(is_number, row["stats"].values())) and "AP" in row["stats"]
+            known = known and isinstance(row["criterion"], dict) and isinstance(row.get("files", {}), dict)
         elif row["status"] == "failed":
             known = known and isinstance(row["error"], str)
         else:

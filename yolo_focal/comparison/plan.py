@@ -1,6 +1,7 @@
 """The plan of a comparison: everything checked before the first trial, and the folder that belongs to it alone."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +12,14 @@ import numpy as np
 import yolo_focal
 from yolo_focal.comparison.configurations import Configuration
 from yolo_focal.comparison.trial import Trial
-from yolo_focal.data.paths import is_folder
+from yolo_focal.data.paths import is_file
 from yolo_focal.data.usable import refuse_repeated, refuse_unusable
 from yolo_focal.data.yolo import read_data_yaml
 from yolo_focal.errors import ConfigError, DataError
 from yolo_focal.evaluation.buckets import frequency_buckets
 from yolo_focal.evaluation.training_counts import training_counts_from_yolo
 from yolo_focal.files import write_json
-from yolo_focal.ultra.datasets import datasets_folder, find_data_yaml, refuse_unusable_data, resolve_data
+from yolo_focal.ultra.datasets import datasets_folder, find_data_yaml, refuse_unusable_data
 from yolo_focal.ultra.drivers.asked_and_used import check_asked
 from yolo_focal.ultra.drivers.judged_late import check_before_run
 from yolo_focal.ultra.drivers.load_model import load_to_compare
@@ -127,17 +128,19 @@ def make_plan(
         YoloFocalError: a dataset, split, model or argument with which a trial could only fail.
     """
     yolo_focal.enable()
-    data = str((find_data_yaml(data) if is_folder(Path(data)) else Path(resolve_data(data))).absolute())
+    data = str(find_data_yaml(data).absolute())
+    read = _read_split(Path(data), split)
+    yolo = load_to_compare(model)
     plan = Plan(
         out=out.absolute(),
         data=data,
-        model=str(Path(model).absolute()) if Path(model).is_file() else model,
+        # Looked up after loading, which downloads a released checkpoint: the same command finds the file next time.
+        model=str(Path(model).absolute()) if is_file(Path(model)) else model,
         configurations=tuple(configurations),
         seeds=tuple(seeds),
         training=dict(training),
-        split=_read_split(Path(data), split),
+        split=read,
     )
-    yolo = load_to_compare(plan.model)
     problems: list[str] = []
     for each in plan.configurations:
         try:
@@ -156,6 +159,8 @@ def _read_split(data: Path, name: str) -> Split:
         refuse_unusable(dataset, each)
     refuse_unusable_data(data)  # a training also needs a val split
     refuse_repeated(dataset, name)
+    if again := [each for each, count in Counter(dataset.names).items() if count > 1]:
+        raise DataError(f"{data}: several classes are called '{again[0]}', and results go by name; rename them")
     files = dataset.image_files(name)
     counts = training_counts_from_yolo(dataset, progress=False)
     instances = tuple(counts.instances) if counts is not None else ()

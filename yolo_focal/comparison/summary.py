@@ -1,7 +1,6 @@
 """What a comparison found: differences, intervals, verdicts, the winner and the command that trains it."""
 
 import math
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,6 +18,7 @@ from yolo_focal.comparison.statistics.bootstrap import (
 )
 from yolo_focal.comparison.statistics.verdicts import LEVEL, Verdict, judge
 from yolo_focal.comparison.trial import MATCHES
+from yolo_focal.console import pasteable
 from yolo_focal.data.progress_bar import progress_bar
 from yolo_focal.errors import DataError
 from yolo_focal.evaluation.matches_file import load_matches
@@ -81,13 +81,9 @@ class Summary:
     @property
     def command(self) -> str:
         """Trains the winner as it was trained here."""
-        arguments = self.plan.asked(self.winner)
-        words = [
-            f"{name}={str(value).replace(' ', '') if isinstance(value, list | tuple) else value}"
-            for name, value in arguments.items()
-            if value is not None and name != "save"
-        ]
-        return shlex.join(["yolo-focal", "train", f"model={self.plan.model}", *words, f"seed={self.plan.seeds[0]}"])
+        asked = self.plan.asked(self.winner).items()
+        arguments = {name: value for name, value in asked if value is not None and name != "save"}
+        return pasteable("train", model=self.plan.model, **arguments, seed=self.plan.seeds[0])
 
 
 def summarise(plan: Plan, journal: Journal, resamples: int) -> Summary:

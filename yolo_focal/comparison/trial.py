@@ -123,9 +123,9 @@ def damage(trial: Trial, row: Mapping[str, Any]) -> str | None:
     return _changed(path, row["files"][MATCHES])
 
 
-def _changed(path: Path, before: Mapping[str, Any]) -> str | None:
+def _changed(path: Path, before: Any) -> str | None:
     try:
-        return None if fingerprint(path) == dict(before) else f"{path.name} is not what was written"
+        return None if fingerprint(path) == before else f"{path.name} is not what was written"
     except OSError as error:
         return f"{path.name} cannot be read ({error.strerror})"
 
@@ -153,6 +153,7 @@ def _finished(trial: Trial, first_epoch: FirstEpoch | None) -> dict[str, Any]:
             imgsz=trial.arguments["imgsz"],
             batch=trial.arguments["batch"],
             device=trial.arguments.get("device"),
+            nms=trial.arguments.get("nms"),
         ).evaluation
     save_matches(trial.folder / MATCHES, evaluation.matches)
     files = {MATCHES: fingerprint(trial.folder / MATCHES)}

@@ -1,8 +1,10 @@
 """COCO 2017 over the network: the annotation file of a split, and only those images that are needed."""
 
+import http.client
 import shutil
 import urllib.request
 import zipfile
+import zlib
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -38,7 +40,7 @@ def fetch_annotations(split: str, folder: Path, *, server: str = COCO_SERVER) ->
             temporary.open("wb") as copy,
         ):
             shutil.copyfileobj(source, copy)
-    except (zipfile.BadZipFile, KeyError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError) as error:
         raise DataError(
             f"{server}/{ARCHIVE} did not contain {target.name}; put the file at {target} yourself"
         ) from error
@@ -81,7 +83,7 @@ def _download(url: str, path: Path, remedy: str, *, progress: bool = False) -> N
     try:
         with replace_file(path) as temporary:
             urllib.request.urlretrieve(url, temporary, show if progress else None)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         raise DataError(
             f"cannot download {url} ({reason_of(error)}); with a network try again, without one {remedy}"
         ) from error

@@ -7,6 +7,7 @@ import yaml
 
 from yolo_focal.errors import DataError
 from yolo_focal.files import write_text
+from yolo_focal.foreign_text import printable
 
 __all__ = ["WrittenCheck", "refuse_clashes", "unchecked", "write_data_yaml", "write_labels"]
 
@@ -58,7 +59,7 @@ def write_data_yaml(path: Path, purpose: Sequence[str], splits: Mapping[str, str
         names: class names by index.
     """
     lines = [*purpose, "No `path:` key: the folder of this file is the root."]
-    comments = ["# " + " ".join(line.split()) for line in lines]  # a class name may hold a line break
+    comments = ["# " + printable(" ".join(line.split())) for line in lines]  # a class name may hold a line break
     body = yaml.safe_dump(
         {**splits, "names": dict(enumerate(names))}, sort_keys=False, allow_unicode=True, default_flow_style=False
     )

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from yolo_focal.console import pasteable
+from yolo_focal.foreign_text import printable
 
 __all__ = ["MOST_PROBLEMS", "first_names", "left_out_lines", "problem_lines", "use_of_data"]
 
@@ -12,7 +13,7 @@ MOST_PROBLEMS = 5
 
 def problem_lines(problems: Sequence[object], indent: str = "  ", rest: str = "") -> list[str]:
     """The first five, and where there are more a last line: `rest`, or how many there are in all."""
-    lines = [f"{indent}{problem}" for problem in problems[:MOST_PROBLEMS]]
+    lines = [indent + printable(str(problem)) for problem in problems[:MOST_PROBLEMS]]
     if len(problems) > MOST_PROBLEMS:
         lines.append(f"{indent}{rest or f'... {len(problems)} problems in all'}")
     return lines
@@ -27,7 +28,7 @@ def left_out_lines(left_out: Sequence[object], split: str = "") -> list[str]:
 
 def first_names(names: Iterable[object], most: int = 3) -> str:
     """The first of `names`, and how many more there are: `a, b, c and 12 more`."""
-    listed = [str(name) for name in names]
+    listed = [printable(str(name)) for name in names]
     shown, rest = listed[:most], len(listed) - most
     if rest <= 1:  # to name the last one takes no more room than to count it
         return ", ".join(listed)

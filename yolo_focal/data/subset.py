@@ -173,10 +173,15 @@ def _same_categories(train: CocoDataset, val: CocoDataset, wanted: list[int]) ->
 
 
 def _image_files(source: CocoSource, dataset: CocoDataset) -> dict[int, Path]:
-    """The image files that exist, as named below the folder or directly in it, by ascending image id."""
+    """The image files that exist, as named below the folder or directly in it, by ascending image id.
+
+    Raises:
+        DataError: there are none, or two images of the annotations could only be one file.
+    """
     if not source.images.is_dir() and not source.server:
         raise DataError(f"the image folder {source.images} does not exist; give the folder of the images as images=")
-    found = {}
+    found: dict[int, Path] = {}
+    first: dict[Path, int] = {}
     for number in sorted(dataset.images):
         name = Path(dataset.images[number]["file_name"])
         path = next((p for p in (source.images / name, source.images / name.name) if p.is_file()), None)
@@ -184,6 +189,12 @@ def _image_files(source: CocoSource, dataset: CocoDataset) -> dict[int, Path]:
             path = source.images / name.name
         if path is not None:
             found[number] = path
+            if (other := first.setdefault(path, number)) != number:
+                names = [dataset.images[each]["file_name"] for each in (other, number)]
+                raise DataError(
+                    f"{source.annotations}: {names[0]} and {names[1]} can both only be {path}, so one of them would "
+                    "get the other's objects; give the folder that these names begin in as images="
+                )
     if not found:
         example = next(iter(dataset.images.values()))["file_name"]
         raise DataError(
@@ -203,13 +214,14 @@ def _part(
     options: SubsetOptions,
 ) -> SubsetPart:
     wanted = set(chosen)
+    annotated = {annotation["image_id"] for annotation in dataset.content["annotations"]}  # of unknown categories, too
     counts: dict[int, dict[int, int]] = {}
     empty: list[int] = []
     for image in candidates:
         found = Counter(a["category_id"] for a in dataset.objects(image) if a["category_id"] in wanted)
-        if found or (options.keep_empty and not dataset.annotations.get(image)):
+        if found or (options.keep_empty and image not in annotated):
             counts[image] = dict(found)
-        elif not dataset.annotations.get(image):
+        elif image not in annotated:
             empty.append(image)
     available = Counter(dict.fromkeys(chosen, 0))
     for image_counts in counts.values():

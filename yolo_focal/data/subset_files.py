@@ -80,16 +80,25 @@ def write_part(root: Path, part: SubsetPart, written: list[int], link: str, prog
 def _filtered(part: SubsetPart, written: list[int]) -> dict[str, Any]:
     """The annotation file of the split: the source's records, unchanged, in the order of their ids."""
     dataset, chosen = part.dataset, part.selection.images
-    annotations = [a for number in chosen for a in dataset.annotations.get(number, []) if a["category_id"] in written]
     return {
         **{key: dataset.content[key] for key in ("info", "licenses") if key in dataset.content},
         "images": [dataset.images[number] for number in chosen],
-        "annotations": sorted(annotations, key=lambda annotation: int(annotation["id"])),
+        "annotations": sorted(_written(part, written), key=lambda annotation: int(annotation["id"])),
         "categories": sorted(
             (category for category in dataset.content["categories"] if category["id"] in written),
             key=lambda category: int(category["id"]),
         ),
     }
+
+
+def _written(part: SubsetPart, written: list[int]) -> list[dict[str, Any]]:
+    """The annotations of the chosen images that are written."""
+    return [
+        annotation
+        for number in part.selection.images
+        for annotation in part.dataset.annotations.get(number, [])
+        if annotation["category_id"] in written
+    ]
 
 
 def subset_notes(parts: list[SubsetPart]) -> list[str]:
@@ -119,7 +128,7 @@ def subset_record(part: SubsetPart, written: list[int]) -> dict[str, Any]:
     dataset, chosen = part.dataset, part.selection.images
     kept = {n: [a["category_id"] for a in dataset.objects(n) if a["category_id"] in written] for n in chosen}
     counts = Counter(category for categories in kept.values() for category in categories)
-    crowds = sum(bool(a.get("iscrowd")) for number in chosen for a in dataset.annotations.get(number, []))
+    crowds = sum(bool(annotation.get("iscrowd")) for annotation in _written(part, written))
     problems = dataset.problems + [
         CocoProblem("image missing", f"images id {number}", image["file_name"])
         for number, image in sorted(dataset.images.items())

@@ -108,6 +108,7 @@ def _items(voc: Path, progress: bool) -> dict[str, _Item]:
     for each in (each for place in IMAGE_FOLDERS for each in _images(voc / place)):
         images.setdefault(each.stem, []).append(each)
     items: dict[str, _Item] = {}
+    owner: dict[Path, Path] = {}  # image -> its annotation file
     for file in progress_bar(files, "reading VOC", total=len(files), show=progress):
         if file.stem in items:
             raise DataError(f"{items[file.stem].annotation} and {file} are of one image; remove one of them")
@@ -118,6 +119,8 @@ def _items(voc: Path, progress: bool) -> dict[str, _Item]:
             raise DataError(
                 f"{file}: its image {record.file_name or file.stem} is in none of {places}; add or remove it"
             )
+        if (other := owner.setdefault(image, file)) != file:
+            raise DataError(f"{other} and {file} are of one image, {image}; remove one of them")
         items[file.stem] = _Item(file, image, record)
     return items
 

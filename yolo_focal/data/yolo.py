@@ -181,7 +181,7 @@ def _brief(value: Any) -> str:
 
 
 def _class_names(path: Path, content: dict[str, Any]) -> tuple[str, ...]:
-    names, number = content.get("names"), content.get("nc")
+    names, number = content.get("names"), _whole(content.get("nc"))
     if names is None:
         if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= 100_000:
             raise DataError(
@@ -201,8 +201,17 @@ def _class_names(path: Path, content: dict[str, Any]) -> tuple[str, ...]:
     if sorted(indexed) != list(range(len(names))):
         raise DataError(f"{path}: names must have the indices 0 to {len(names) - 1}, got {_brief(sorted(indexed))}")
     if number is not None and number != len(indexed):
-        raise DataError(f"{path}: nc is {_brief(number)}, but names has {len(indexed)} classes; correct one of them")
+        written = _brief(content["nc"])
+        raise DataError(f"{path}: nc is {written}, but names has {len(indexed)} classes; correct one of them")
     return tuple(indexed[index] for index in range(len(indexed)))
+
+
+def _whole(written: Any) -> Any:
+    """A whole number also where it is written as a text or with a point, as Ultralytics takes it."""
+    try:
+        return int(number) if isinstance(written, str | float) and (number := float(written)).is_integer() else written
+    except ValueError:
+        return written
 
 
 def _kpt_shape(path: Path, content: dict[str, Any]) -> tuple[int, int] | None:

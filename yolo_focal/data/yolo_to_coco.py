@@ -14,7 +14,7 @@ from yolo_focal.data.yolo import YoloDataset
 from yolo_focal.errors import DataError
 from yolo_focal.files import check_new_folder, new_folder, write_json
 
-__all__ = ["coco_content", "image_ids", "write_coco_files"]
+__all__ = ["coco_content", "image_ids", "polygon_area", "write_coco_files"]
 
 
 def image_ids(images: Iterable[Path]) -> dict[Path, int]:
@@ -144,13 +144,13 @@ def _annotations(labels: Labels, width: int, height: int) -> list[dict[str, Any]
         }
         if polygon is not None and len(polygon) > 2:
             corners = polygon * (width, height)
-            record["area"] = round(_polygon_area(corners), 4)
+            record["area"] = round(polygon_area(corners), 4)
             record["segmentation"] = [[round(float(value), 4) for value in corners.ravel()]]
         annotations.append(record)
     return annotations
 
 
-def _polygon_area(corners: np.ndarray) -> float:
+def polygon_area(corners: np.ndarray) -> float:
     """Area enclosed by (n, 2) corners, by the shoelace formula."""
     following = np.roll(corners, -1, axis=0)
     return float(abs((corners[:, 0] * following[:, 1] - following[:, 0] * corners[:, 1]).sum()) / 2)

@@ -9,7 +9,7 @@ from matplotlib.ticker import PercentFormatter
 
 from yolo_focal.diagnosis.advice import TINY_SIDE, Examination, network_sides
 from yolo_focal.foreign_text import for_plot
-from yolo_focal.plot_style import BLUE, GREEN, GREY, ORANGE, PALE, styled
+from yolo_focal.plot_style import BLUE, GREEN, GREY, ORANGE, PALE, save_figure, styled
 from yolo_focal.ultra.drivers.diagnosis import Diagnosis
 
 __all__ = ["plot_examination"]
@@ -30,7 +30,7 @@ def plot_examination(title: str, it: Examination, path: Path) -> None:
     _sizes(panels[0, 1], it)
     _frequencies(panels[1, 0], it, shown)
     _pull_by_class(panels[1, 1], it, shown)
-    figure.savefig(path, dpi=120)
+    save_figure(figure, path, dpi=120)
 
 
 def _shown_classes(instances: np.ndarray) -> np.ndarray:

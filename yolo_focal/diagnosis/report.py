@@ -12,6 +12,7 @@ from yolo_focal.data.label_statistics import SplitStatistics
 from yolo_focal.data.problem_lines import MOST_PROBLEMS, problem_lines
 from yolo_focal.diagnosis.advice import TINY_SIDE, Advice, Examination, network_sides
 from yolo_focal.diagnosis.rare_classes import RareClasses
+from yolo_focal.foreign_text import printable
 from yolo_focal.losses import LOSSES
 from yolo_focal.numbers import null_for_nan
 from yolo_focal.text_table import aligned
@@ -127,7 +128,7 @@ def examination_page(title: str, it: Examination, advice: Sequence[Advice]) -> s
     lines = [title, "=" * min(len(title), WIDTH)]
     for heading, content in sections:
         lines += ["", heading, "-" * len(heading), *content]
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def _wrapped(text: str, indent: str = "") -> list[str]:

@@ -117,6 +117,11 @@ def _of_model(arguments: dict[str, Any]) -> Report:
     ):
         if names:
             notes.append(f"{what}: {', '.join(names)}")
+    if more := len(model.predictions.image_files) - len(model.ground_truth.image_ids):
+        notes.append(
+            f"{more} images of the split are not in the annotations: their detections are left out, but Ultralytics' "
+            "own numbers, the candidates before NMS and the speed are of all images"
+        )
     split = "" if arguments["images"] else f" ({arguments['split']})"
     title = f"{arguments['model']} on {arguments['data']}{split}"
     used = {name: value for name, value in arguments.items() if name not in ("predictions", "out")}

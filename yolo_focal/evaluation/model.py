@@ -95,7 +95,8 @@ def evaluate_model(
         files = (str(file.absolute()) for file in predictions.image_files)
         sizes = dict(zip(files, predictions.image_sizes, strict=True))
         ground_truth = ground_truth_from_yolo(dataset, split, sizes)
-    training = training or training_counts_from_yolo(dataset)
+    if training is None and (counted := training_counts_from_yolo(dataset)) is not None:
+        training = counted.in_order_of(ground_truth.names, class_rule)  # the classes of `data` are those of the model
     return _measured(predictions, ground_truth, training, class_rule, bucket_rule, settings.get("conf", 0.0))
 
 

@@ -12,7 +12,7 @@ from yolo_focal.evaluation.calibration import Calibration
 from yolo_focal.evaluation.evaluation import ClassResult, Evaluation
 from yolo_focal.evaluation.thresholds import threshold_curve
 from yolo_focal.foreign_text import for_plot
-from yolo_focal.plot_style import AMBER, BLUE, GREEN, GREY, ORANGE, plain_axes, styled
+from yolo_focal.plot_style import AMBER, BLUE, GREEN, GREY, ORANGE, plain_axes, save_figure, styled
 
 __all__ = [
     "plot_candidates",
@@ -24,6 +24,7 @@ __all__ = [
 
 BUCKET_COLOURS = {"rare": ORANGE, "common": AMBER, "frequent": BLUE, None: BLUE}
 MOST_CLASSES = 100  # bars that are still legible in one picture
+LONGEST_NAME = 40  # characters that leave room for the bars
 
 
 def plot_per_class(evaluation: Evaluation, path: Path) -> None:
@@ -46,7 +47,7 @@ def plot_per_class(evaluation: Evaluation, path: Path) -> None:
     if buckets:
         handles = [Patch(color=BUCKET_COLOURS[each.name], label=f"{each.name}: AP {each.ap:.3f}") for each in buckets]
         figure.legend(handles=handles[::-1], loc="outside lower center", ncols=3, frameon=False)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def plot_thresholds(evaluation: Evaluation, path: Path) -> None:
@@ -68,14 +69,14 @@ def plot_thresholds(evaluation: Evaluation, path: Path) -> None:
         axes.set_title("No objects" if best is None else "No detection is right at IoU 0.5")
         _say_why_empty(axes, "no threshold is better than another")
     axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="confidence threshold")
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def plot_reliability(scores: Calibration, path: Path) -> None:
     """Share of true positives over the score, bin by bin, against the mean score; below, how many detections."""
     figure = Figure(figsize=(5.6, 6.6), layout="constrained")
     _draw_reliability(figure, scores)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def plot_reliability_side_by_side(rows: Sequence[Mapping[str, Calibration]], path: Path) -> None:
@@ -90,7 +91,7 @@ def plot_reliability_side_by_side(rows: Sequence[Mapping[str, Calibration]], pat
     most = max(int(scores.counts.max(initial=1)) for row in rows for scores in row.values())
     for axes in figure.axes[1::2]:  # below each curve, how many detections it is made of
         axes.set_ylim(0.8, 1.5 * max(most, 1))
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _draw_reliability(figure: FigureBase, scores: Calibration) -> None:
@@ -144,7 +145,7 @@ def plot_candidates(counts: Sequence[int], conf: float, path: Path) -> None:
     axes.set_xlim(left=0)
     axes.set_title("What reaches NMS")
     axes.legend()
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _least_frequent(classes: Sequence[ClassResult]) -> list[ClassResult]:
@@ -155,10 +156,7 @@ def _least_frequent(classes: Sequence[ClassResult]) -> list[ClassResult]:
 
 
 def _label(result: ClassResult) -> str:
+    name = for_plot(result.category.name[:LONGEST_NAME])
     if result.training_instances is None:
-        return f"{for_plot(result.category.name)} ({result.objects:,} here)"
-    return f"{for_plot(result.category.name)} ({result.training_instances:,} in training)"
-
-
-def _save(figure: Figure, path: Path) -> None:
-    figure.savefig(path, dpi=130)
+        return f"{name} ({result.objects:,} here)"
+    return f"{name} ({result.training_instances:,} in training)"

@@ -1,6 +1,7 @@
 """An evaluation as a JSON document, a CSV table and lines for people; docs/evaluation.md describes the document."""
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -94,7 +95,7 @@ def summary_lines(report: Report) -> list[str]:
     ]
     if report.model is not None:
         lines += _model_findings(report.model)
-    return lines + [f"Note: {note}" for note in report.notes]
+    return lines + [f"Note: {printable(note)}" for note in report.notes]
 
 
 def _table(evaluation: Evaluation) -> list[str]:
@@ -125,7 +126,7 @@ def _table(evaluation: Evaluation) -> list[str]:
     sections = [body[:of_classes], body[of_classes:-1], body[-1:]]  # classes, buckets, all of them
     lines = [head, *(line for section in sections if section for line in (rule, *section))]
     absent = [result.category.name for result in evaluation.classes if not result.objects]
-    return lines + ([f"without objects here: {first_names(map(printable, absent), 12)}"] if absent else [])
+    return lines + ([f"without objects here: {first_names(absent, 12)}"] if absent else [])
 
 
 def point_cells(point: OperatingPoint | None) -> tuple[str, str]:
@@ -176,6 +177,8 @@ def _model_findings(model: ModelEvaluation) -> list[str]:
 
 def _agreement_lines(agreement: Agreement) -> list[str]:
     (ap, ap50), (map_, map50) = agreement.coco, agreement.ultralytics
+    if math.isnan(ap):
+        return [f"Ultralytics' own numbers: mAP50-95 {map_:.4f}, mAP50 {map50:.4f}; COCO has none without objects"]
     if not any(round(value, 4) for step in agreement.steps for value in (step.ap, step.ap50)):
         return [f"Ultralytics' own numbers are the same: mAP50-95 {map_:.4f}, mAP50 {map50:.4f}"]
     return [

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from yolo_focal.evaluation.evaluation import Evaluation
 from yolo_focal.files import replace_file
-from yolo_focal.foreign_text import for_plot
+from yolo_focal.foreign_text import for_markdown, for_plot
 from yolo_focal.text_table import aligned, three_decimals
 
 __all__ = ["Row", "markdown_table", "plain_table", "plot_classes", "side_by_side"]
@@ -66,7 +66,8 @@ def plain_table(names: list[str], rows: list[Row]) -> str:
 
 def markdown_table(names: list[str], rows: list[Row]) -> str:
     """The rows as a Markdown table."""
-    lines = [_header(names), ["---", *["---:"] * (2 * len(names) - 1)], *([row.label, *_cells(row)] for row in rows)]
+    lines = [_header(names), ["---", *["---:"] * (2 * len(names) - 1)]]
+    lines += [[for_markdown(row.label), *_cells(row)] for row in rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -74,7 +75,7 @@ def plot_classes(path: Path, evaluations: Mapping[str, Evaluation], title: str) 
     """Draw AP per class, most frequent in training first, one bar per evaluation, and the instances behind it."""
     from matplotlib.figure import Figure
 
-    from yolo_focal.plot_style import plain_axes
+    from yolo_focal.plot_style import plain_axes, save_figure
 
     reference = next(iter(evaluations.values()))
     order = sorted(range(len(reference.classes)), key=lambda i: -(reference.classes[i].training_instances or 0))
@@ -86,7 +87,7 @@ def plot_classes(path: Path, evaluations: Mapping[str, Evaluation], title: str) 
         heights = [evaluation.classes[i].ap for i in order]
         axes.bar(places, heights, width * 0.92, label=f"{name}: AP {evaluation.stats['AP']:.3f}")
     shown = [reference.classes[i] for i in order]
-    labels = [f"{for_plot(each.category.name)}\n{each.training_instances or '?'}" for each in shown]
+    labels = [f"{for_plot(each.category.name[:24])}\n{each.training_instances or '?'}" for each in shown]
     axes.set_xticks(range(len(order)), labels, fontsize=8)
     axes.set_xlabel("class, and its instances in the training split")
     axes.set_ylabel("AP (IoU 0.50:0.95)")
@@ -94,4 +95,4 @@ def plot_classes(path: Path, evaluations: Mapping[str, Evaluation], title: str) 
     axes.grid(axis="x", visible=False)
     axes.legend(frameon=False)
     with replace_file(path) as temporary:
-        figure.savefig(temporary, dpi=130)
+        save_figure(figure, temporary)

@@ -8,7 +8,7 @@ import numpy as np
 from yolo_focal.data.coco import CocoDataset
 from yolo_focal.data.label_statistics import split_statistics
 from yolo_focal.data.yolo import YoloDataset
-from yolo_focal.evaluation.classes import match_classes
+from yolo_focal.evaluation.classes import ClassRule, match_classes
 
 __all__ = ["TrainingCounts", "training_counts_from_coco", "training_counts_from_yolo"]
 
@@ -27,13 +27,17 @@ class TrainingCounts:
     instances: Sequence[int]
     images: Sequence[int]
 
-    def in_order_of(self, names: Sequence[str]) -> "TrainingCounts":
+    def in_order_of(self, names: Sequence[str], rule: ClassRule = "match") -> "TrainingCounts":
         """The counts of the classes called `names`, in that order; 0 for a class that training does not have.
 
+        Args:
+            names: of the classes.
+            rule: see `match_classes`.
+
         Raises:
-            DataError: no name in common, or a name that several classes share.
+            DataError: no name in common, or a name that several classes share; with `index` other numbers of classes.
         """
-        place = match_classes(names, self.names).index
+        place = match_classes(names, self.names, rule).index
         return TrainingCounts(
             names=names,
             instances=[self.instances[index] if index >= 0 else 0 for index in place],

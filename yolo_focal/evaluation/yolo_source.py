@@ -6,6 +6,7 @@ import numpy as np
 
 from yolo_focal.data.labels import LabelProblem
 from yolo_focal.data.yolo import YoloDataset
+from yolo_focal.data.yolo_to_coco import polygon_area
 from yolo_focal.errors import DataError
 from yolo_focal.evaluation.boxes import Category, GroundTruth
 
@@ -28,6 +29,9 @@ def ground_truth_from_yolo(dataset: YoloDataset, split: str, image_sizes: Mappin
     _refuse([problem for each in labels for problem in each.problems if problem.drops_image])
     unread = [file for file in files if str(file.absolute()) not in image_sizes]
     if unread:
+        if dataset.kpt_shape is not None:  # a pose model, which needs keypoints in every line
+            found = [dataset.labels(file, pose=True).problems for file in unread]
+            _refuse([problem for problems in found for problem in problems if problem.drops_image])
         raise DataError(
             f"{len(unread)} of {len(files)} images of {dataset.yaml_file} ({split}) could not be read, the first is "
             f"{unread[0]}; repair or remove them, their objects would count as missed"
@@ -37,6 +41,10 @@ def ground_truth_from_yolo(dataset: YoloDataset, split: str, image_sizes: Mappin
     image = np.repeat(np.arange(len(files)), counts)
     boxes = np.concatenate([each.boxes_xywh for each in labels])
     boxes = np.c_[boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, 2:]] * np.tile(sizes, 2)[image]
+    areas = boxes[:, 2] * boxes[:, 3]
+    for row, polygon in enumerate(polygon for each in labels for polygon in each.polygons):
+        if polygon is not None and len(polygon) > 2:  # as yolo2coco writes it
+            areas[row] = polygon_area(polygon * sizes[image[row]])
     return GroundTruth(
         image_ids=tuple(range(1, len(files) + 1)),
         image_files=tuple(str(file.absolute()) for file in files),
@@ -44,7 +52,7 @@ def ground_truth_from_yolo(dataset: YoloDataset, split: str, image_sizes: Mappin
         image=image,
         category=np.concatenate([each.classes for each in labels]),
         boxes_xywh=boxes,
-        areas=boxes[:, 2] * boxes[:, 3],
+        areas=areas,
         crowd=np.zeros(len(boxes), dtype=bool),
     )
 

@@ -267,6 +267,18 @@ def test_map_that_was_not_measured_is_not_drawn(tmp_path):
     assert "box loss in training" in text and "on the validation split" not in text
 
 
+@pytest.mark.parametrize(
+    "harm", [b"\xff\xfe", b"epoch,train/box_loss\n1,3.0\n2,0x\n", b"epoch,train/box_loss\n1,\x00\n"]
+)
+def test_a_damaged_log_of_a_training_is_not_drawn(tmp_path, harm):
+    """Nothing else rests on results.csv: the others are drawn, and the comparison ends."""
+    comparison = plan(tmp_path, "focal", val=False)
+    journal = carry_out(comparison, {})
+    (comparison.trials()[0].folder / "run" / "results.csv").write_bytes(harm)
+    write_report(summarise(comparison, journal, resamples=50))
+    assert "box loss in training" in (tmp_path / "report.html").read_text()
+
+
 def test_a_comparison_in_which_nothing_was_learnt_has_no_winner(tmp_path):
     """Differences of trainings that are all at AP 0 mean nothing."""
     comparison = plan(tmp_path / "out", losses="focal", seeds=2)

@@ -146,12 +146,13 @@ def _by_epoch(title: str, runs: Mapping[str, list[list[float]]], colours: Mappin
 
 
 def _column(path: Path, name: str) -> list[float]:
-    """The numbers of one column of a results.csv; empty where file or column are missing."""
-    if not path.exists():
+    """The numbers of one column of a results.csv; empty where file or column are missing or damaged."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = [{key.strip(): value for key, value in row.items() if key} for row in csv.DictReader(file)]
+        values = [float(row[name]) for row in rows if row.get(name)]
+    except (OSError, ValueError, csv.Error):
         return []
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = [{key.strip(): value for key, value in row.items() if key} for row in csv.DictReader(file)]
-    values = [float(row[name]) for row in rows if row.get(name)]
     return values if all(map(math.isfinite, values)) else []
 
 

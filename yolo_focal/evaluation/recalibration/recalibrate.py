@@ -9,6 +9,7 @@ import numpy as np
 
 from yolo_focal.data.usable import refuse_unusable
 from yolo_focal.data.yolo import YoloDataset, read_data_yaml
+from yolo_focal.errors import DataError
 from yolo_focal.evaluation.boxes import Bools, Detections, Floats, Ints
 from yolo_focal.evaluation.matching import ImageMatches
 from yolo_focal.evaluation.model import ModelEvaluation, evaluate_model
@@ -103,9 +104,20 @@ def trained_size(checkpoint: Path) -> int:
 
 
 def other_split(data: str, split: str) -> str:
-    """The split to judge a map on that was fitted on `split`: test or val of the data YAML, else `split` itself."""
-    present = _dataset(data).sources
-    return next((name for name in ("test", "val") if name in present and name != split), split)
+    """The split to judge a map on that was fitted on `split`: test or val of the data YAML, else `split` itself.
+
+    One without labels, or without a folder, is passed over: exports name a test split that they do not have.
+    """
+    dataset = _dataset(data)
+    return next((name for name in ("test", "val") if name != split and _can_judge(dataset, name)), split)
+
+
+def _can_judge(dataset: YoloDataset, split: str) -> bool:
+    try:
+        refuse_unusable(dataset, split)
+    except DataError:
+        return False
+    return True
 
 
 def recalibrate(

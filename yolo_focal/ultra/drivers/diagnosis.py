@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import math
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -13,7 +14,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from yolo_focal.arguments.focal import KEYS, FocalConfig
-from yolo_focal.errors import UnsupportedModelError
+from yolo_focal.errors import CheckpointError, ConfigError, UnsupportedModelError, YoloFocalError, reason_of
 from yolo_focal.losses.module import SigmoidLoss
 from yolo_focal.ultra import host
 from yolo_focal.ultra.class_losses import OBJECTNESS
@@ -157,13 +158,20 @@ def diagnose(yolo: Any, arguments: Mapping[str, Any]) -> Diagnosis:
         arguments: training arguments, `data`, `imgsz` and `batch` among them.
 
     Raises:
-        YoloFocalError: an argument is wrong or cannot act on this model and dataset.
+        YoloFocalError: an argument is wrong or cannot act on this model and dataset, or its weights are no numbers.
     """
     check_asked(yolo, arguments)
     with _prepared(yolo, arguments) as trainer:
         model = host.unwrap_model(trainer.model).train().requires_grad_(False)
         batch = trainer.preprocess_batch(next(iter(trainer.train_loader)))
-        return _examined(model, batch, trainer, fresh=_starts_untrained(yolo, arguments, trainer.data["names"]))
+        found = _examined(model, batch, trainer, fresh=_starts_untrained(yolo, arguments, trainer.data["names"]))
+    for name, value in found.running.items.items():
+        if not math.isfinite(value):
+            raise CheckpointError(
+                f"one batch through {yolo.ckpt_path or 'the model'} gives {name}={value}, as weights do of a training "
+                "that diverged; give another checkpoint"
+            )
+    return found
 
 
 def _starts_untrained(yolo: Any, arguments: Mapping[str, Any], names: Mapping[int, str]) -> bool:
@@ -193,8 +201,13 @@ def _prepared(yolo: Any, arguments: Mapping[str, Any]) -> Iterator[Any]:
             if yolo.ckpt:
                 weights = None if overrides.get("pretrained", True) is False else yolo.model
                 trainer.model = trainer.get_model(weights=weights, cfg=yolo.model.yaml)
-            with explained_dataset_errors(overrides["data"], task=str(yolo.task)):
-                trainer._setup_train()
+            try:
+                with explained_dataset_errors(overrides["data"], task=str(yolo.task)):
+                    trainer._setup_train()
+            except YoloFocalError:
+                raise
+            except ValueError as error:  # settings that do not go together, such as one image of 32 pixels a batch
+                raise ConfigError(f"Ultralytics refuses this training: {reason_of(error)}") from error
             yield trainer
     finally:
         host.unset_deterministic()

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import yolo_focal
+from yolo_focal.console import pasteable
 from yolo_focal.errors import CheckpointError, ConfigError, UntrustedCheckpointError, reason_of
 from yolo_focal.ultra import host
 from yolo_focal.ultra.datasets import UPRIGHT_BOX_TASKS
@@ -26,7 +27,7 @@ def load_model(name: str | Path) -> Any:
     if _is_original_yolov5(Path(name)):
         raise CheckpointError(
             f"model={name} is a checkpoint of the original YOLOv5; make one of this package's anchor detector from it: "
-            f"yolo-focal convert weights={name}"
+            + pasteable("convert", f"weights={name}")
         )
     kind = host.RTDETR if "rtdetr" in Path(name).stem.lower() else host.YOLO
     enabled = hasattr(host.tasks.torch_safe_load, MARK)
