@@ -4,6 +4,7 @@ python scripts/study.py plan                                    # what is missin
 python scripts/study.py run only=shapes scale=0.1               # a smoke test: a tenth of the epochs and seeds
 python scripts/study.py run datasets=~/datasets                 # all of it; what is there is never repeated
 python scripts/study.py scores only=shapes-3x                   # what scores are worth, before and after calibrate
+python scripts/study.py nms_free only=shapes-end2end            # the branch of an end-to-end head without NMS
 python scripts/study.py limit only=bccd-anchor                  # what NMS's time limit loses, on an idle machine
 python scripts/study.py tables                                  # raw results, tables and plots for docs/evidence.md
 """
@@ -12,21 +13,22 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from studies.checkpoints import run_limit, run_scores
+from studies.checkpoints import run_limit, run_nms_free, run_scores
 from studies.definition import read_studies
 from studies.page import make_tables
-from studies.raw_results import LIMIT, SCORES
+from studies.raw_results import LIMIT, NMS_FREE, SCORES
 from studies.trainings import run_studies, show_plan
 from yolo_focal.arguments.key import Key, in_range, number, one_of, path, text, text_list
 from yolo_focal.commands.exit_codes import run_script
 
 ROOT = Path(__file__).resolve().parents[1]
-ACTIONS = ("plan", "run", SCORES, LIMIT, "tables")
+_OF_CHECKPOINTS = {SCORES: run_scores, NMS_FREE: run_nms_free, LIMIT: run_limit}
+ACTIONS = ("plan", "run", *_OF_CHECKPOINTS, "tables")
 ARGUMENTS = (
     Key(
         "do",
         "plan",
-        "plan, run, scores, limit, tables; may stand alone, as the first word",
+        f"{', '.join(ACTIONS)}; may stand alone, as the first word",
         one_of(ACTIONS),
         text,
         leading=True,
@@ -47,9 +49,7 @@ def main(arguments: dict[str, Any]) -> int:
     studies = read_studies(arguments["only"], arguments["scale"])
     if arguments["do"] == "run":
         return run_studies(studies, arguments)
-    {"plan": show_plan, SCORES: run_scores, LIMIT: run_limit, "tables": make_tables}[arguments["do"]](
-        studies, arguments
-    )
+    {"plan": show_plan, **_OF_CHECKPOINTS, "tables": make_tables}[arguments["do"]](studies, arguments)
     return 0
 
 

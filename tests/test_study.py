@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+import yolo_focal
 from studies.definition import read_studies
 from studies.raw_results import write_rows
-from studies.tables import mean_with_interval, pairs_table, place_tables
+from studies.seed_statistics import mean_with_interval
+from studies.tables import pairs_table, place_tables
 from yolo_focal.comparison.configurations import BASELINE, parse_configurations
 from yolo_focal.errors import DataError
 from yolo_focal.resources import cfg_names
@@ -107,8 +109,8 @@ def test_the_plan_counts_what_is_missing(study, tmp_path):
     ("words", "message"),
     [
         (["only=nothing"], "only=nothing does not exist; give a YAML file or one of "),
-        (["do=else"], "do must be one of plan, run, scores, limit, tables"),
-        (["else"], "do must be one of plan, run, scores, limit, tables"),
+        (["do=else"], "do must be one of plan, run, scores, nms_free, limit, tables"),
+        (["else"], "do must be one of plan, run, scores, nms_free, limit, tables"),
         (["scale=0"], "scale must be in (0, 10], got '0'"),
         (["tables", "out=nowhere", "docs=nowhere"], "neither nowhere nor nowhere/evidence has results"),
     ],
@@ -179,7 +181,7 @@ def test_an_open_verdict_says_what_would_settle_it():
     assert verdicts and "cannot tell" not in verdicts
 
 
-@pytest.mark.parametrize("action", ["scores", "limit"])
+@pytest.mark.parametrize("action", ["scores", "limit", "nms_free"])
 def test_what_a_study_does_not_ask_is_refused(study, tmp_path, action):
     """In one line."""
     code, _, error = study(action, "only=masks", f"out={tmp_path}")
@@ -203,6 +205,29 @@ def test_checkpoints_of_a_tiny_study(study, tmp_path):
     (tmp_path / "docs/evidence.md").write_text("<!-- table tiny/limit -->\n<!-- end -->\n", encoding="utf-8")
     assert study("tables", *words)[0] == 0
     assert "| 0 of 200 | " in (tmp_path / "docs/evidence.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.usefixtures("enabled")
+def test_the_branch_without_nms_of_a_tiny_study(study, tmp_path):
+    """Its AP is what evaluate finds with nms=False, and a row of the table is a configuration over its seeds."""
+    tiny = {**TINY, "model": "yolo26n.yaml", "seeds": 2, "nms_free": ["bce", "focal"]}
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(tiny), encoding="utf-8")
+    words = (f"only={tmp_path / 'tiny.yaml'}", f"out={tmp_path / 'out'}", f"docs={tmp_path / 'docs'}")
+    assert study("run", *words)[0] == 0 and study("nms_free", *words)[0] == 0
+    file = tmp_path / "docs/evidence/tiny/nms_free.jsonl"
+    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    assert [(row["configuration"], row["seed"]) for row in rows] == [("bce", 0), ("bce", 1), ("focal", 0), ("focal", 1)]
+    weights = tmp_path / "out/tiny/trials/focal-seed1/run/weights/last.pt"
+    found = yolo_focal.evaluate(weights, "shapes", imgsz=32, nms=False, verbose=False, out=tmp_path / "evaluation")
+    assert rows[3]["AP"] == found.stats["AP"]
+    for row, ap in zip(rows, (0.1, 0.2, 0.3, 0.5), strict=True):
+        row.update({"AP": ap, "AP rare": ap})
+    write_rows(file, rows)
+    page = place_tables(
+        "<!-- table tiny/nms_free -->\n<!-- end -->", read_studies([words[0][5:]], 1.0), file.parents[1]
+    )
+    assert "| bce | 0.150 |  |  | 0.150 |  | 2 |" in page
+    assert "| `focal` | 0.400 | +0.250 (-0.385 to +0.885) | cannot tell | 0.400 | +0.250" in page
 
 
 def test_tables_of_checkpoints_that_are_not_there_yet(tmp_path):

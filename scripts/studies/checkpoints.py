@@ -1,4 +1,4 @@
-"""What a study asks of the checkpoints of its trainings: the worth of their scores, and what NMS's time limit loses."""
+"""What a study asks of its checkpoints: the worth of their scores, the branch without NMS, what NMS's limit loses."""
 
 import inspect
 import tempfile
@@ -9,11 +9,11 @@ from unittest import mock
 
 import yolo_focal
 from studies.definition import Study
-from studies.raw_results import LIMIT, SCORES, write_rows
+from studies.raw_results import LIMIT, NMS_FREE, SCORES, write_rows
 from studies.trainings import last_checkpoints
 from yolo_focal.errors import YoloFocalError
 
-__all__ = ["run_limit", "run_scores"]
+__all__ = ["run_limit", "run_nms_free", "run_scores"]
 
 
 def run_scores(studies: Sequence[Study], arguments: Mapping[str, Any]) -> None:
@@ -44,6 +44,27 @@ def _worth(measured: Mapping[str, Any]) -> dict[str, float]:
         "candidates": measured["nms"]["candidates_per_image"]["mean"],
         "AP": measured["coco"]["AP"],
     }
+
+
+def run_nms_free(studies: Sequence[Study], arguments: Mapping[str, Any]) -> None:
+    """Evaluate the last checkpoint of every finished trial of `Study.nms_free` on the branch without NMS."""
+    for study in studies:
+        rows = []
+        for name, seed, weights, data in last_checkpoints(study, arguments["out"], study.nms_free, NMS_FREE):
+            with tempfile.TemporaryDirectory() as folder:
+                result = yolo_focal.evaluate(
+                    weights,
+                    data,
+                    imgsz=study.training["imgsz"],
+                    nms=False,
+                    device=arguments["device"],
+                    out=Path(folder) / "evaluation",
+                    verbose=False,
+                )
+            (rare,) = [bucket["AP"] for bucket in result.to_dict()["buckets"] if bucket["name"] == "rare"]
+            rows.append({"configuration": name, "seed": seed, "AP": result.stats["AP"], "AP rare": rare})
+            print(rows[-1])
+        _keep_rows(study, rows, arguments["docs"], NMS_FREE)
 
 
 def run_limit(studies: Sequence[Study], arguments: Mapping[str, Any]) -> None:

@@ -15,7 +15,7 @@ from yolo_focal.resources import cfg_file, cfg_names
 
 __all__ = ["Study", "read_studies"]
 
-_OWN = ("pairs", "scores", "shorter", "limit")  # what is asked of one study alone
+_OWN = ("pairs", "scores", "shorter", "nms_free", "limit")  # what is asked of one study alone
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class Study:
         metrics: that the tables show; the first one's verdict stands beside them.
         scores: configurations whose scores are examined, before and after calibration.
         shorter: studies with fewer epochs that share configurations, for a plot of AP over epochs.
+        nms_free: configurations of an end-to-end model that are evaluated on the branch without NMS, too.
         limit: configurations that are validated with and without NMS's time limit, and the `imgsz` and `batch` sizes.
     """
 
@@ -50,6 +51,7 @@ class Study:
     metrics: Sequence[str] = ("AP", "AP rare")
     scores: Sequence[str] = ()
     shorter: Sequence[str] = ()
+    nms_free: Sequence[str] = ()
     limit: Mapping[str, Any] = field(default_factory=dict)
 
     @property

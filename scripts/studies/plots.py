@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from studies.definition import Study
 from studies.raw_results import ap_by_trial, read_summary
-from studies.tables import mean_and_half
+from studies.seed_statistics import mean_and_half
 from yolo_focal.files import replace_file
 from yolo_focal.plot_style import AMBER, BLUE, GREEN, GREY, ORANGE, plain_axes
 

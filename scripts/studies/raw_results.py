@@ -11,9 +11,20 @@ from yolo_focal.comparison.runner import JOURNAL
 from yolo_focal.errors import DataError
 from yolo_focal.files import write_json, write_text
 
-__all__ = ["LIMIT", "SCORES", "SUMMARY", "ap_by_trial", "keep_raw_results", "read_rows", "read_summary", "write_rows"]
+__all__ = [
+    "LIMIT",
+    "NMS_FREE",
+    "SCORES",
+    "SUMMARY",
+    "ap_by_trial",
+    "keep_raw_results",
+    "read_rows",
+    "read_summary",
+    "write_rows",
+]
 
 SCORES = "scores"  # the question that is answered by calibrating the trainings' last checkpoints
+NMS_FREE = "nms_free"  # the one that is answered by evaluating them on the branch of an end-to-end head without NMS
 LIMIT = "limit"  # the one that is answered by validating them with and without NMS's time limit
 SUMMARY, _TRIALS = "summary.json", "trials.jsonl"
 

@@ -1,6 +1,5 @@
 """The Markdown tables of docs/evidence.md."""
 
-import math
 import re
 import statistics
 from collections.abc import Mapping, Sequence
@@ -8,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from studies.definition import Study
-from studies.raw_results import LIMIT, SCORES, ap_by_trial, read_rows, read_summary
+from studies.raw_results import LIMIT, NMS_FREE, SCORES, ap_by_trial, read_rows, read_summary
+from studies.seed_statistics import mean_with_interval, paired_differences, verdicts
 from yolo_focal.comparison.configurations import BASELINE
-from yolo_focal.comparison.statistics.student_t import student_critical, student_two_sided
-from yolo_focal.comparison.statistics.verdicts import LEVEL, holm
 
-__all__ = ["mean_and_half", "mean_with_interval", "paired_differences", "place_tables"]
+__all__ = ["pairs_table", "place_tables"]
 
 _TOO_SMALL = "cannot tell: too small"  # for any practical number of seeds and images
 _SCORE_COLUMNS = {"error": ".3f", "threshold": ".2f", "candidates": ",.0f"}
@@ -39,6 +37,8 @@ def _content(study: Study, question: str, folder: Path) -> str:
         return scores_table(study, folder)
     if question == LIMIT:
         return limit_table(study, folder)
+    if question == NMS_FREE:
+        return nms_free_table(study, folder)
     return pairs_table(study, question, folder) if question in study.pairs else table(study, question, folder)
 
 
@@ -59,29 +59,42 @@ def table(study: Study, question: str, folder: Path) -> str:
 
 
 def pairs_table(study: Study, question: str, folder: Path) -> str:
-    """The Markdown table of pairs: the difference over the seeds, Student's interval, a verdict corrected as Holm's."""
+    """The Markdown table of pairs: the difference of the first to the second, over the seeds that both have."""
     pairs, ap = study.pairs[question], ap_by_trial(study, folder)
     differences = [paired_differences(ap, *pair) for pair in pairs]
-    adjusted = holm([_p_value(each) for each in differences], [1 / len(pairs)] * len(pairs))
-    rows = []
-    for (first, second), each, p_value in zip(pairs, differences, adjusted, strict=True):
-        word = "cannot tell" if not p_value <= LEVEL else "better" if statistics.mean(each) > 0 else "worse"
-        rows.append([f"`{first}`", f"`{second}`", mean_with_interval(each, "+.3f"), word, str(len(each))])
+    rows = [
+        [f"`{first}`", f"`{second}`", mean_with_interval(each, "+.3f"), word, str(len(each))]
+        for (first, second), each, word in zip(pairs, differences, verdicts(differences), strict=True)
+    ]
     return _markdown(["configuration", "in place of", "AP, 95 %", "verdict"], rows)
 
 
-def paired_differences(ap: Mapping[tuple[str, int], float], first: str, second: str) -> list[float]:
-    """AP of `first` less that of `second`, of every seed that both have."""
-    seeds = sorted(seed for name, seed in ap if name == first and (second, seed) in ap)
-    return [ap[first, seed] - ap[second, seed] for seed in seeds]
-
-
-def _p_value(differences: Sequence[float]) -> float:
-    """Of no difference, by Student's t; NaN for one seed, which does not tell how much seeds differ."""
-    if len(differences) < 2:
-        return math.nan
-    mean, error = statistics.mean(differences), statistics.stdev(differences) / math.sqrt(len(differences))
-    return student_two_sided(mean / error, len(differences) - 1) if error else float(mean == 0)
+def nms_free_table(study: Study, folder: Path) -> str:
+    """The Markdown table of the branch without NMS: a row for each configuration, over the seeds."""
+    kept = read_rows(folder / study.name / f"{NMS_FREE}.jsonl", NMS_FREE)
+    names = [name for name in study.configurations if any(row["configuration"] == name for row in kept)]
+    metrics = {
+        metric: {(row["configuration"], row["seed"]): row[metric] for row in kept} for metric in ("AP", "AP rare")
+    }
+    differences = {
+        metric: {name: paired_differences(values, name, BASELINE) for name in names if name != BASELINE}
+        for metric, values in metrics.items()
+    }
+    words = dict(zip(differences["AP"], verdicts(list(differences["AP"].values())), strict=True))
+    rows = []
+    for name in names:
+        means = {
+            metric: statistics.mean(value for (other, _), value in values.items() if other == name)
+            for metric, values in metrics.items()
+        }
+        pairs = [
+            (f"{means[metric]:.3f}", mean_with_interval(each[name], "+.3f") if name in each else "")
+            for metric, each in differences.items()
+        ]
+        shown = name if name == BASELINE else f"`{name}`"
+        seeds = sum(row["configuration"] == name for row in kept)
+        rows.append([*_row(shown, pairs, words.get(name, "")), str(seeds)])
+    return _markdown(_row("configuration", [(name, "difference, 95 %") for name in metrics], "verdict"), rows)
 
 
 def _row(name: str, pairs: Sequence[tuple[str, str]], verdict: str) -> list[str]:
@@ -146,17 +159,3 @@ def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table whose last column is the number of seeds."""
     lines = [[*head, "seeds"], ["---"] * (len(head) + 1), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def mean_with_interval(values: Sequence[float], form: str) -> str:
-    """Mean and 95 % interval of Student's t."""
-    mean, half = mean_and_half(values)
-    return f"{mean:{form}} ({mean - half:{form}} to {mean + half:{form}})" if len(values) > 1 else f"{mean:{form}}"
-
-
-def mean_and_half(values: Sequence[float]) -> tuple[float, float]:
-    """The mean, and half of the length of its 95 % interval; 0 where there is one value."""
-    if len(values) < 2:
-        return statistics.mean(values), 0.0
-    half = student_critical(0.05, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
-    return statistics.mean(values), half
