@@ -132,6 +132,14 @@ def test_ignored_pixels_have_no_gradient(enabled):
     assert torch.equal(logits.grad[1], torch.zeros(3)) and (logits.grad[[0, 2]] != 0).all()
 
 
+def test_no_class_of_a_classification_is_ignored(enabled):
+    """Index 255 is a class of ImageNet, and no pixel to leave out."""
+    model = by_name("classification").build(fl_gamma=0.0)
+    logits, labels = torch.randn(3, 300), torch.tensor([255, 0, 255])
+    loss, _ = model.init_criterion()(logits, {"cls": labels})
+    torch.testing.assert_close(loss, torch.nn.functional.cross_entropy(logits, labels))
+
+
 @pytest.mark.parametrize(
     ("name", "given", "expected"),
     [
