@@ -12,7 +12,7 @@ from tests.helpers import run_command_line, run_python
 from tests.ultra.helpers import QUICK, Interrupted, batch_of, build, interrupt_after, losses_of, train_quickly
 from yolo_focal.arguments.focal import KEYS
 from yolo_focal.console import PART_OF_A_RUN
-from yolo_focal.errors import CheckpointError, UnsupportedModelError
+from yolo_focal.errors import CheckpointError, UnsupportedModelError, YoloFocalError
 from yolo_focal.ultra.criteria.detection import ClassCriterion
 
 WITHOUT_THE_PACKAGE = """
@@ -84,6 +84,17 @@ def test_resume_from_the_command_line(enabled, tiny_data, tmp_path):
     assert done.returncode == 0, done.stderr[-2000:]
     assert "focal: class BCE -> focal(gamma=2, alpha=0.25, gain=auto)" in done.stdout + done.stderr
     assert torch.load(last, weights_only=False)["train_args"]["fl_gamma"] == 2.0
+
+
+@pytest.mark.parametrize("given", [{"fl_branch": "one2one"}, {"rare_sampling": "auto", "rect": True}, {"obj": 3.0}])
+def test_a_resume_that_starts_anew_is_checked_like_any_training(enabled, trained, tiny_data, tmp_path, given):
+    """Upstream starts a new training where the model is no checkpoint of an unfinished one."""
+    from ultralytics import YOLO
+
+    for source in ("yolo11n.yaml", trained.run / "weights" / "best.pt"):
+        with pytest.raises(YoloFocalError, match="needs an end-to-end head|cannot act with rect|acts only in an anchor"):
+            YOLO(source).train(data=str(tiny_data), project=str(tmp_path), resume=True, **QUICK, **given)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_new_training_from_a_checkpoint_does_not_inherit_focal(enabled, trained, tiny_data, tmp_path):

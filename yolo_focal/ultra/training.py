@@ -82,9 +82,11 @@ def _train(original: Callable[..., Any], self: Any, trainer: Any = None, **kwarg
     if kwargs.get("cfg"):
         path, from_file, translated = read_hyp_for(self.model, kwargs.pop("cfg"))
         kwargs = {**from_file, **kwargs} if translated else {**kwargs, "cfg": str(path)}
-    if isinstance(self.model, nn.Module):  # an exported model is refused upstream
-        check_training(self.model, {**from_file, **kwargs})
     given = {**from_file, **kwargs}
+    if given.get("resume") is True and not _can_be_resumed(self):
+        given["resume"] = False  # upstream warns, and starts a new training
+    if isinstance(self.model, nn.Module):  # an exported model is refused upstream
+        check_training(self.model, given)
     data, reading = resolve_data(given.get("data")), _reading(self, given)
     if trainer is None and not given.get("resume") and self.task in BOX_TASKS:
         refuse_unusable_data(data, labelled=(), **reading)
@@ -97,6 +99,12 @@ def _train(original: Callable[..., Any], self: Any, trainer: Any = None, **kwarg
     if not is_part_of_a_run() and (line := _next_step(self)) is not None:
         _LOGGER.info(line)
     return result
+
+
+def _can_be_resumed(model: Any) -> bool:
+    """Whether upstream takes the checkpoint that `model` was loaded from for one of an unfinished training."""
+    checkpoint = model.ckpt or {}
+    return checkpoint.get("epoch", -1) >= 0 and checkpoint.get("optimizer") is not None
 
 
 def _next_step(model: Any) -> str | None:
