@@ -12,7 +12,7 @@ from tests.helpers import run_command_line, run_python
 from tests.ultra.helpers import QUICK, Interrupted, batch_of, build, interrupt_after, losses_of, train_quickly
 from yolo_focal.arguments.focal import KEYS
 from yolo_focal.console import PART_OF_A_RUN
-from yolo_focal.errors import CheckpointError, UnsupportedModelError, YoloFocalError
+from yolo_focal.errors import CheckpointError, ConfigError, UnsupportedModelError, YoloFocalError
 from yolo_focal.ultra.criteria.detection import ClassCriterion
 
 WITHOUT_THE_PACKAGE = """
@@ -199,6 +199,21 @@ def test_options_of_ultralytics(enabled, tiny_data, tmp_path, changes):
     criterion = trainer.model.criterion if hasattr(trainer.model, "criterion") else trainer.model._orig_mod.criterion
     assert isinstance(criterion.bce, ClassCriterion)
     assert (criterion.bce.class_weights is not None) == ("cls_pw" in changes)
+
+
+def test_several_datasets(enabled, tiny_data, small_set, tmp_path):
+    """Each has a training of its own, whose settings are checked before the first one starts."""
+    from ultralytics import YOLO
+
+    gammas = []
+    yolo = YOLO("yolo11n.yaml")
+    yolo.add_callback("on_train_end", lambda trainer: gammas.append(trainer.model.criterion.bce.config.gamma))
+    call = {**QUICK, "data": [str(tiny_data), str(small_set)], "project": str(tmp_path)}
+    with pytest.raises(ConfigError, match="fl_alpha has 2 numbers, but the dataset has 10 classes"):
+        yolo.train(**call, fl_alpha=[0.2, 0.3])
+    assert not list(tmp_path.iterdir())
+    yolo.train(**call, fl_gamma=2.0, rare_sampling="auto")
+    assert gammas == [2.0, 2.0]
 
 
 def test_a_dataset_without_any_object(enabled, objectless_data, tmp_path):

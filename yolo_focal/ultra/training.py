@@ -86,7 +86,8 @@ def _train(original: Callable[..., Any], self: Any, trainer: Any = None, **kwarg
     if given.get("resume") is True and not _can_be_resumed(self):
         given["resume"] = False  # upstream warns, and starts a new training
     if isinstance(self.model, nn.Module):  # an exported model is refused upstream
-        check_training(self.model, given)
+        for each in _trainings(given):
+            check_training(self.model, each)
     data, reading = resolve_data(given.get("data")), _reading(self, given)
     if trainer is None and not given.get("resume") and self.task in BOX_TASKS:
         refuse_unusable_data(data, labelled=(), **reading)
@@ -99,6 +100,12 @@ def _train(original: Callable[..., Any], self: Any, trainer: Any = None, **kwarg
     if not is_part_of_a_run() and (line := _next_step(self)) is not None:
         _LOGGER.info(line)
     return result
+
+
+def _trainings(given: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The arguments of each training of a call: upstream trains anew on every dataset of a list."""
+    data = given.get("data")
+    return [{**given, "data": one, "resume": False} for one in data] if isinstance(data, list | tuple) else [given]
 
 
 def _can_be_resumed(model: Any) -> bool:
