@@ -175,11 +175,17 @@ class FocalConfig:
             raise ConfigError(f"fl_alpha={AUTO} is settled when a training starts on a dataset; give numbers here")
         return self.alpha
 
-    def check_classes(self, number_of_classes: int) -> None:
-        """Raise ConfigError where a setting does not fit, or cannot act with, the dataset's number of classes."""
+    def check_classes(self, number_of_classes: int, among_them: str = "") -> None:
+        """Raise ConfigError where a setting does not fit, or cannot act with, the dataset's number of classes.
+
+        Args:
+            number_of_classes: of the dataset.
+            among_them: a class that it does not name itself, as it is called in the message.
+        """
         if isinstance(self.alpha, tuple) and len(self.alpha) != number_of_classes:
             raise ConfigError(
-                f"fl_alpha has {len(self.alpha)} numbers, but the dataset has {number_of_classes} classes; "
+                f"fl_alpha has {len(self.alpha)} numbers, but the dataset has {number_of_classes} classes"
+                f"{f' with {among_them}' if among_them else ''}; "
                 "give one number per class, or a single number for all"
             )
         if self.class_weights and number_of_classes == 1:

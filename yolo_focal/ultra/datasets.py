@@ -204,18 +204,24 @@ def check_data_exists(data: Any) -> None:
         )
 
 
-def class_count(data: str | Path) -> int:
-    """Number of classes that the data YAML `data` declares.
+def class_count(data: str | Path, task: str = "detect") -> int:
+    """Number of classes that a model for `task` learns on the data YAML `data`.
+
+    Those that it declares; and, of polygons for semantic segmentation, the background, which Ultralytics adds as the
+    last one unless there is a single class.
 
     Raises:
         DataError: the file is no data YAML.
     """
     found = _data_yaml(data)
     content = host.YAML.load(found) if found is not None else {}
-    names = content.get("names") or range(content.get("nc", 0)) if isinstance(content, dict) else ()
-    if not names:
+    content = content if isinstance(content, dict) else {}
+    names, number = content.get("names"), content.get("nc")
+    if isinstance(names, list | dict) and names:
+        number = len(names)
+    if not isinstance(number, int) or number < 1:
         raise DataError(f"data={data} declares no classes; a data YAML has 'names:'")
-    return len(names)
+    return number + (task == "semantic" and number > 1 and not content.get("masks_dir"))
 
 
 def data_file(data: str | Path) -> Path | None:

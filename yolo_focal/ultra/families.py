@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import nn
 
-from yolo_focal.arguments.focal import KEYS, FocalConfig, idle_settings
+from yolo_focal.arguments.focal import AUTO, KEYS, FocalConfig, idle_settings
 from yolo_focal.errors import ConfigError, UnsupportedModelError
 from yolo_focal.losses import LOSSES
 from yolo_focal.ultra import host
@@ -44,13 +44,16 @@ def start_line(criterion: Any) -> str | None:
     return f"focal: class BCE -> {words}{where}; box and DFL untouched"
 
 
-def check_family(model: nn.Module, config: FocalConfig, given: Mapping[str, Any]) -> None:
+def check_family(
+    model: nn.Module, config: FocalConfig, given: Mapping[str, Any], number_of_classes: int | None = None
+) -> None:
     """Check that `config` can act on a model.
 
     Args:
         model: what is to be trained.
         config: the settings.
         given: the arguments of the call, where `config` does not tell a default from a choice.
+        number_of_classes: that it will have on its dataset; None leaves that of `model`.
 
     Raises:
         UnsupportedModelError: the model has no class loss that the plugin knows.
@@ -60,7 +63,12 @@ def check_family(model: nn.Module, config: FocalConfig, given: Mapping[str, Any]
         raise ConfigError(idle)
     if _is(model, "SemanticSegmentationModel", "ClassificationModel"):
         _check_single_branch(model, config)
-        if getattr(model.model[-1], "nc", None) == 1:  # type: ignore[index]
+        if config.alpha == AUTO:
+            raise ConfigError(
+                f"fl_alpha={AUTO} counts labelled boxes, which a {type(model).__name__} does not learn; give numbers, "
+                "or leave it out"
+            )
+        if (number_of_classes or getattr(model.model[-1], "nc", None)) == 1:  # type: ignore[index]
             _check_elementwise(model, config)
             if isinstance(config.alpha, tuple):
                 raise ConfigError(

@@ -51,24 +51,26 @@ def check_training(model: nn.Module, given: Mapping[str, Any]) -> None:
     is_anchor_detector = anchor_head(model) is not None
     rare = read_rare_config(given)
     counted = config is not None or is_anchor_detector or rare is not None
-    counted = counted and getattr(model, "task", None) != "classify"  # whose dataset is a folder
-    number_of_classes = _number_of_classes(given) if counted else None
+    task = str(getattr(model, "task", "detect"))
+    counted = counted and task != "classify"  # whose dataset is a folder
+    number_of_classes = _number_of_classes(given, task) if counted else None
     check_anchor_training(model, given, number_of_classes)
     check_rare_training(model, given, number_of_classes)
     if config is None:
         return
-    check_family(model, config, given)
+    check_family(model, config, given, number_of_classes)
     if number_of_classes is not None:
-        config.check_classes(number_of_classes)
+        named = number_of_classes == _number_of_classes(given, "detect")
+        config.check_classes(number_of_classes, "" if named else "the background, which is the last")
 
 
-def _number_of_classes(given: Mapping[str, Any]) -> int | None:
-    """That of the dataset, None where the call names none; DataError where there is no such dataset."""
+def _number_of_classes(given: Mapping[str, Any], task: str) -> int | None:
+    """That of the model on the dataset, None where the call names none; DataError where there is no such dataset."""
     if "data" not in given:
         return None
     data = resolve_data(given["data"])
     check_data_exists(data)
-    return 1 if given.get("single_cls") else class_count(data)
+    return 1 if given.get("single_cls") else class_count(data, task)
 
 
 @seam(

@@ -8,6 +8,7 @@ from yolo_focal.arguments.focal import read_config
 from yolo_focal.errors import ConfigError, UnsupportedModelError
 from yolo_focal.ultra.criteria.focal_term import FocalTerm
 from yolo_focal.ultra.families import check_family, start_line
+from yolo_focal.ultra.training import check_training
 
 REPRESENTATIVES = ("YOLO11", "YOLO26 OBB", "YOLOE 26, visual (TVP)", "RT-DETR", "classification", "semantic, binary")
 
@@ -166,6 +167,29 @@ def test_a_setting_that_cannot_act_on_a_family_is_refused(enabled, name, given, 
     with pytest.raises(ConfigError) as caught:
         check_family(model, read_config(given), given)
     assert expected in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("masks", ["", "masks_dir: masks\n"])
+@pytest.mark.parametrize("names", ["[a]", "[a, b]", "{0: a, 1: b, 2: c}"])
+def test_a_semantic_model_is_judged_by_the_classes_it_will_have(enabled, tiny_data, tmp_path, names, masks):
+    """Ultralytics builds it anew for the dataset, of polygons with the background as one class more."""
+    from ultralytics.data.utils import add_polygon_background, check_det_dataset
+
+    data = tmp_path / "data.yaml"
+    data.write_text(f"path: {tiny_data.parent}\ntrain: images/train\nval: images/val\nnames: {names}\n{masks}")
+    number = add_polygon_background(check_det_dataset(str(data)))["nc"]
+    for model in (by_name("semantic").build(), by_name("semantic, binary").build()):
+        model.task = "semantic"
+        fits, other = ("qfl", "softmax") if number == 1 else ("softmax", "qfl")
+        check_training(model, {"data": str(data), "fl_loss": fits})
+        with pytest.raises(ConfigError, match=f"fl_loss={other} "):
+            check_training(model, {"data": str(data), "fl_loss": other})
+        with pytest.raises(ConfigError, match="fl_alpha=auto counts labelled boxes, which a Semantic"):
+            check_training(model, {"data": str(data), "fl_alpha": "auto"})
+        if number > 1:
+            check_training(model, {"data": str(data), "fl_alpha": [0.5] * number})
+            with pytest.raises(ConfigError, match=f"the dataset has {number} classes{'' if masks else ' with the back'}"):
+                check_training(model, {"data": str(data), "fl_alpha": [0.5] * (number - 1)})
 
 
 def test_a_model_without_a_known_class_loss_is_refused_by_name(enabled):
