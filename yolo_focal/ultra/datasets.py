@@ -11,7 +11,7 @@ from yolo_focal.data.paths import exists, is_file, is_folder
 from yolo_focal.data.problem_lines import first_names
 from yolo_focal.data.shapes import ensure_shapes
 from yolo_focal.data.usable import refuse_unusable
-from yolo_focal.data.yolo import read_data_yaml
+from yolo_focal.data.yolo import read_data_yaml, whole_number
 from yolo_focal.errors import DataError, YoloFocalError
 from yolo_focal.resources import cfg_file, cfg_names
 from yolo_focal.ultra import host
@@ -216,7 +216,7 @@ def class_count(data: str | Path, task: str = "detect") -> int:
     found = _data_yaml(data)
     content = host.YAML.load(found) if found is not None else {}
     content = content if isinstance(content, dict) else {}
-    names, number = content.get("names"), content.get("nc")
+    names, number = content.get("names"), whole_number(content.get("nc"))
     if isinstance(names, list | dict) and names:
         number = len(names)
     if not isinstance(number, int) or number < 1:
