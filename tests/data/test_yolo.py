@@ -148,7 +148,9 @@ def test_a_number_of_classes_is_read_as_ultralytics_reads_it(tmp_path: Path, num
     """As text and as a decimal number, too."""
     data_yaml = write_yaml(tmp_path, path=str(tmp_path), train="images", val="images", nc=number, **names)
     (tmp_path / "images").mkdir(exist_ok=True)
-    assert check_det_dataset(str(data_yaml))["nc"] == len(read_data_yaml(data_yaml).names) == class_count(data_yaml) == 3
+    assert (
+        check_det_dataset(str(data_yaml))["nc"] == len(read_data_yaml(data_yaml).names) == class_count(data_yaml) == 3
+    )
 
 
 @pytest.mark.parametrize("content", [{"nc": 2.5}, {"nc": "many"}, {"nc": [3]}, {"names": 3}, {"names": "abc"}, {}])

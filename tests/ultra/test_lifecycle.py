@@ -92,7 +92,9 @@ def test_a_resume_that_starts_anew_is_checked_like_any_training(enabled, trained
     from ultralytics import YOLO
 
     for source in ("yolo11n.yaml", trained.run / "weights" / "best.pt"):
-        with pytest.raises(YoloFocalError, match="needs an end-to-end head|cannot act with rect|acts only in an anchor"):
+        with pytest.raises(
+            YoloFocalError, match=r"needs an end-to-end head|cannot act with rect|acts only in an anchor"
+        ):
             YOLO(source).train(data=str(tiny_data), project=str(tmp_path), resume=True, **QUICK, **given)
     assert not list(tmp_path.iterdir())
 

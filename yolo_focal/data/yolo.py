@@ -201,7 +201,9 @@ def _class_names(path: Path, content: dict[str, Any]) -> tuple[str, ...]:
     if sorted(indexed) != list(range(len(names))):
         raise DataError(f"{path}: names must have the indices 0 to {len(names) - 1}, got {_brief(sorted(indexed))}")
     if number is not None and number != len(indexed):
-        raise DataError(f"{path}: nc is {_brief(content['nc'])}, but names has {len(indexed)} classes; correct one of them")
+        raise DataError(
+            f"{path}: nc is {_brief(content['nc'])}, but names has {len(indexed)} classes; correct one of them"
+        )
     return tuple(indexed[index] for index in range(len(indexed)))
 
 

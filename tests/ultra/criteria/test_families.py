@@ -188,7 +188,9 @@ def test_a_semantic_model_is_judged_by_the_classes_it_will_have(enabled, tiny_da
             check_training(model, {"data": str(data), "fl_alpha": "auto"})
         if number > 1:
             check_training(model, {"data": str(data), "fl_alpha": [0.5] * number})
-            with pytest.raises(ConfigError, match=f"the dataset has {number} classes{'' if masks else ' with the back'}"):
+            with pytest.raises(
+                ConfigError, match=f"the dataset has {number} classes{'' if masks else ' with the back'}"
+            ):
                 check_training(model, {"data": str(data), "fl_alpha": [0.5] * (number - 1)})
 
 
