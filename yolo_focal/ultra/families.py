@@ -61,6 +61,12 @@ def check_family(
     """
     if idle := idle_settings(given, config):
         raise ConfigError(idle)
+    of_rtdetr = config.loss == "vfl" and _is(model, "RTDETRDetectionModel")  # which has an alpha of its own for vfl
+    if config.alpha == AUTO and LOSSES[config.loss].alpha_on_negatives and not of_rtdetr:
+        raise ConfigError(
+            f"fl_alpha={AUTO} is larger for rarer classes, to favour their positives, but in fl_loss={config.loss} "
+            "alpha weighs negatives; give numbers, or another loss"
+        )
     if _is(model, "SemanticSegmentationModel", "ClassificationModel"):
         _check_single_branch(model, config)
         if config.alpha == AUTO:

@@ -1,11 +1,14 @@
 """Focal acts in every family that it accepts, on the class gradient and on nothing else; the others are refused."""
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 
 from tests.ultra.criteria.family_cases import E2E, FAMILIES
 from yolo_focal.arguments.focal import read_config
 from yolo_focal.errors import ConfigError, UnsupportedModelError
+from yolo_focal.losses import LOSSES
 from yolo_focal.ultra.criteria.focal_term import FocalTerm
 from yolo_focal.ultra.families import check_family, start_line
 from yolo_focal.ultra.training import check_training
@@ -158,6 +161,8 @@ def test_no_class_of_a_classification_is_ignored(enabled):
         ("classification", {"fl_branch": "one2many"}, "but a ClassificationModel has a single branch"),
         ("semantic, binary", {"fl_alpha": [0.5, 0.5]}, "a binary semantic model has one logit for both classes"),
         ("YOLOE 26, text", {"fl_alpha": [0.5] * 3}, "the channels of a YOLOEModel are prompts, not classes"),
+        ("YOLO11", {"fl_loss": "vfl", "fl_alpha": "auto"}, "in fl_loss=vfl alpha weighs negatives; give numbers, or"),
+        ("RT-DETR", {"fl_loss": "mal", "fl_alpha": "auto"}, "in fl_loss=mal alpha weighs negatives; give numbers, or"),
         ("RT-DETR", {"fl_branch": "one2one"}, "but this model's RTDETRDecoder has a single branch"),
     ],
 )
@@ -167,6 +172,20 @@ def test_a_setting_that_cannot_act_on_a_family_is_refused(enabled, name, given, 
     with pytest.raises(ConfigError) as caught:
         check_family(model, read_config(given), given)
     assert expected in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [name for name, row in LOSSES.items() if row.elementwise and row.uses_alpha])
+def test_auto_alpha_is_taken_where_alpha_favours_positives(enabled, name):
+    """Of a loss whose larger alpha makes its negatives heavier it would hold the rare classes down."""
+    logits = torch.zeros(2, 1)
+    small, large = (
+        LOSSES[name].make(gamma=1.0, alpha=alpha, reduction="none")(logits, torch.tensor([[1.0], [0.0]])).flatten()
+        for alpha in (0.2, 0.4)
+    )
+    given = {"fl_loss": name, "fl_alpha": "auto"}
+    refusal = pytest.raises(ConfigError, match="weighs negatives") if large[1] > small[1] else nullcontext()
+    with refusal:
+        check_family(by_name("YOLO11").build(), read_config(given), given)
 
 
 @pytest.mark.parametrize("masks", ["", "masks_dir: masks\n"])
