@@ -31,7 +31,13 @@ __all__ = [
 
 BOX_TASKS = ("detect", "segment", "pose", "obb")
 UPRIGHT_BOX_TASKS = ("detect", "segment", "pose")  # those that can be evaluated
-_READERS = ("cache_labels", "check_det_dataset", "get_img_files", "get_labels")  # functions of ultralytics.data
+_READERS = (
+    "cache_labels",
+    "check_cls_dataset",
+    "check_det_dataset",
+    "get_img_files",
+    "get_labels",
+)  # functions of ultralytics.data
 
 
 def datasets_folder() -> Path:
