@@ -285,6 +285,9 @@ def test_poor_anchors_are_replaced_before_training_and_kept(enabled, data, tmp_p
     kept = YOLO(path)
     kept.train(**given, name="kept", autoanchor=False)
     assert kept.trainer.model.yaml["anchors"] == architecture["anchors"]
+    rectangular = YOLO(path)  # upstream takes the shapes of the images out of the labels
+    rectangular.train(**given, name="rectangular", rect=True)
+    assert max(size for row in rectangular.trainer.model.yaml["anchors"] for size in row) < 100
 
 
 CLASSIC = {
