@@ -282,15 +282,18 @@ def idle_settings(given: Mapping[str, Any], config: FocalConfig) -> list[str]:
     ]
 
 
+_WITHOUT_GAMMA_ZERO = {
+    "efl": "whose weight gamma_j / gamma grows beyond all bounds",
+    "mal": "whose target t^gamma nears 1 for every positive",
+}
+
+
 def _schedule_problems(values: Mapping[str, Any], arguments: Mapping[str, Any]) -> list[str]:
     """What is wrong with fl_warmup and fl_cooldown, where the number of epochs is known also beside it."""
     moving = {name: values[name] for name in ("fl_warmup", "fl_cooldown") if values[name]}
     named = " ".join(f"{name}={value:g}" for name, value in moving.items())
-    if moving and values["fl_loss"] == "efl":
-        return [
-            f"{named} does not fit fl_loss=efl, whose weight gamma_j / gamma grows beyond all bounds as gamma nears 0; "
-            "leave it out"
-        ]
+    if moving and (why := _WITHOUT_GAMMA_ZERO.get(values["fl_loss"])) is not None:
+        return [f"{named} does not fit fl_loss={values['fl_loss']}, {why} as gamma nears 0; leave it out"]
     if moving and not LOSS_FACTS[values["fl_loss"]].uses_gamma:
         return [f"{named} cannot act: fl_loss={values['fl_loss']} has no gamma; leave it out"]
     epochs = arguments.get("epochs")

@@ -125,10 +125,11 @@ def test_objectness_stays_a_focal_loss(enabled):
 
 
 @pytest.mark.parametrize("schedule", [{"fl_warmup": 2}, {"fl_cooldown": 0.5}])
-def test_a_gamma_that_nears_zero_is_refused(schedule):
-    """The weight gamma_j / gamma has no limit there."""
-    with pytest.raises(ConfigError, match="does not fit fl_loss=efl"):
-        read_config({"fl_loss": "efl", **schedule})
+@pytest.mark.parametrize("loss", ["efl", "mal"])
+def test_a_gamma_that_nears_zero_is_refused(schedule, loss):
+    """The weight gamma_j / gamma has no limit there, and the target t^gamma is 1."""
+    with pytest.raises(ConfigError, match=f"does not fit fl_loss={loss}"):
+        read_config({"fl_loss": loss, **schedule})
 
 
 @pytest.mark.parametrize(
