@@ -66,6 +66,9 @@ def test_a_key_is_refused_where_no_loss_is_computed(enabled, mode):
     """It could not act."""
     with pytest.raises(ConfigError, match=f"fl_gamma cannot act in mode={mode}, where no loss is computed"):
         check_call({"mode": mode, "fl_gamma": 2.0}, stock_arguments(focal=True))
+    with pytest.raises(ConfigError, match=f"focal cannot act in mode={mode}, where no loss is computed"):
+        arguments(mode=mode, focal=True)
+    assert not hasattr(arguments(mode=mode, focal=False), "focal")
 
 
 def test_builtin_data_is_resolved_to_a_file(enabled, tmp_path, monkeypatch):

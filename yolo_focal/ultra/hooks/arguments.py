@@ -115,8 +115,8 @@ def check_call(given: Mapping[str, Any], known: Mapping[str, Any]) -> None:
         ConfigError: with one sentence per problem.
     """
     meant_for_us = [name for name in given if name not in known and closest_key(name, known) in TRAINING_KEYS]
-    acting = [name for name in given if name in TRAINING_KEYS and name != "focal"]
-    if not (meant_for_us or given.get("focal") or acting):
+    acting = [name for name in given if name in TRAINING_KEYS and (name != "focal" or given[name])]
+    if not (meant_for_us or acting):
         return
     problems = misspelt(given, known) + anchor_problems(given) + rare_problems(given)
     try:
