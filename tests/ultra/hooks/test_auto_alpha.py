@@ -82,6 +82,11 @@ def test_a_path_is_a_data_yaml_too(enabled, small_set):
     assert alpha_of(data=small_set, fl_alpha="auto") == alpha_of(data=str(small_set), fl_alpha="auto")
 
 
+def test_several_datasets_are_counted_each_for_itself(enabled, small_set, tiny_data):
+    """When its own training begins; before it there is nothing to count."""
+    assert arguments(data=[str(small_set), str(tiny_data)], fl_alpha="auto").fl_alpha == "auto"
+
+
 def test_no_label_that_is_left_is_one_line(enabled, tiny_data):
     """With what left none."""
     with pytest.raises(DataError, match=r"fraction=1.0 and classes=\(7,\) leave no label of .*; give numbers"):

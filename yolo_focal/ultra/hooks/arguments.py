@@ -165,7 +165,7 @@ def _check_cfg(original: Callable[..., None], cfg: dict[str, Any], *args: Any, *
             if cfg.get(name) == key.default:  # absent and at its default are the same to the anchor detector
                 cfg.pop(name, None)
         cfg["data"] = resolve_data(cfg.get("data"))
-        if cfg.get("mode") == "train":
+        if cfg.get("mode") == "train" and not isinstance(cfg["data"], list | tuple):  # of several, each for itself
             settled_config(cfg)  # for its refusals, before anything is written
     original(cfg, *args, **kwargs)
 
