@@ -8,7 +8,9 @@ from typing import Any
 from torch import nn
 
 from yolo_focal.arguments.focal import read_config
+from yolo_focal.arguments.key import plain
 from yolo_focal.arguments.rare import read_rare_config
+from yolo_focal.arguments.training_keys import TRAINING_KEYS
 from yolo_focal.console import is_part_of_a_run, pasteable
 from yolo_focal.errors import UnsupportedModelError
 from yolo_focal.ultra import host
@@ -80,6 +82,7 @@ def _number_of_classes(given: Mapping[str, Any], task: str) -> int | None:
 )
 def _train(original: Callable[..., Any], self: Any, trainer: Any = None, **kwargs: Any) -> Any:
     watch_for_too_many_candidates()
+    kwargs |= {name: plain(value) for name, value in kwargs.items() if name in TRAINING_KEYS}
     from_file: dict[str, Any] = {}
     if kwargs.get("cfg"):
         path, from_file, translated = read_hyp_for(self.model, kwargs.pop("cfg"))

@@ -11,6 +11,7 @@ from typing import Any
 
 from yolo_focal.arguments.anchor import ANCHOR_KEYS, anchor_problems
 from yolo_focal.arguments.focal import KEYS, closest_key, focal_keys, read_config
+from yolo_focal.arguments.key import plain
 from yolo_focal.arguments.rare import RARE_KEYS, rare_problems, read_rare_config
 from yolo_focal.arguments.training_keys import TRAINING_KEYS
 from yolo_focal.errors import ConfigError
@@ -140,6 +141,7 @@ def _alignment(
 ) -> None:
     if "focal" not in base:  # some other dictionary: settings, solutions
         return original(base, custom, *args, **kwargs)
+    custom |= {name: plain(value) for name, value in custom.items() if name in TRAINING_KEYS}
     check_call(custom, base)
     if focal_keys(custom):
         custom.setdefault("focal", True)  # any fl_* switches the plugin on; from here on the key says so
