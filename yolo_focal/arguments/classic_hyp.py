@@ -65,7 +65,9 @@ IMPLIED: dict[str, Any] = {
 _SIGNS = frozenset({"obj", "obj_pw", "iou_t", "anchor_t", "label_smoothing"})
 _LARGEST_BOX = 0.5  # YOLOv5's box gain is 0.05, Ultralytics' 7.5
 _OF_A_RUN = frozenset({"task", "mode"})
-_SIGNS_OF_OTHERS = frozenset({"focal", "fl_loss", "fl_alpha", "fl_scope", "cls_pos_weight", "task", "mode", "epochs"})
+_SIGNS_OF_OTHERS = frozenset(
+    {"focal", "fl_loss", "fl_alpha", "fl_scope", "cls_pos_weight", "task", "mode", "epochs", *IMPLIED}
+)
 
 
 @dataclass(frozen=True)
