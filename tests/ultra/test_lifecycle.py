@@ -14,6 +14,7 @@ from yolo_focal.arguments.focal import KEYS
 from yolo_focal.console import PART_OF_A_RUN
 from yolo_focal.errors import CheckpointError, ConfigError, UnsupportedModelError, YoloFocalError
 from yolo_focal.ultra.criteria.detection import ClassCriterion
+from yolo_focal.ultra.training import check_training
 
 WITHOUT_THE_PACKAGE = """
 import sys
@@ -216,6 +217,26 @@ def test_several_datasets(enabled, tiny_data, small_set, tmp_path):
     assert not list(tmp_path.iterdir())
     yolo.train(**call, fl_gamma=2.0, rare_sampling="auto")
     assert gammas == [2.0, 2.0]
+
+
+def test_what_a_model_remembers_is_checked_too(enabled, tiny_data, tmp_path):
+    """Upstream trains on a single class again where the training before did."""
+    from ultralytics import YOLO
+
+    yolo = YOLO("yolo11n.yaml")
+    call = {**QUICK, "data": str(tiny_data), "project": str(tmp_path), "val": False}
+    yolo.train(**call, single_cls=True, focal=True)
+    for given in ({"fl_alpha": [0.2, 0.3]}, {"rare_sampling": "auto"}):
+        with pytest.raises(ConfigError, match=r"the dataset has 1 classes|with one class: nothing is rarer"):
+            yolo.train(**call, **given)
+    yolo.train(**call, single_cls=False, fl_alpha=[0.2, 0.3])
+    assert len(list(tmp_path.iterdir())) == 2  # nothing of what was refused
+
+
+def test_a_call_without_a_dataset_is_checked_as_far_as_it_can_be(enabled):
+    """That there is none is Ultralytics' to say."""
+    for given in ({"focal": True}, {"rare_sampling": "auto"}):
+        check_training(build("yolo11n.yaml"), {"data": None, **given})
 
 
 def test_a_dataset_without_any_object(enabled, objectless_data, tmp_path):

@@ -68,7 +68,7 @@ def check_training(model: nn.Module, given: Mapping[str, Any]) -> None:
 
 def _number_of_classes(given: Mapping[str, Any], task: str) -> int | None:
     """That of the model on the dataset, None where the call names none; DataError where there is no such dataset."""
-    if "data" not in given:
+    if given.get("data") is None:
         return None
     data = resolve_data(given["data"])
     check_data_exists(data)
@@ -88,6 +88,8 @@ def _train(original: Callable[..., Any], self: Any, trainer: Any = None, **kwarg
         path, from_file, translated = read_hyp_for(self.model, kwargs.pop("cfg"))
         kwargs = {**from_file, **kwargs} if translated else {**kwargs, "cfg": str(path)}
     given = {**from_file, **kwargs}
+    if not kwargs.get("cfg") and self.overrides.get("single_cls"):  # upstream remembers it from the last training
+        given.setdefault("single_cls", True)
     if given.get("resume") is True and not _can_be_resumed(self):
         given["resume"] = False  # upstream warns, and starts a new training
     if isinstance(self.model, nn.Module):  # an exported model is refused upstream

@@ -61,7 +61,7 @@ def check_rare_training(model: nn.Module, given: Mapping[str, Any], number_of_cl
         raise ConfigError(why)
     if number_of_classes == 1:
         raise ConfigError(f"{config} cannot act with one class: nothing is rarer than anything; leave it out")
-    if task != "classify" and "data" in given and _has_no_objects(data_file(resolve_data(given["data"]))):
+    if task != "classify" and given.get("data") is not None and _has_no_objects(data_file(resolve_data(given["data"]))):
         raise ConfigError(
             f"{config} cannot act: the training images of data={given['data']} have no labels; leave it out"
         )
