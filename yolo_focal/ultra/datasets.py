@@ -21,6 +21,7 @@ __all__ = [
     "UPRIGHT_BOX_TASKS",
     "check_data_exists",
     "class_count",
+    "class_folder_count",
     "data_file",
     "datasets_folder",
     "explained_dataset_errors",
@@ -228,6 +229,15 @@ def class_count(data: str | Path, task: str = "detect") -> int:
     if not isinstance(number, int) or number < 1:
         raise DataError(f"data={data} declares no classes; a data YAML has 'names:'")
     return number + (task == "semantic" and number > 1 and not content.get("masks_dir"))
+
+
+def class_folder_count(data: str | Path) -> int | None:
+    """Number of classes of a classifier's dataset, one a folder in its `train`; None where it is not told so."""
+    root = Path(data) if is_folder(Path(data)) else datasets_folder() / data
+    train = root / "train"
+    if not is_folder(train) or is_file(root / ".ndjson.yaml"):  # which has the names
+        return None
+    return sum(is_folder(each) for each in train.iterdir())
 
 
 def data_file(data: str | Path) -> Path | None:

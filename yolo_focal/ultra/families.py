@@ -74,7 +74,8 @@ def check_family(
                 f"fl_alpha={AUTO} counts labelled boxes, which a {type(model).__name__} does not learn; give numbers, "
                 "or leave it out"
             )
-        if (number_of_classes or getattr(model.model[-1], "nc", None)) == 1:  # type: ignore[index]
+        head: Any = model.model[-1]  # type: ignore[index]
+        if _is(model, "SemanticSegmentationModel") and (number_of_classes or head.nc) == 1:
             _check_elementwise(model, config)
             if isinstance(config.alpha, tuple):
                 raise ConfigError(

@@ -23,6 +23,7 @@ from yolo_focal.ultra.datasets import (
     UPRIGHT_BOX_TASKS,
     check_data_exists,
     class_count,
+    class_folder_count,
     explained_dataset_errors,
     refuse_unusable_data,
     resolve_data,
@@ -54,7 +55,6 @@ def check_training(model: nn.Module, given: Mapping[str, Any]) -> None:
     rare = read_rare_config(given)
     counted = config is not None or is_anchor_detector or rare is not None
     task = str(getattr(model, "task", "detect"))
-    counted = counted and task != "classify"  # whose dataset is a folder
     number_of_classes = _number_of_classes(given, task) if counted else None
     check_anchor_training(model, given, number_of_classes)
     check_rare_training(model, given, number_of_classes)
@@ -62,15 +62,20 @@ def check_training(model: nn.Module, given: Mapping[str, Any]) -> None:
         return
     check_family(model, config, given, number_of_classes)
     if number_of_classes is not None:
-        named = number_of_classes == _number_of_classes(given, "detect")
-        config.check_classes(number_of_classes, "" if named else "the background, which is the last")
+        unnamed = task == "semantic" and number_of_classes != _number_of_classes(given, "detect")
+        config.check_classes(number_of_classes, "the background, which is the last" if unnamed else "")
 
 
 def _number_of_classes(given: Mapping[str, Any], task: str) -> int | None:
-    """That of the model on the dataset, None where the call names none; DataError where there is no such dataset."""
+    """That of the model on the dataset, None where the call names none; DataError where there is no such dataset.
+
+    A classifier's dataset may have to be downloaded or split first, and is not counted then.
+    """
     if given.get("data") is None:
         return None
     data = resolve_data(given["data"])
+    if task == "classify":
+        return 1 if given.get("single_cls") else class_folder_count(data)
     check_data_exists(data)
     return 1 if given.get("single_cls") else class_count(data, task)
 

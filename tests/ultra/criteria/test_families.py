@@ -188,6 +188,21 @@ def test_auto_alpha_is_taken_where_alpha_favours_positives(enabled, name):
         check_family(by_name("YOLO11").build(), read_config(given), given)
 
 
+def test_the_classes_of_a_classifier_are_the_folders_of_its_dataset(enabled, tmp_path):
+    """A list of another length is refused before a training; what is not there yet is not counted."""
+    model = by_name("classification").build()
+    model.task = "classify"
+    for name in ("cat", "dog"):
+        (tmp_path / "train" / name).mkdir(parents=True)
+    (tmp_path / "train" / "notes.txt").touch()
+    for data, alpha in ((tmp_path, [0.5, 0.4]), (str(tmp_path / "absent"), [0.5] * 7), ("mnist160", [0.5] * 7)):
+        check_training(model, {"data": data, "fl_alpha": alpha})
+    with pytest.raises(ConfigError, match="fl_alpha has 3 numbers, but the dataset has 2 classes; give one number"):
+        check_training(model, {"data": str(tmp_path), "fl_alpha": [0.5, 0.4, 0.3]})
+    with pytest.raises(ConfigError, match="with one class: nothing is rarer"):
+        check_training(model, {"data": str(tmp_path), "rare_sampling": "auto", "single_cls": True})
+
+
 @pytest.mark.parametrize("masks", ["", "masks_dir: masks\n"])
 @pytest.mark.parametrize("names", ["[a]", "[a, b]", "{0: a, 1: b, 2: c}"])
 def test_a_semantic_model_is_judged_by_the_classes_it_will_have(enabled, tiny_data, tmp_path, names, masks):
