@@ -233,6 +233,15 @@ def test_what_a_model_remembers_is_checked_too(enabled, tiny_data, tmp_path):
     assert len(list(tmp_path.iterdir())) == 2  # nothing of what was refused
 
 
+@pytest.mark.parametrize(("model", "given"), [("yolo11n.yaml", {"focal": True}), ("yolov5n-anchor.yaml", {})])
+def test_an_unknown_backend_of_the_losses_is_refused_before_a_training(enabled, tiny_data, monkeypatch, model, given):
+    """The environment names it; a stock training does not use it."""
+    monkeypatch.setenv("YOLO_FOCAL_BACKEND", "fast")
+    with pytest.raises(ConfigError, match="the backend of losses must be one of auto"):
+        check_training(build(model), {"data": str(tiny_data), **given})
+    check_training(build("yolo11n.yaml"), {"data": str(tiny_data)})
+
+
 def test_a_call_without_a_dataset_is_checked_as_far_as_it_can_be(enabled):
     """That there is none is Ultralytics' to say."""
     for given in ({"focal": True}, {"rare_sampling": "auto"}):

@@ -13,6 +13,7 @@ from yolo_focal.arguments.rare import read_rare_config
 from yolo_focal.arguments.training_keys import TRAINING_KEYS
 from yolo_focal.console import is_part_of_a_run, pasteable
 from yolo_focal.errors import UnsupportedModelError
+from yolo_focal.losses.run import backend
 from yolo_focal.ultra import host
 from yolo_focal.ultra.anchor.autoanchor import fit_anchors_to_data
 from yolo_focal.ultra.anchor.checks import check_anchor_training, read_hyp_for
@@ -53,6 +54,8 @@ def check_training(model: nn.Module, given: Mapping[str, Any]) -> None:
     config = read_config(given)
     is_anchor_detector = anchor_head(model) is not None
     rare = read_rare_config(given)
+    if config is not None or is_anchor_detector:
+        backend()  # of the losses: the environment may name one that is none
     counted = config is not None or is_anchor_detector or rare is not None
     task = str(getattr(model, "task", "detect"))
     number_of_classes = _number_of_classes(given, task) if counted else None
