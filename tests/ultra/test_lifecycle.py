@@ -242,6 +242,17 @@ def test_an_unknown_backend_of_the_losses_is_refused_before_a_training(enabled, 
     check_training(build("yolo11n.yaml"), {"data": str(tiny_data)})
 
 
+def test_a_dataset_that_ultralytics_unpacks_or_downloads_first(enabled, tiny_data, tmp_path):
+    """Nobody can count its classes before; fl_alpha=auto, which would, is refused in one line."""
+    archive = shutil.make_archive(str(tmp_path / "squares"), "zip", tiny_data.parent)
+    (tmp_path / "squares.ndjson").touch()
+    for data in (archive, str(tmp_path / "squares.ndjson"), "https://example.org/squares.zip"):
+        for given in ({"focal": True}, {"fl_alpha": [0.2, 0.3]}, {"rare_sampling": "auto"}):
+            check_training(build("yolo11n.yaml"), {"data": data, **given})
+        with pytest.raises(ConfigError, match="fl_alpha=auto counts the training labels of a data YAML, got data="):
+            build("yolo11n.yaml", data=data, fl_alpha="auto")
+
+
 def test_a_call_without_a_dataset_is_checked_as_far_as_it_can_be(enabled):
     """That there is none is Ultralytics' to say."""
     for given in ({"focal": True}, {"rare_sampling": "auto"}):

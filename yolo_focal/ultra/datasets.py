@@ -26,6 +26,7 @@ __all__ = [
     "datasets_folder",
     "explained_dataset_errors",
     "find_data_yaml",
+    "local_yaml",
     "refuse_unusable_data",
     "resolve_data",
 ]
@@ -156,7 +157,7 @@ def refuse_unusable_data(
         task: of the model.
         single_class: whether all classes are taken for one.
     """
-    file = _local_yaml(data)
+    file = local_yaml(data)
     if file is None:
         return
     try:
@@ -190,7 +191,7 @@ def _read_by_ultralytics(data_yaml: Path) -> bool:
     return True
 
 
-def _local_yaml(data: Any) -> Path | None:
+def local_yaml(data: Any) -> Path | None:
     """The data YAML that a training reads for `data`, if it is a file on this machine."""
     found = _data_yaml(data) if isinstance(data, str | Path) else None
     return found if found is not None and found.suffix.lower() in (".yaml", ".yml") else None
@@ -241,7 +242,12 @@ def class_folder_count(data: str | Path) -> int | None:
 
 
 def data_file(data: str | Path) -> Path | None:
-    """The file that Ultralytics' trainers will read for `data`, which may be a bare name such as coco8."""
+    """The file that Ultralytics' trainers will read for `data`, which may be a bare name such as coco8.
+
+    None for an address: what stands there is theirs to download.
+    """
+    if "://" in str(data):
+        return None
     if exists(Path(data)):
         return Path(data)
     check_file = host.check_file

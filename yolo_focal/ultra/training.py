@@ -26,6 +26,7 @@ from yolo_focal.ultra.datasets import (
     class_count,
     class_folder_count,
     explained_dataset_errors,
+    local_yaml,
     refuse_unusable_data,
     resolve_data,
 )
@@ -72,7 +73,7 @@ def check_training(model: nn.Module, given: Mapping[str, Any]) -> None:
 def _number_of_classes(given: Mapping[str, Any], task: str) -> int | None:
     """That of the model on the dataset, None where the call names none; DataError where there is no such dataset.
 
-    A classifier's dataset may have to be downloaded or split first, and is not counted then.
+    What has to be downloaded, unpacked or split first is not counted.
     """
     if given.get("data") is None:
         return None
@@ -80,7 +81,9 @@ def _number_of_classes(given: Mapping[str, Any], task: str) -> int | None:
     if task == "classify":
         return 1 if given.get("single_cls") else class_folder_count(data)
     check_data_exists(data)
-    return 1 if given.get("single_cls") else class_count(data, task)
+    if given.get("single_cls"):
+        return 1
+    return None if local_yaml(data) is None else class_count(data, task)
 
 
 @seam(

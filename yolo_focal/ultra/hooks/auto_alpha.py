@@ -51,7 +51,7 @@ def _alpha(arguments: Mapping[str, Any]) -> float | tuple[float, ...]:
     found = data_file(arguments["data"]) if isinstance(arguments.get("data"), str | Path) else None
     if found is not None and found.is_dir() and arguments.get("task") != "classify":
         found = find_data_yaml(found)
-    if found is None or found.is_dir():
+    if found is None or found.suffix.lower() not in (".yaml", ".yml"):
         raise ConfigError(
             f"fl_alpha={AUTO} counts the training labels of a data YAML, got data={arguments.get('data')}; "
             "give one, or numbers for fl_alpha"
