@@ -4,12 +4,15 @@ import shlex
 import subprocess
 import sys
 
+import cv2
+import numpy as np
 import pytest
 
 from yolo_focal import __version__, cli
 from yolo_focal.arguments.commands import COMMANDS, SHELLS
 from yolo_focal.arguments.focal import KEYS
 from yolo_focal.arguments.training_keys import TRAINING_KEYS
+from yolo_focal.errors import DataError
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -72,6 +75,26 @@ def test_bad_input_is_one_line_and_exit_code_2(run, small_set, tmp_path, words, 
     assert code == 2
     assert len(lines) == 1 and message in lines[0]
     assert not any(tmp_path.iterdir())
+
+
+def test_the_dataset_of_a_classifier_by_its_name(run, tmp_path, monkeypatch):
+    """A folder in Ultralytics' datasets folder, or a name that it downloads; other datasets have no such name."""
+    from yolo_focal.ultra.command_line import checked_words
+    from yolo_focal.ultra.datasets import datasets_folder
+
+    monkeypatch.setattr("ultralytics.data.utils.DATASETS_DIR", datasets_folder())  # set where it was imported
+    for split in ("train", "val"):
+        for name in ("a", "b"):
+            folder = datasets_folder() / "letters" / split / name
+            folder.mkdir(parents=True)
+            for index in range(4):
+                cv2.imwrite(str(folder / f"{index}.png"), np.full((32, 32, 3), 60 * index, np.uint8))
+    words = ("train", "model=yolo11n-cls.yaml", "epochs=1", "imgsz=32", "plots=False", f"project={tmp_path}", "focal")
+    assert run(*words, "data=letters")[0] == 0
+    assert "data=mnist160" in checked_words([*words, "data=mnist160"])
+    for refused in ("data=no/such", "data=letters.yaml", ["model=yolo11n.yaml", "data=mnist160"]):
+        with pytest.raises(DataError, match="does not exist; give a data YAML"):
+            checked_words([*words, *([refused] if isinstance(refused, str) else refused)])
 
 
 def test_all_problems_of_a_call_are_in_the_one_line(run, small_set):

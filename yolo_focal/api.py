@@ -14,6 +14,7 @@ from typing import Any
 
 from yolo_focal.arguments.command_line import check_values
 from yolo_focal.arguments.commands import COMMANDS
+from yolo_focal.arguments.key import plain
 from yolo_focal.arguments.output import PROJECT, Output, take_output
 from yolo_focal.arguments.passed_on import passed_on
 from yolo_focal.console import is_quiet, quiet
@@ -57,7 +58,7 @@ def _plain(value: Any, of_training: bool) -> Any:
     """Numbers of NumPy and torch as Python's; paths of a training as text: both are written as JSON and YAML."""
     if of_training and isinstance(value, PurePath):
         return str(value)
-    return value.tolist() if hasattr(value, "tolist") else value
+    return plain(value)
 
 
 def _asked_output(command: str, values: dict[str, Any]) -> Output | None:

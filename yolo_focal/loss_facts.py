@@ -15,6 +15,7 @@ class LossFacts:
         soft_minimiser: where the minimum lies for soft targets, in one sentence.
         uses_gamma: whether gamma changes the loss.
         uses_alpha: whether alpha changes the loss.
+        alpha_on_negatives: whether alpha weighs negatives; otherwise it weighs positives.
         elementwise: whether each class is judged on its own, with targets of the shape of the logits: only then can
             the loss stand where a per-class BCE does. The others take class indices.
     """
@@ -24,6 +25,7 @@ class LossFacts:
     soft_minimiser: str
     uses_gamma: bool = True
     uses_alpha: bool = True
+    alpha_on_negatives: bool = False
     elementwise: bool = True
 
 
@@ -49,6 +51,7 @@ _FACTS = (
         "vfl",
         "varifocal loss: positives weighted by their target, alpha p^gamma on negatives only",
         "the minimum for a soft target t is at p = t",
+        alpha_on_negatives=True,
     ),
     LossFacts(
         "asl",
@@ -60,6 +63,7 @@ _FACTS = (
         "mal",
         "matchability-aware loss: target t^gamma on positives, alpha p^gamma on negatives",
         "the minimum for a soft target t is at p = t^gamma",
+        alpha_on_negatives=True,
     ),
     LossFacts(
         "poly",

@@ -73,6 +73,8 @@ def test_commands_that_cannot_translate_it_refuse_it():
         {"lr0": 0.01, "box": 7.5, "cls": 0.5, "dfl": 1.5},
         {"focal": True, "fl_gamma": 1.5, "obj": 2.0, "anchor_t": 4.0},
         {"task": "detect", "mode": "train", "fl_gamma": 1.5, "obj": 2.0, "anchor_t": 4.0},
+        {"task": "detect", "mode": "train", "cls_pw": 0.0, "box": 0.05, "obj": 0.7},  # args.yaml of an anchor detector
+        {"optimizer": "AdamW", "lr0": 0.01, "box": 0.05, "obj": 0.7},  # what tune writes
     ],
 )
 def test_other_files_are_not_taken_for_classic(content):

@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from ultralytics.data.utils import check_det_dataset, find_dataset_yaml
+from ultralytics.data.utils import check_cls_dataset, check_det_dataset, find_dataset_yaml
 
 from tests.helpers import write_squares
 from yolo_focal import cli
@@ -201,6 +201,13 @@ def test_other_errors_of_reading_a_dataset_are_one_line(tmp_path, entry, reason)
     said = pytest.raises(DataError, match=rf"data=x\.yaml cannot be used by Ultralytics: .*{reason}")
     with said, explained_dataset_errors("x.yaml"):
         check_det_dataset(str(data), autodownload=False)
+
+
+def test_a_folder_without_images_is_one_line_for_a_classifier_too(tmp_path):
+    """With what Ultralytics says of it."""
+    said = pytest.raises(DataError, match=r"data=x cannot be used by Ultralytics: No images found in")
+    with said, explained_dataset_errors("x", task="classify"):
+        check_cls_dataset(str(tmp_path))
 
 
 def test_an_error_from_elsewhere_stays_what_it_is(tmp_path):

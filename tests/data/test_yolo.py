@@ -11,7 +11,7 @@ from ultralytics.data.utils import check_det_dataset, img2label_paths
 
 from yolo_focal.data.yolo import label_file, read_data_yaml
 from yolo_focal.errors import DataError
-from yolo_focal.ultra.datasets import find_data_yaml, resolve_data
+from yolo_focal.ultra.datasets import class_count, find_data_yaml, resolve_data
 
 
 def write_yaml(folder: Path, **content: Any) -> Path:
@@ -142,11 +142,31 @@ def test_missing_files_splits_and_images_are_told_apart(tmp_path: Path) -> None:
         dataset.image_files("train")
 
 
-@pytest.mark.parametrize("written", [3, "3", 3.0, "3.0"])
-def test_names_come_from_nc_where_there_are_none(tmp_path: Path, written: Any) -> None:
-    """As in Ultralytics, `nc` alone names the classes class_0 and so on, also as a text or with a point."""
+@pytest.mark.parametrize("number", ["3", 3.0, "3.0", 3])
+@pytest.mark.parametrize("names", [{}, {"names": ["a", "b", "c"]}])
+def test_a_number_of_classes_is_read_as_ultralytics_reads_it(tmp_path: Path, number: object, names: dict) -> None:
+    """As text and as a decimal number, too."""
+    data_yaml = write_yaml(tmp_path, path=str(tmp_path), train="images", val="images", nc=number, **names)
+    (tmp_path / "images").mkdir(exist_ok=True)
+    assert (
+        check_det_dataset(str(data_yaml))["nc"] == len(read_data_yaml(data_yaml).names) == class_count(data_yaml) == 3
+    )
+
+
+@pytest.mark.parametrize("content", [{"nc": 2.5}, {"nc": "many"}, {"nc": [3]}, {"names": 3}, {"names": "abc"}, {}])
+def test_what_declares_no_classes_is_one_line(tmp_path: Path, content: dict) -> None:
+    """For the commands that read the whole file, and for the check of a training."""
+    data_yaml = write_yaml(tmp_path, train="images", val="images", **content)
+    for read in (read_data_yaml, class_count):
+        with pytest.raises(DataError) as caught:
+            read(data_yaml)
+        assert "\n" not in str(caught.value)
+
+
+def test_names_come_from_nc_where_there_are_none(tmp_path: Path) -> None:
+    """As in Ultralytics, `nc` alone names the classes class_0 and so on."""
     touch(tmp_path / "images" / "1.jpg")
-    data_yaml = write_yaml(tmp_path, train="images", val="images", nc=written)
+    data_yaml = write_yaml(tmp_path, train="images", val="images", nc=3)
     assert read_data_yaml(data_yaml).names == tuple(check_det_dataset(str(data_yaml))["names"].values())
 
 

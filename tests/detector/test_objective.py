@@ -5,6 +5,7 @@ import torch
 
 from tests.detector import reference
 from tests.detector.reference import Setting
+from yolo_focal.detector.geometry import complete_iou
 from yolo_focal.detector.objective import (
     Gains,
     anchor_objective,
@@ -197,3 +198,24 @@ def test_automatic_balance_stays_a_number_where_a_loss_is_0():
 def test_balance_by_number_of_levels(levels, balance):
     """P5 and P6 models start from YOLOv5's weights."""
     assert level_balance(levels) == balance
+
+
+def test_an_overlap_that_rounding_lifts_above_one_is_a_target_of_one():
+    """A confident prediction of the very box would otherwise have a factor below 0, whose root is NaN."""
+    sizes = 0.1 + 3 * torch.rand(4000, 2, generator=torch.Generator().manual_seed(0))
+    boxes = torch.cat((torch.full_like(sizes, 0.5), sizes), 1)
+    overlap, place = complete_iou(boxes, boxes).max(0)
+    assert overlap > 1
+    logits = torch.zeros(1, 1, 7, 4, 4)  # the centre of the cell, and the size of the anchor
+    logits[:, :, 4] = 30.0
+    targets = torch.tensor([[0.0, 0.0, 1.5 / 4, 1.5 / 4, *(sizes[place] / 4).tolist()]])
+    seen = []
+
+    def criterion(x, t):
+        seen.append(t)
+        return LOSSES["focal"].make(gamma=1.5, alpha=0.25, reduction="mean")(x, t)
+
+    made = anchor_objective(
+        [logits], targets, [sizes[place][None]], objectness_criterion=criterion, class_criterion=criterion, balance=(1,)
+    )
+    assert seen[-1].max() == 1 and made.objectness.isfinite()

@@ -192,6 +192,17 @@ def test_gradients_that_are_not_finite_do_not_count():
     assert criterion.gradients.ratio[1] == 1
 
 
+def test_the_state_of_what_has_seen_nothing_goes_on_too():
+    """It has no number of classes yet; that of one that knows it has zeros."""
+    for classes in (None, 3):
+        before, after = ClassGradients(classes), ClassGradients()
+        after.load(before.state())
+        assert after.state() == before.state()
+        after.add(torch.ones(2, 3), torch.eye(2, 3))
+        after.commit()
+        assert after.state() == [[1, 1, 0], [1, 1, 2]]
+
+
 def test_a_saved_state_goes_on_as_if_nothing_had_happened():
     """By plain numbers, by copy and by pickle: the same bits as an uninterrupted run."""
     whole, first, second = (EqualizedFocalLoss(reduction="sum") for _ in range(3))

@@ -12,8 +12,9 @@ from tests.helpers import run_command_line, run_python
 from tests.ultra.helpers import QUICK, Interrupted, batch_of, build, interrupt_after, losses_of, train_quickly
 from yolo_focal.arguments.focal import KEYS
 from yolo_focal.console import PART_OF_A_RUN
-from yolo_focal.errors import CheckpointError, UnsupportedModelError
+from yolo_focal.errors import CheckpointError, ConfigError, UnsupportedModelError, YoloFocalError
 from yolo_focal.ultra.criteria.detection import ClassCriterion
+from yolo_focal.ultra.training import check_training
 
 WITHOUT_THE_PACKAGE = """
 import sys
@@ -84,6 +85,19 @@ def test_resume_from_the_command_line(enabled, tiny_data, tmp_path):
     assert done.returncode == 0, done.stderr[-2000:]
     assert "focal: class BCE -> focal(gamma=2, alpha=0.25, gain=auto)" in done.stdout + done.stderr
     assert torch.load(last, weights_only=False)["train_args"]["fl_gamma"] == 2.0
+
+
+@pytest.mark.parametrize("given", [{"fl_branch": "one2one"}, {"rare_sampling": "auto", "rect": True}, {"obj": 3.0}])
+def test_a_resume_that_starts_anew_is_checked_like_any_training(enabled, trained, tiny_data, tmp_path, given):
+    """Upstream starts a new training where the model is no checkpoint of an unfinished one."""
+    from ultralytics import YOLO
+
+    for source in ("yolo11n.yaml", trained.run / "weights" / "best.pt"):
+        with pytest.raises(
+            YoloFocalError, match=r"needs an end-to-end head|cannot act with rect|acts only in an anchor"
+        ):
+            YOLO(source).train(data=str(tiny_data), project=str(tmp_path), resume=True, **QUICK, **given)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_new_training_from_a_checkpoint_does_not_inherit_focal(enabled, trained, tiny_data, tmp_path):
@@ -188,6 +202,61 @@ def test_options_of_ultralytics(enabled, tiny_data, tmp_path, changes):
     criterion = trainer.model.criterion if hasattr(trainer.model, "criterion") else trainer.model._orig_mod.criterion
     assert isinstance(criterion.bce, ClassCriterion)
     assert (criterion.bce.class_weights is not None) == ("cls_pw" in changes)
+
+
+def test_several_datasets(enabled, tiny_data, small_set, tmp_path):
+    """Each has a training of its own, whose settings are checked before the first one starts."""
+    from ultralytics import YOLO
+
+    gammas = []
+    yolo = YOLO("yolo11n.yaml")
+    yolo.add_callback("on_train_end", lambda trainer: gammas.append(trainer.model.criterion.bce.config.gamma))
+    call = {**QUICK, "data": [str(tiny_data), str(small_set)], "project": str(tmp_path)}
+    with pytest.raises(ConfigError, match="fl_alpha has 2 numbers, but the dataset has 10 classes"):
+        yolo.train(**call, fl_alpha=[0.2, 0.3])
+    assert not list(tmp_path.iterdir())
+    yolo.train(**call, fl_gamma=2.0, rare_sampling="auto")
+    assert gammas == [2.0, 2.0]
+
+
+def test_what_a_model_remembers_is_checked_too(enabled, tiny_data, tmp_path):
+    """Upstream trains on a single class again where the training before did."""
+    from ultralytics import YOLO
+
+    yolo = YOLO("yolo11n.yaml")
+    call = {**QUICK, "data": str(tiny_data), "project": str(tmp_path), "val": False}
+    yolo.train(**call, single_cls=True, focal=True)
+    for given in ({"fl_alpha": [0.2, 0.3]}, {"rare_sampling": "auto"}):
+        with pytest.raises(ConfigError, match=r"the dataset has 1 classes|with one class: nothing is rarer"):
+            yolo.train(**call, **given)
+    yolo.train(**call, single_cls=False, fl_alpha=[0.2, 0.3])
+    assert len(list(tmp_path.iterdir())) == 2  # nothing of what was refused
+
+
+@pytest.mark.parametrize(("model", "given"), [("yolo11n.yaml", {"focal": True}), ("yolov5n-anchor.yaml", {})])
+def test_an_unknown_backend_of_the_losses_is_refused_before_a_training(enabled, tiny_data, monkeypatch, model, given):
+    """The environment names it; a stock training does not use it."""
+    monkeypatch.setenv("YOLO_FOCAL_BACKEND", "fast")
+    with pytest.raises(ConfigError, match="the backend of losses must be one of auto"):
+        check_training(build(model), {"data": str(tiny_data), **given})
+    check_training(build("yolo11n.yaml"), {"data": str(tiny_data)})
+
+
+def test_a_dataset_that_ultralytics_unpacks_or_downloads_first(enabled, tiny_data, tmp_path):
+    """Nobody can count its classes before; fl_alpha=auto, which would, is refused in one line."""
+    archive = shutil.make_archive(str(tmp_path / "squares"), "zip", tiny_data.parent)
+    (tmp_path / "squares.ndjson").touch()
+    for data in (archive, str(tmp_path / "squares.ndjson"), "https://example.org/squares.zip"):
+        for given in ({"focal": True}, {"fl_alpha": [0.2, 0.3]}, {"rare_sampling": "auto"}):
+            check_training(build("yolo11n.yaml"), {"data": data, **given})
+        with pytest.raises(ConfigError, match="fl_alpha=auto counts the training labels of a data YAML, got data="):
+            build("yolo11n.yaml", data=data, fl_alpha="auto")
+
+
+def test_a_call_without_a_dataset_is_checked_as_far_as_it_can_be(enabled):
+    """That there is none is Ultralytics' to say."""
+    for given in ({"focal": True}, {"rare_sampling": "auto"}):
+        check_training(build("yolo11n.yaml"), {"data": None, **given})
 
 
 def test_a_dataset_without_any_object(enabled, objectless_data, tmp_path):

@@ -78,11 +78,15 @@ def test_sampling_and_pasting_end_with_rare_stop(enabled, small_set, tmp_path):
     assert first > 1.2 and second == 1
 
 
-def test_ap_of_the_classes_that_are_validated(enabled):
-    """All found is 0.995, as Ultralytics interpolates; none is 0; a class without objects has no entry."""
-    from ultralytics.utils.metrics import DetMetrics
+@pytest.mark.parametrize(("kind", "other"), [("Det", None), ("Segment", "tp_m"), ("Pose", "tp_p"), ("OBB", None)])
+def test_ap_of_the_classes_that_are_validated(enabled, kind, other):
+    """All found is 0.995, as Ultralytics interpolates; none is 0; a class without objects has no entry.
 
-    metrics = DetMetrics({0: "found", 1: "absent", 2: "a, b", 3: "a: b"})
+    Of boxes, whatever masks and keypoints are like.
+    """
+    from ultralytics.utils import metrics as kinds
+
+    metrics = getattr(kinds, f"{kind}Metrics")({0: "found", 1: "absent", 2: "a, b", 3: "a: b"})
     metrics.update_stats(
         {
             "tp": np.ones((1, 10), bool),
@@ -91,6 +95,7 @@ def test_ap_of_the_classes_that_are_validated(enabled):
             "target_cls": np.array([0.0, 2.0, 3.0]),
             "target_img": np.array([0.0, 2.0, 3.0]),
             "im_name": "a.jpg",
+            **({other: np.ones((1, 10), bool)} if other else {}),
         }
     )
     metrics.process()

@@ -64,7 +64,10 @@ IMPLIED: dict[str, Any] = {
 
 _SIGNS = frozenset({"obj", "obj_pw", "iou_t", "anchor_t", "label_smoothing"})
 _LARGEST_BOX = 0.5  # YOLOv5's box gain is 0.05, Ultralytics' 7.5
-_SIGNS_OF_OTHERS = frozenset({"focal", "fl_loss", "fl_alpha", "fl_scope", "cls_pos_weight", "task", "mode", "epochs"})
+_OF_A_RUN = frozenset({"task", "mode"})
+_SIGNS_OF_OTHERS = frozenset(
+    {"focal", "fl_loss", "fl_alpha", "fl_scope", "cls_pos_weight", "task", "mode", "epochs", *IMPLIED}
+)
 
 
 @dataclass(frozen=True)
@@ -83,11 +86,14 @@ class Translation:
 def is_classic(content: Mapping[str, Any]) -> bool:
     """Whether `content` is a hyperparameter file of the original YOLOv5, and not one of Ultralytics or this package.
 
-    It is, whole or in part, if some key or a small box gain shows it and no key is one that YOLOv5 did not have.
+    It is, whole or in part, if some key or a small box gain shows it and no key is one that YOLOv5 did not have. The
+    args.yaml of a training, which has all keys of Ultralytics, is none.
 
     Raises:
         ConfigError: it has keys of both whose meanings differ.
     """
+    if content.keys() >= _OF_A_RUN:
+        return False
     signs = [f"'{name}'" for name in sorted(content.keys() & _SIGNS)]
     box: Any = content.get("box")
     if is_number(box) and box < _LARGEST_BOX:

@@ -175,11 +175,17 @@ class FocalConfig:
             raise ConfigError(f"fl_alpha={AUTO} is settled when a training starts on a dataset; give numbers here")
         return self.alpha
 
-    def check_classes(self, number_of_classes: int) -> None:
-        """Raise ConfigError where a setting does not fit, or cannot act with, the dataset's number of classes."""
+    def check_classes(self, number_of_classes: int, among_them: str = "") -> None:
+        """Raise ConfigError where a setting does not fit, or cannot act with, the dataset's number of classes.
+
+        Args:
+            number_of_classes: of the dataset.
+            among_them: a class that it does not name itself, as it is called in the message.
+        """
         if isinstance(self.alpha, tuple) and len(self.alpha) != number_of_classes:
             raise ConfigError(
-                f"fl_alpha has {len(self.alpha)} numbers, but the dataset has {number_of_classes} classes; "
+                f"fl_alpha has {len(self.alpha)} numbers, but the dataset has {number_of_classes} classes"
+                f"{f' with {among_them}' if among_them else ''}; "
                 "give one number per class, or a single number for all"
             )
         if self.class_weights and number_of_classes == 1:
@@ -276,15 +282,18 @@ def idle_settings(given: Mapping[str, Any], config: FocalConfig) -> list[str]:
     ]
 
 
+_WITHOUT_GAMMA_ZERO = {
+    "efl": "whose weight gamma_j / gamma grows beyond all bounds",
+    "mal": "whose target t^gamma nears 1 for every positive",
+}
+
+
 def _schedule_problems(values: Mapping[str, Any], arguments: Mapping[str, Any]) -> list[str]:
     """What is wrong with fl_warmup and fl_cooldown, where the number of epochs is known also beside it."""
     moving = {name: values[name] for name in ("fl_warmup", "fl_cooldown") if values[name]}
     named = " ".join(f"{name}={value:g}" for name, value in moving.items())
-    if moving and values["fl_loss"] == "efl":
-        return [
-            f"{named} does not fit fl_loss=efl, whose weight gamma_j / gamma grows beyond all bounds as gamma nears 0; "
-            "leave it out"
-        ]
+    if moving and (why := _WITHOUT_GAMMA_ZERO.get(values["fl_loss"])) is not None:
+        return [f"{named} does not fit fl_loss={values['fl_loss']}, {why} as gamma nears 0; leave it out"]
     if moving and not LOSS_FACTS[values["fl_loss"]].uses_gamma:
         return [f"{named} cannot act: fl_loss={values['fl_loss']} has no gamma; leave it out"]
     epochs = arguments.get("epochs")

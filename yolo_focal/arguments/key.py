@@ -20,6 +20,7 @@ __all__ = [
     "number",
     "one_of",
     "path",
+    "plain",
     "problems_of",
     "switch",
     "text",
@@ -46,6 +47,13 @@ def literal(given: Any) -> Any:
         return ast.literal_eval(given)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return given
+
+
+def plain(value: Any) -> Any:
+    """Numbers and arrays of NumPy and torch as Python's, which YAML can hold, also in a list; the rest as it is."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    return type(value)(map(plain, value)) if type(value) in (list, tuple) else value
 
 
 @dataclass(frozen=True)

@@ -89,18 +89,33 @@ class SplitStatistics:
         }
 
 
-def class_counts(dataset: YoloDataset, split: str = "train", *, pose: bool = False) -> list[int]:
+def class_counts(
+    dataset: YoloDataset,
+    split: str = "train",
+    *,
+    pose: bool = False,
+    fraction: float = 1.0,
+    classes: Container[int] | None = None,
+) -> list[int]:
     """Boxes per class in the labels of `split`, images that Ultralytics would drop for their labels left out.
 
-    With `pose`, the images that it would drop in training a pose model. Reads label files only; images themselves are
-    not opened.
+    Reads label files only; images themselves are not opened.
+
+    Args:
+        dataset: with the split.
+        split: its name.
+        pose: leave out the images that it would drop in training a pose model.
+        fraction: share of the images, or as an `int` their number, that is read: the first ones, as it takes them.
+        classes: those that it keeps; None for all.
     """
     counts = np.zeros(len(dataset.names), np.int64)
-    for image in dataset.image_files(split):
+    images = dataset.image_files(split)
+    number = fraction if isinstance(fraction, int) else max(1, round(len(images) * fraction))
+    for image in images[:number]:
         labels = dataset.labels(image, pose=pose)
         if not any(problem.drops_image for problem in labels.problems):
             counts += np.bincount(labels.classes, minlength=len(counts))
-    return [int(count) for count in counts]
+    return [int(count) if classes is None or index in classes else 0 for index, count in enumerate(counts)]
 
 
 def split_statistics(

@@ -17,7 +17,7 @@ from yolo_focal.data.paths import exists, is_file, is_folder
 from yolo_focal.errors import DataError, reason_of
 from yolo_focal.plain_yaml import load_yaml
 
-__all__ = ["SPLITS", "YoloDataset", "label_file", "read_data_yaml"]
+__all__ = ["SPLITS", "YoloDataset", "label_file", "read_data_yaml", "whole_number"]
 
 SPLITS = ("train", "val", "test")
 _BESIDE_IMAGES = frozenset([".cache", ".csv", ".json", ".md", ".npy", ".txt", ".xml", ".yaml", ".yml"])
@@ -181,7 +181,7 @@ def _brief(value: Any) -> str:
 
 
 def _class_names(path: Path, content: dict[str, Any]) -> tuple[str, ...]:
-    names, number = content.get("names"), _whole(content.get("nc"))
+    names, number = content.get("names"), whole_number(content.get("nc"))
     if names is None:
         if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= 100_000:
             raise DataError(
@@ -201,17 +201,19 @@ def _class_names(path: Path, content: dict[str, Any]) -> tuple[str, ...]:
     if sorted(indexed) != list(range(len(names))):
         raise DataError(f"{path}: names must have the indices 0 to {len(names) - 1}, got {_brief(sorted(indexed))}")
     if number is not None and number != len(indexed):
-        written = _brief(content["nc"])
-        raise DataError(f"{path}: nc is {written}, but names has {len(indexed)} classes; correct one of them")
+        raise DataError(
+            f"{path}: nc is {_brief(content['nc'])}, but names has {len(indexed)} classes; correct one of them"
+        )
     return tuple(indexed[index] for index in range(len(indexed)))
 
 
-def _whole(written: Any) -> Any:
-    """A whole number also where it is written as a text or with a point, as Ultralytics takes it."""
+def whole_number(value: Any) -> Any:
+    """The value of `nc:` as Ultralytics reads it: '10' and 10.0 are 10; what is no whole number stays as it is."""
     try:
-        return int(number) if isinstance(written, str | float) and (number := float(written)).is_integer() else written
-    except ValueError:
-        return written
+        number = value if isinstance(value, bool) else int(float(value))
+        return number if number == float(value) else value
+    except (TypeError, ValueError, OverflowError):
+        return value
 
 
 def _kpt_shape(path: Path, content: dict[str, Any]) -> tuple[int, int] | None:

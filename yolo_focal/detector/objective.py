@@ -97,7 +97,7 @@ def anchor_objective(
         objectness = sum over levels of balance * mean over all cells and anchors of criterion(t_objectness, target)
         classes    = sum over levels of mean over matches and classes of criterion(t_class, target)
 
-    The objectness target is the match's detached CIoU, not below 0, and 0 where nothing matched; of several matches in
+    The objectness target is the match's detached CIoU in [0, 1], and 0 where nothing matched; of several matches in
     one cell and anchor the last counts. Class targets are 1 - smoothing / 2 for the target's class, else smoothing / 2.
 
     Args:
@@ -123,7 +123,7 @@ def anchor_objective(
             predicted = logits[matches.image, matches.anchor, :, matches.row, matches.column].to(dtype)
             iou = complete_iou(decode_boxes(predicted[:, :4], matches.sizes), matches.boxes)
             box = box + (1 - iou).mean()
-            _write_last(wanted, matches, iou.detach().clamp(min=0))
+            _write_last(wanted, matches, iou.detach().clamp(0, 1))  # rounding can lift that of equal boxes above 1
             class_logits = predicted[:, BOX_AND_OBJECTNESS:]
             if class_logits.shape[1] > 1:
                 classes = classes + class_criterion(class_logits, _one_hot(class_logits, matches.classes, smoothing))

@@ -190,7 +190,8 @@ class ClassGradients:
                 f"got {str(state)[:80]}"
             )
         self._pending = None
-        self._set(sums)
+        if sums.numel() or self._sums is not None:  # what has seen nothing does not know how many classes there are
+            self._set(sums)
 
     def _set(self, sums: Tensor) -> None:
         on_positives, on_negatives = sums

@@ -14,10 +14,11 @@ from yolo_focal.arguments.command_line import parse_arguments
 from yolo_focal.arguments.commands import TRUST
 from yolo_focal.arguments.hyp import find_hyp, read_hyp
 from yolo_focal.arguments.training_keys import TRAINING_KEYS
+from yolo_focal.data.paths import exists
 from yolo_focal.errors import ConfigError, DataError, MissingExtraError, YoloFocalError, reason_of
 from yolo_focal.ultra import host
 from yolo_focal.ultra.anchor.checks import translate_for
-from yolo_focal.ultra.datasets import check_data_exists, resolve_data
+from yolo_focal.ultra.datasets import check_data_exists, datasets_folder, resolve_data
 from yolo_focal.ultra.drivers.judged_late import check_before_run, refused_value
 from yolo_focal.ultra.drivers.load_model import load_model
 from yolo_focal.ultra.hooks.arguments import check_call, misspelt
@@ -156,5 +157,17 @@ def _check(given: dict[str, Any], known: dict[str, Any], verbs: set[str]) -> Non
     if isinstance(given.get("model"), str):
         refuse_missing(given["model"])
     if given.get("data") is not None:
-        check_data_exists(resolve_data(given["data"]))
+        _check_data(resolve_data(given["data"]), given)
     check_before_run(given)
+
+
+def _check_data(data: Any, given: dict[str, Any]) -> None:
+    """As `check_data_exists`; a classifier's dataset is a folder, which Ultralytics also finds or downloads by name."""
+    try:
+        check_data_exists(data)
+    except DataError:
+        place = Path(str(data))
+        by_name = exists(datasets_folder() / place) or (place.name == str(data) and not place.suffix)
+        task = load_model(str(given["model"])).task if by_name and "model" in given else given.get("task")
+        if not by_name or task != "classify":
+            raise

@@ -11,7 +11,7 @@ from yolo_focal.data.paths import exists, is_file, is_folder
 from yolo_focal.data.problem_lines import first_names
 from yolo_focal.data.shapes import ensure_shapes
 from yolo_focal.data.usable import refuse_unusable
-from yolo_focal.data.yolo import read_data_yaml
+from yolo_focal.data.yolo import read_data_yaml, whole_number
 from yolo_focal.errors import DataError, YoloFocalError
 from yolo_focal.resources import cfg_file, cfg_names
 from yolo_focal.ultra import host
@@ -21,17 +21,25 @@ __all__ = [
     "UPRIGHT_BOX_TASKS",
     "check_data_exists",
     "class_count",
+    "class_folder_count",
     "data_file",
     "datasets_folder",
     "explained_dataset_errors",
     "find_data_yaml",
+    "local_yaml",
     "refuse_unusable_data",
     "resolve_data",
 ]
 
 BOX_TASKS = ("detect", "segment", "pose", "obb")
 UPRIGHT_BOX_TASKS = ("detect", "segment", "pose")  # those that can be evaluated
-_READERS = ("cache_labels", "check_det_dataset", "get_img_files", "get_labels")  # functions of ultralytics.data
+_READERS = (
+    "cache_labels",
+    "check_cls_dataset",
+    "check_det_dataset",
+    "get_img_files",
+    "get_labels",
+)  # functions of ultralytics.data
 
 
 def datasets_folder() -> Path:
@@ -149,7 +157,7 @@ def refuse_unusable_data(
         task: of the model.
         single_class: whether all classes are taken for one.
     """
-    file = _local_yaml(data)
+    file = local_yaml(data)
     if file is None:
         return
     try:
@@ -183,7 +191,7 @@ def _read_by_ultralytics(data_yaml: Path) -> bool:
     return True
 
 
-def _local_yaml(data: Any) -> Path | None:
+def local_yaml(data: Any) -> Path | None:
     """The data YAML that a training reads for `data`, if it is a file on this machine."""
     found = _data_yaml(data) if isinstance(data, str | Path) else None
     return found if found is not None and found.suffix.lower() in (".yaml", ".yml") else None
@@ -204,22 +212,42 @@ def check_data_exists(data: Any) -> None:
         )
 
 
-def class_count(data: str | Path) -> int:
-    """Number of classes that the data YAML `data` declares.
+def class_count(data: str | Path, task: str = "detect") -> int:
+    """Number of classes that a model for `task` learns on the data YAML `data`.
+
+    Those that it declares; and, of polygons for semantic segmentation, the background, which Ultralytics adds as the
+    last one unless there is a single class.
 
     Raises:
         DataError: the file is no data YAML.
     """
     found = _data_yaml(data)
     content = host.YAML.load(found) if found is not None else {}
-    names = content.get("names") or range(content.get("nc", 0)) if isinstance(content, dict) else ()
-    if not names:
+    content = content if isinstance(content, dict) else {}
+    names, number = content.get("names"), whole_number(content.get("nc"))
+    if isinstance(names, list | dict) and names:
+        number = len(names)
+    if not isinstance(number, int) or number < 1:
         raise DataError(f"data={data} declares no classes; a data YAML has 'names:'")
-    return len(names)
+    return number + (task == "semantic" and number > 1 and not content.get("masks_dir"))
+
+
+def class_folder_count(data: str | Path) -> int | None:
+    """Number of classes of a classifier's dataset, one a folder in its `train`; None where it is not told so."""
+    root = Path(data) if is_folder(Path(data)) else datasets_folder() / data
+    train = root / "train"
+    if not is_folder(train) or is_file(root / ".ndjson.yaml"):  # which has the names
+        return None
+    return sum(is_folder(each) for each in train.iterdir())
 
 
 def data_file(data: str | Path) -> Path | None:
-    """The file that Ultralytics' trainers will read for `data`, which may be a bare name such as coco8."""
+    """The file that Ultralytics' trainers will read for `data`, which may be a bare name such as coco8.
+
+    None for an address: what stands there is theirs to download.
+    """
+    if "://" in str(data):
+        return None
     if exists(Path(data)):
         return Path(data)
     check_file = host.check_file

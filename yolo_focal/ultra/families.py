@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import nn
 
-from yolo_focal.arguments.focal import KEYS, FocalConfig, idle_settings
+from yolo_focal.arguments.focal import AUTO, KEYS, FocalConfig, idle_settings
 from yolo_focal.errors import ConfigError, UnsupportedModelError
 from yolo_focal.losses import LOSSES
 from yolo_focal.ultra import host
@@ -44,13 +44,16 @@ def start_line(criterion: Any) -> str | None:
     return f"focal: class BCE -> {words}{where}; box and DFL untouched"
 
 
-def check_family(model: nn.Module, config: FocalConfig, given: Mapping[str, Any]) -> None:
+def check_family(
+    model: nn.Module, config: FocalConfig, given: Mapping[str, Any], number_of_classes: int | None = None
+) -> None:
     """Check that `config` can act on a model.
 
     Args:
         model: what is to be trained.
         config: the settings.
         given: the arguments of the call, where `config` does not tell a default from a choice.
+        number_of_classes: that it will have on its dataset; None leaves that of `model`.
 
     Raises:
         UnsupportedModelError: the model has no class loss that the plugin knows.
@@ -58,9 +61,21 @@ def check_family(model: nn.Module, config: FocalConfig, given: Mapping[str, Any]
     """
     if idle := idle_settings(given, config):
         raise ConfigError(idle)
+    of_rtdetr = config.loss == "vfl" and _is(model, "RTDETRDetectionModel")  # which has an alpha of its own for vfl
+    if config.alpha == AUTO and LOSSES[config.loss].alpha_on_negatives and not of_rtdetr:
+        raise ConfigError(
+            f"fl_alpha={AUTO} is larger for rarer classes, to favour their positives, but in fl_loss={config.loss} "
+            "alpha weighs negatives; give numbers, or another loss"
+        )
     if _is(model, "SemanticSegmentationModel", "ClassificationModel"):
         _check_single_branch(model, config)
-        if getattr(model.model[-1], "nc", None) == 1:  # type: ignore[index]
+        if config.alpha == AUTO:
+            raise ConfigError(
+                f"fl_alpha={AUTO} counts labelled boxes, which a {type(model).__name__} does not learn; give numbers, "
+                "or leave it out"
+            )
+        head: Any = model.model[-1]  # type: ignore[index]
+        if _is(model, "SemanticSegmentationModel") and (number_of_classes or head.nc) == 1:
             _check_elementwise(model, config)
             if isinstance(config.alpha, tuple):
                 raise ConfigError(

@@ -265,9 +265,9 @@ NAMES: dict[str, Name] = {
     ),
     "DetMetrics": Name(
         "ultralytics.utils.metrics:DetMetrics",
-        "has maps, AP by class, and after a validation nt_per_class, the objects of each",
-        ("maps",),
-        lambda found: hasattr(found(), "nt_per_class"),
+        "has box.maps, AP of boxes by class, and after a validation nt_per_class, the objects of each",
+        (),
+        lambda found: hasattr(found(), "nt_per_class") and hasattr(found().box, "maps"),
     ),
     "scale_boxes": Name(
         "ultralytics.utils.ops:scale_boxes",

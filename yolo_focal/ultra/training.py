@@ -8,9 +8,12 @@ from typing import Any
 from torch import nn
 
 from yolo_focal.arguments.focal import read_config
+from yolo_focal.arguments.key import plain
 from yolo_focal.arguments.rare import read_rare_config
+from yolo_focal.arguments.training_keys import TRAINING_KEYS
 from yolo_focal.console import is_part_of_a_run, pasteable
 from yolo_focal.errors import UnsupportedModelError
+from yolo_focal.losses.run import backend
 from yolo_focal.ultra import host
 from yolo_focal.ultra.anchor.autoanchor import fit_anchors_to_data
 from yolo_focal.ultra.anchor.checks import check_anchor_training, read_hyp_for
@@ -21,7 +24,9 @@ from yolo_focal.ultra.datasets import (
     UPRIGHT_BOX_TASKS,
     check_data_exists,
     class_count,
+    class_folder_count,
     explained_dataset_errors,
+    local_yaml,
     refuse_unusable_data,
     resolve_data,
 )
@@ -50,25 +55,35 @@ def check_training(model: nn.Module, given: Mapping[str, Any]) -> None:
     config = read_config(given)
     is_anchor_detector = anchor_head(model) is not None
     rare = read_rare_config(given)
+    if config is not None or is_anchor_detector:
+        backend()  # of the losses: the environment may name one that is none
     counted = config is not None or is_anchor_detector or rare is not None
-    counted = counted and getattr(model, "task", None) != "classify"  # whose dataset is a folder
-    number_of_classes = _number_of_classes(given) if counted else None
+    task = str(getattr(model, "task", "detect"))
+    number_of_classes = _number_of_classes(given, task) if counted else None
     check_anchor_training(model, given, number_of_classes)
     check_rare_training(model, given, number_of_classes)
     if config is None:
         return
-    check_family(model, config, given)
+    check_family(model, config, given, number_of_classes)
     if number_of_classes is not None:
-        config.check_classes(number_of_classes)
+        unnamed = task == "semantic" and number_of_classes != _number_of_classes(given, "detect")
+        config.check_classes(number_of_classes, "the background, which is the last" if unnamed else "")
 
 
-def _number_of_classes(given: Mapping[str, Any]) -> int | None:
-    """That of the dataset, None where the call names none; DataError where there is no such dataset."""
-    if "data" not in given:
+def _number_of_classes(given: Mapping[str, Any], task: str) -> int | None:
+    """That of the model on the dataset, None where the call names none; DataError where there is no such dataset.
+
+    What has to be downloaded, unpacked or split first is not counted.
+    """
+    if given.get("data") is None:
         return None
     data = resolve_data(given["data"])
+    if task == "classify":
+        return 1 if given.get("single_cls") else class_folder_count(data)
     check_data_exists(data)
-    return 1 if given.get("single_cls") else class_count(data)
+    if given.get("single_cls"):
+        return 1
+    return None if local_yaml(data) is None else class_count(data, task)
 
 
 @seam(
@@ -78,13 +93,19 @@ def _number_of_classes(given: Mapping[str, Any]) -> int | None:
 )
 def _train(original: Callable[..., Any], self: Any, trainer: Any = None, **kwargs: Any) -> Any:
     watch_for_too_many_candidates()
+    kwargs |= {name: plain(value) for name, value in kwargs.items() if name in TRAINING_KEYS}
     from_file: dict[str, Any] = {}
     if kwargs.get("cfg"):
         path, from_file, translated = read_hyp_for(self.model, kwargs.pop("cfg"))
         kwargs = {**from_file, **kwargs} if translated else {**kwargs, "cfg": str(path)}
-    if isinstance(self.model, nn.Module):  # an exported model is refused upstream
-        check_training(self.model, {**from_file, **kwargs})
     given = {**from_file, **kwargs}
+    if not kwargs.get("cfg") and self.overrides.get("single_cls"):  # upstream remembers it from the last training
+        given.setdefault("single_cls", True)
+    if given.get("resume") is True and not _can_be_resumed(self):
+        given["resume"] = False  # upstream warns, and starts a new training
+    if isinstance(self.model, nn.Module):  # an exported model is refused upstream
+        for each in _trainings(given):
+            check_training(self.model, each)
     data, reading = resolve_data(given.get("data")), _reading(self, given)
     if trainer is None and not given.get("resume") and self.task in BOX_TASKS:
         refuse_unusable_data(data, labelled=(), **reading)
@@ -97,6 +118,18 @@ def _train(original: Callable[..., Any], self: Any, trainer: Any = None, **kwarg
     if not is_part_of_a_run() and (line := _next_step(self)) is not None:
         _LOGGER.info(line)
     return result
+
+
+def _trainings(given: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The arguments of each training of a call: upstream trains anew on every dataset of a list."""
+    data = given.get("data")
+    return [{**given, "data": one, "resume": False} for one in data] if isinstance(data, list | tuple) else [given]
+
+
+def _can_be_resumed(model: Any) -> bool:
+    """Whether upstream takes the checkpoint that `model` was loaded from for one of an unfinished training."""
+    checkpoint = model.ckpt or {}
+    return checkpoint.get("epoch", -1) >= 0 and checkpoint.get("optimizer") is not None
 
 
 def _next_step(model: Any) -> str | None:

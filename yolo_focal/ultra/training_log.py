@@ -73,7 +73,7 @@ def class_ap(metrics: Any) -> dict[str, float]:
     """AP50-95 of the boxes of each class that the validated split has, by the name under which it is logged."""
     if not isinstance(metrics, host.DetMetrics):  # of a task without boxes
         return {}
-    names, ap = logged_names(metrics.names), metrics.maps
+    names, ap = logged_names(metrics.names), metrics.box.maps  # those of `metrics` add masks or keypoints
     return {f"AP/{names[int(c)]}": float(ap[c]) for c in np.flatnonzero(metrics.nt_per_class)}
 
 

@@ -285,6 +285,9 @@ def test_poor_anchors_are_replaced_before_training_and_kept(enabled, data, tmp_p
     kept = YOLO(path)
     kept.train(**given, name="kept", autoanchor=False)
     assert kept.trainer.model.yaml["anchors"] == architecture["anchors"]
+    rectangular = YOLO(path)  # upstream takes the shapes of the images out of the labels
+    rectangular.train(**given, name="rectangular", rect=True)
+    assert max(size for row in rectangular.trainer.model.yaml["anchors"] for size in row) < 100
 
 
 CLASSIC = {
@@ -312,6 +315,10 @@ def test_a_classic_hyp_file_is_translated_when_training(enabled, data, tmp_path)
     config = criterion.config
     assert (config.box, config.cls, config.obj, config.cls_pos_weight, config.anchor_t) == (0.07, 0.6, 3.0, 0.9, 3.5)
     assert criterion.focal.gamma == 0.5
+    again = YOLO("yolov5n-anchor.yaml")  # its args.yaml has the same settings in today's words
+    again.train(cfg=str(model.trainer.save_dir / "args.yaml"), data=str(data), save_dir=None, name="again")
+    assert again.trainer.save_dir.name == "again"
+    assert again.trainer.model.criterion.config == config and again.trainer.args.cls_pw == 0.0
 
 
 def test_a_classic_hyp_file_is_refused_for_other_models(enabled, data, tmp_path, capsys):

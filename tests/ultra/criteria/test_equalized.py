@@ -1,12 +1,15 @@
 """The equalized focal loss in training: what it remembers is shared, saved, resumed, and seen by nobody else."""
 
+import json
 import subprocess
 import sys
 
 import pytest
 import torch
 
-from tests.ultra.helpers import Interrupted, batch_of, build, interrupt_after, train_quickly
+from tests.helpers import write_squares
+from tests.ultra.helpers import QUICK, Interrupted, batch_of, build, interrupt_after, train_quickly
+from tests.ultra.ranks import RECORDS, TwoRanks
 from yolo_focal.arguments.focal import FocalConfig, read_config
 from yolo_focal.errors import ConfigError
 from yolo_focal.ultra.class_losses import focal_terms
@@ -89,6 +92,31 @@ def test_every_class_of_the_branches_is_remembered_apart(enabled):
     assert term.schedule.gradients.keys() == {"one2one"} and len(term.loss.gradients.ratio) == 3
 
 
+def test_a_batch_without_objects_is_summed_over_the_ranks_too(enabled):
+    """The class loss of an anchor detector is not called then, yet its sums are those of every class."""
+    model = build("yolov5n-anchor.yaml", focal=True, fl_loss="efl", imgsz=64)
+    empty = {name: value[:0] for name, value in batch_of().items() if name in ("batch_idx", "cls", "bboxes")}
+    model.loss({**batch_of(), **empty})
+    (gradients,) = model.criterion.classes.schedule.gradients.values()
+    assert gradients.state() == [[0.0] * 3] * 2
+
+
+@pytest.mark.slow
+def test_ranks_that_see_objects_at_different_times(enabled, tmp_path, monkeypatch):
+    """One image of sixteen has any: in the first batch of a rank that has it, the other has none."""
+    pytest.importorskip("cloudpickle", reason="Ultralytics needs cloudpickle to start DDP ranks")
+    from ultralytics import YOLO
+
+    data = write_squares(tmp_path / "squares", train=16, val=2)
+    for file in (data.parent / "labels" / "train").glob("*.txt"):
+        file.write_text(file.read_text() if file.stem == "5" else "")
+    monkeypatch.setenv(RECORDS, str(tmp_path))
+    given = {**QUICK, "data": str(data), "project": str(tmp_path), "mosaic": 0.0, "val": False, "rare_sampling": 0.01}
+    YOLO("yolov5n-anchor.yaml").train(**given, name="run", fl_loss="efl", autoanchor=False, trainer=TwoRanks)
+    first, second = (json.loads((tmp_path / f"{rank}.jsonl").read_text().splitlines()[-1]) for rank in (0, 1))
+    assert first["gradients"] == second["gradients"] and all(map(sum, first["gradients"]["cls"]))
+
+
 def test_objectness_stays_a_focal_loss(enabled):
     """It has no classes to equalize."""
     criterion = build("yolov5n-anchor.yaml", focal=True, fl_loss="efl", imgsz=64).init_criterion()
@@ -97,10 +125,11 @@ def test_objectness_stays_a_focal_loss(enabled):
 
 
 @pytest.mark.parametrize("schedule", [{"fl_warmup": 2}, {"fl_cooldown": 0.5}])
-def test_a_gamma_that_nears_zero_is_refused(schedule):
-    """The weight gamma_j / gamma has no limit there."""
-    with pytest.raises(ConfigError, match="does not fit fl_loss=efl"):
-        read_config({"fl_loss": "efl", **schedule})
+@pytest.mark.parametrize("loss", ["efl", "mal"])
+def test_a_gamma_that_nears_zero_is_refused(schedule, loss):
+    """The weight gamma_j / gamma has no limit there, and the target t^gamma is 1."""
+    with pytest.raises(ConfigError, match=f"does not fit fl_loss={loss}"):
+        read_config({"fl_loss": loss, **schedule})
 
 
 @pytest.mark.parametrize(
@@ -108,6 +137,7 @@ def test_a_gamma_that_nears_zero_is_refused(schedule):
     [
         ({"fl_scope": "obj"}, "cannot act with fl_scope=obj"),
         ({"cls_smoothing": 0.1}, "does not fit cls_smoothing=0.1"),
+        ({"nc": 1}, "cannot act: with one class an anchor detector has no class loss"),
     ],
 )
 def test_what_cannot_act_on_an_anchor_detector_is_refused(enabled, given, message):

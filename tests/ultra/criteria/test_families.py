@@ -1,13 +1,17 @@
 """Focal acts in every family that it accepts, on the class gradient and on nothing else; the others are refused."""
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 
 from tests.ultra.criteria.family_cases import E2E, FAMILIES
 from yolo_focal.arguments.focal import read_config
 from yolo_focal.errors import ConfigError, UnsupportedModelError
+from yolo_focal.losses import LOSSES
 from yolo_focal.ultra.criteria.focal_term import FocalTerm
 from yolo_focal.ultra.families import check_family, start_line
+from yolo_focal.ultra.training import check_training
 
 REPRESENTATIVES = ("YOLO11", "YOLO26 OBB", "YOLOE 26, visual (TVP)", "RT-DETR", "classification", "semantic, binary")
 
@@ -132,6 +136,14 @@ def test_ignored_pixels_have_no_gradient(enabled):
     assert torch.equal(logits.grad[1], torch.zeros(3)) and (logits.grad[[0, 2]] != 0).all()
 
 
+def test_no_class_of_a_classification_is_ignored(enabled):
+    """Index 255 is a class of ImageNet, and no pixel to leave out."""
+    model = by_name("classification").build(fl_gamma=0.0)
+    logits, labels = torch.randn(3, 300), torch.tensor([255, 0, 255])
+    loss, _ = model.init_criterion()(logits, {"cls": labels})
+    torch.testing.assert_close(loss, torch.nn.functional.cross_entropy(logits, labels))
+
+
 @pytest.mark.parametrize(
     ("name", "given", "expected"),
     [
@@ -149,6 +161,8 @@ def test_ignored_pixels_have_no_gradient(enabled):
         ("classification", {"fl_branch": "one2many"}, "but a ClassificationModel has a single branch"),
         ("semantic, binary", {"fl_alpha": [0.5, 0.5]}, "a binary semantic model has one logit for both classes"),
         ("YOLOE 26, text", {"fl_alpha": [0.5] * 3}, "the channels of a YOLOEModel are prompts, not classes"),
+        ("YOLO11", {"fl_loss": "vfl", "fl_alpha": "auto"}, "in fl_loss=vfl alpha weighs negatives; give numbers, or"),
+        ("RT-DETR", {"fl_loss": "mal", "fl_alpha": "auto"}, "in fl_loss=mal alpha weighs negatives; give numbers, or"),
         ("RT-DETR", {"fl_branch": "one2one"}, "but this model's RTDETRDecoder has a single branch"),
     ],
 )
@@ -158,6 +172,60 @@ def test_a_setting_that_cannot_act_on_a_family_is_refused(enabled, name, given, 
     with pytest.raises(ConfigError) as caught:
         check_family(model, read_config(given), given)
     assert expected in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [name for name, row in LOSSES.items() if row.elementwise and row.uses_alpha])
+def test_auto_alpha_is_taken_where_alpha_favours_positives(enabled, name):
+    """Of a loss whose larger alpha makes its negatives heavier it would hold the rare classes down."""
+    logits = torch.zeros(2, 1)
+    small, large = (
+        LOSSES[name].make(gamma=1.0, alpha=alpha, reduction="none")(logits, torch.tensor([[1.0], [0.0]])).flatten()
+        for alpha in (0.2, 0.4)
+    )
+    given = {"fl_loss": name, "fl_alpha": "auto"}
+    refusal = pytest.raises(ConfigError, match="weighs negatives") if large[1] > small[1] else nullcontext()
+    with refusal:
+        check_family(by_name("YOLO11").build(), read_config(given), given)
+
+
+def test_the_classes_of_a_classifier_are_the_folders_of_its_dataset(enabled, tmp_path):
+    """A list of another length is refused before a training; what is not there yet is not counted."""
+    model = by_name("classification").build()
+    model.task = "classify"
+    for name in ("cat", "dog"):
+        (tmp_path / "train" / name).mkdir(parents=True)
+    (tmp_path / "train" / "notes.txt").touch()
+    for data, alpha in ((tmp_path, [0.5, 0.4]), (str(tmp_path / "absent"), [0.5] * 7), ("mnist160", [0.5] * 7)):
+        check_training(model, {"data": data, "fl_alpha": alpha})
+    with pytest.raises(ConfigError, match="fl_alpha has 3 numbers, but the dataset has 2 classes; give one number"):
+        check_training(model, {"data": str(tmp_path), "fl_alpha": [0.5, 0.4, 0.3]})
+    with pytest.raises(ConfigError, match="with one class: nothing is rarer"):
+        check_training(model, {"data": str(tmp_path), "rare_sampling": "auto", "single_cls": True})
+
+
+@pytest.mark.parametrize("masks", ["", "masks_dir: masks\n"])
+@pytest.mark.parametrize("names", ["[a]", "[a, b]", "{0: a, 1: b, 2: c}"])
+def test_a_semantic_model_is_judged_by_the_classes_it_will_have(enabled, tiny_data, tmp_path, names, masks):
+    """Ultralytics builds it anew for the dataset, of polygons with the background as one class more."""
+    from ultralytics.data.utils import add_polygon_background, check_det_dataset
+
+    data = tmp_path / "data.yaml"
+    data.write_text(f"path: {tiny_data.parent}\ntrain: images/train\nval: images/val\nnames: {names}\n{masks}")
+    number = add_polygon_background(check_det_dataset(str(data)))["nc"]
+    for model in (by_name("semantic").build(), by_name("semantic, binary").build()):
+        model.task = "semantic"
+        fits, other = ("qfl", "softmax") if number == 1 else ("softmax", "qfl")
+        check_training(model, {"data": str(data), "fl_loss": fits})
+        with pytest.raises(ConfigError, match=f"fl_loss={other} "):
+            check_training(model, {"data": str(data), "fl_loss": other})
+        with pytest.raises(ConfigError, match="fl_alpha=auto counts labelled boxes, which a Semantic"):
+            check_training(model, {"data": str(data), "fl_alpha": "auto"})
+        if number > 1:
+            check_training(model, {"data": str(data), "fl_alpha": [0.5] * number})
+            with pytest.raises(
+                ConfigError, match=f"the dataset has {number} classes{'' if masks else ' with the back'}"
+            ):
+                check_training(model, {"data": str(data), "fl_alpha": [0.5] * (number - 1)})
 
 
 def test_a_model_without_a_known_class_loss_is_refused_by_name(enabled):

@@ -1,11 +1,15 @@
 """Training arguments in Ultralytics: checked in every call, gone where focal is off."""
 
+import numpy as np
 import pytest
+import torch
+import yaml
 
 import yolo_focal
 from tests.ultra.helpers import arguments
 from yolo_focal.arguments.focal import KEYS, idle_settings, read_config
 from yolo_focal.arguments.hyp import find_hyp, read_hyp
+from yolo_focal.arguments.training_keys import TRAINING_KEYS
 from yolo_focal.errors import ConfigError
 from yolo_focal.resources import cfg_names
 from yolo_focal.ultra.hooks.arguments import check_call
@@ -55,6 +59,47 @@ def test_a_misspelt_key_and_a_bad_value_are_reported_together(enabled):
     assert "fl_alpha must be a number between 0 and 1" in str(caught.value)
 
 
+ALPHAS = [0.25, 0.5, 0.75]  # exact in every precision
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("fl_gamma", np.linspace(0, 2, 3)[1], 1.0),
+        ("fl_gamma", np.float32(1.5), 1.5),
+        ("fl_gamma", np.int64(2), 2),
+        ("fl_alpha", np.array(ALPHAS), ALPHAS),
+        ("fl_alpha", list(np.array(ALPHAS)), ALPHAS),
+        ("fl_alpha", torch.tensor(ALPHAS), ALPHAS),
+        ("rare_paste", torch.tensor(0.5), 0.5),
+    ],
+)
+def test_numbers_of_numpy_and_torch_arrive_as_plain_ones(enabled, name, value, expected):
+    """In a call as in the arguments of a trainer: args.yaml and checkpoints could not hold the others."""
+    from ultralytics import YOLO
+
+    arrived = getattr(arguments(**{name: value}), name)
+    assert yaml.safe_load(yaml.safe_dump({name: arrived})) == {name: expected}
+
+    class Stop(Exception):
+        pass
+
+    def trainer(overrides, _callbacks):
+        assert overrides[name] == expected and type(overrides[name]) is type(expected)
+        raise Stop
+
+    with pytest.raises(Stop):
+        YOLO("yolo11n.yaml").train(trainer=trainer, close_mosaic=0, **{name: value})
+
+
+def test_an_array_where_none_can_be_is_one_line(enabled):
+    """Nothing is asked of it that only a single number answers."""
+    for name, key in TRAINING_KEYS.items():
+        if key.problem(ALPHAS) is not None:
+            with pytest.raises(ConfigError, match=f"^{name} must be "):
+                arguments(**{name: np.array(ALPHAS)})
+
+
 def test_focal_off_with_a_key_is_refused(enabled):
     """The contradiction is an error through Ultralytics' own path as well."""
     with pytest.raises(ConfigError, match="focal=False switches the plugin off, but fl_gamma=2"):
@@ -66,6 +111,9 @@ def test_a_key_is_refused_where_no_loss_is_computed(enabled, mode):
     """It could not act."""
     with pytest.raises(ConfigError, match=f"fl_gamma cannot act in mode={mode}, where no loss is computed"):
         check_call({"mode": mode, "fl_gamma": 2.0}, stock_arguments(focal=True))
+    with pytest.raises(ConfigError, match=f"focal cannot act in mode={mode}, where no loss is computed"):
+        arguments(mode=mode, focal=True)
+    assert not hasattr(arguments(mode=mode, focal=False), "focal")
 
 
 def test_builtin_data_is_resolved_to_a_file(enabled, tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ import pytest
 from tests.helpers import write_squares
 from tests.ultra.helpers import arguments, build, train_quickly
 from yolo_focal.data.frequencies import alpha_from_frequencies
-from yolo_focal.errors import ConfigError
+from yolo_focal.errors import ConfigError, DataError
 from yolo_focal.ultra.hooks.auto_alpha import count_anew, settled_config
 
 
@@ -58,6 +58,39 @@ def test_every_training_counts_anew(enabled, tmp_path, caplog):
         train_quickly(data, tmp_path / "two", focal=True, fl_alpha="auto")
     lines = [record.getMessage() for record in caplog.records if "fl_alpha=auto ->" in record.getMessage()]
     assert len(lines) == 2 and lines[0] != lines[1]
+
+
+@pytest.mark.parametrize("changes", [{"fraction": 0.3}, {"fraction": 7}, {"classes": [0, 2, 9]}, {"classes": 1}])
+def test_the_labels_that_the_training_reads_are_counted(enabled, small_set, tmp_path, changes):
+    """A part of the images or of the classes is what the trainer's own dataset has."""
+    trainer = train_quickly(small_set, tmp_path, fl_alpha="auto", val=False, **changes)
+    counts = [int(count) for count in trainer.get_class_counts()]
+    assert sum(counts) < sum(boxes_per_class(small_set))
+    alpha = trainer.model.criterion.bce.config.alpha
+    assert alpha == pytest.approx(alpha_from_frequencies(counts, 0.25), abs=1e-4)
+
+
+@pytest.mark.parametrize("fraction", [1, 1.0, [1.0, 0.5], [0.5, 1.0]])
+def test_a_whole_and_a_list_of_fractions_are_read_as_ultralytics_reads_them(enabled, small_set, fraction):
+    """1 is all of them, and of a list the first is that of the training images."""
+    whole = alpha_of(data=str(small_set), fl_alpha="auto")
+    assert (alpha_of(data=str(small_set), fl_alpha="auto", fraction=fraction) == whole) == (fraction != [0.5, 1.0])
+
+
+def test_a_path_is_a_data_yaml_too(enabled, small_set):
+    """As Ultralytics takes it from Python."""
+    assert alpha_of(data=small_set, fl_alpha="auto") == alpha_of(data=str(small_set), fl_alpha="auto")
+
+
+def test_several_datasets_are_counted_each_for_itself(enabled, small_set, tiny_data):
+    """When its own training begins; before it there is nothing to count."""
+    assert arguments(data=[str(small_set), str(tiny_data)], fl_alpha="auto").fl_alpha == "auto"
+
+
+def test_no_label_that_is_left_is_one_line(enabled, tiny_data):
+    """With what left none."""
+    with pytest.raises(DataError, match=r"fraction=1.0 and classes=\(7,\) leave no label of .*; give numbers"):
+        arguments(data=str(tiny_data), fl_alpha="auto", classes=[7])
 
 
 def test_a_single_class_has_nothing_to_balance(enabled, small_set):

@@ -194,6 +194,19 @@ def test_two_loaders_give_the_same_batches_with_and_without_workers(enabled, tai
             assert (a["img"] == b["img"]).all() and (a["bboxes"] == b["bboxes"]).all() and (a["cls"] == b["cls"]).all()
 
 
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_workers_that_are_not_forked_draw_and_paste_too(enabled, tail, tmp_path, method):
+    """As on Windows, and by default from Python 3.14 on: they import Ultralytics anew, without the plugin."""
+    given = {**PLAIN, "rare_paste": 1.0, "rare_sampling": 0.9}
+    (one,) = epochs_of(trainer_of(tail, tmp_path / "a", **given), [0])
+    trainer = trainer_of(tail, tmp_path / "b", workers=1, **given)
+    trainer.train_loader.multiprocessing_context = method
+    (other,) = epochs_of(trainer, [0])
+    trainer.train_loader.close()
+    for a, b in zip(one, other, strict=True):
+        assert (a["img"] == b["img"]).all() and (a["bboxes"] == b["bboxes"]).all() and (a["cls"] == b["cls"]).all()
+
+
 def test_a_resumed_run_sees_what_an_uninterrupted_one_sees(enabled, tail, tmp_path):
     """Epochs 2 and 3 of a loader that begins there, pixel by pixel, with workers that fetch ahead."""
     given = {**PLAIN, "rare_paste": 1.0, "rare_sampling": 0.9, "workers": 2}

@@ -1,6 +1,7 @@
 """AutoAnchor: the anchors are measured on the training set before training, and replaced only if that helps."""
 
 import logging
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor
 
 from yolo_focal.arguments.anchor import read_anchor_config
+from yolo_focal.data.images import image_size
 from yolo_focal.detector.anchors import LevelAnchors, anchor_fit, find_anchors
 from yolo_focal.ultra import host
 from yolo_focal.ultra.anchor.head import AnchorDetect, anchor_head
@@ -31,7 +33,7 @@ def fit_anchors_to_data(trainer: Any) -> None:
     config = read_anchor_config(vars(trainer.args))
     if not config.autoanchor:
         return
-    sizes = object_sizes(trainer.train_loader.dataset.labels, float(trainer.args.imgsz), int(trainer.args.seed))
+    sizes = object_sizes(_labels(trainer.train_loader.dataset), float(trainer.args.imgsz), int(trainer.args.seed))
     if not len(sizes):
         return
     anchors = torch.tensor(head.anchor_pixels).flatten(0, 1)
@@ -52,6 +54,12 @@ def fit_anchors_to_data(trainer: Any) -> None:
         f"AutoAnchor: {line}; new anchors reach {found_fit.anchors_per_box:.2f} and "
         f"{found_fit.best_possible_recall:.4f}: {model.yaml['anchors']}"
     )
+
+
+def _labels(dataset: Any) -> list[dict[str, Any]]:
+    """Those of an Ultralytics dataset with the shapes of their images, which it takes out of them for rect=True."""
+    pairs = zip(dataset.labels, dataset.im_files, strict=True)
+    return [label if "shape" in label else {**label, "shape": image_size(Path(file))[::-1]} for label, file in pairs]
 
 
 def object_sizes(labels: list[dict[str, Any]], imgsz: float, seed: int) -> Tensor:

@@ -10,7 +10,7 @@ from yolo_focal.arguments.anchor import read_anchor_config
 from yolo_focal.arguments.focal import FocalConfig
 from yolo_focal.detector.objective import Gains, anchor_objective, level_balance, next_balance, scaled_gains
 from yolo_focal.errors import ConfigError
-from yolo_focal.losses import LOSSES
+from yolo_focal.losses import LOSSES, ClassGradients
 from yolo_focal.ultra.criteria.focal_term import FocalTerm
 from yolo_focal.ultra.criteria.schedule import Schedule, schedule_of, settings_of
 
@@ -50,6 +50,9 @@ class AnchorCriterion:
         weights = None if weights is None else weights.flatten()
         self.objectness = _criterion("obj", on_objectness, self.config.obj_pw, None, device, schedule)
         self.classes = _criterion("cls", on_classes, self.config.cls_pos_weight, weights, device, schedule)
+        if on_classes is not None and on_classes.loss == "efl":
+            # A batch without objects does not call it, but every rank has to take part in the sum after each batch.
+            schedule.gradients.setdefault("cls", ClassGradients(head.nc))
 
     def __call__(self, preds: Any, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss of `preds` on `batch`.
@@ -135,6 +138,10 @@ def check_focal(focal: FocalConfig, number_of_classes: int, smoothing: float) ->
     if number_of_classes == 1 and focal.scope == "cls":
         raise ConfigError(
             "fl_scope=cls cannot act: with one class an anchor detector has no class loss; use fl_scope=obj"
+        )
+    if number_of_classes == 1 and focal.loss == "efl":
+        raise ConfigError(
+            "fl_loss=efl cannot act: with one class an anchor detector has no class loss; choose another loss"
         )
     if focal.loss == "efl" and focal.scope != "obj" and smoothing:
         raise ConfigError(

@@ -29,14 +29,12 @@ class SoftmaxTerm(FocalTerm):
     Args:
         config: its settings.
         schedule: that of the training it belongs to.
-        reduction: mean or sum.
-        weight: shape (classes,), or None; a factor on every class.
+        options: of the loss: its reduction, and its ignore_index and weight where it has any.
     """
 
-    def __init__(self, config: FocalConfig, schedule: Schedule, *, reduction: str, weight: Tensor | None = None):
+    def __init__(self, config: FocalConfig, schedule: Schedule, **options: Any):
         alpha = config.alpha if isinstance(config.alpha, tuple) else None
         config = dataclasses.replace(config, loss="softmax", alpha=alpha)
-        options: dict[str, Any] = {"ignore_index": IGNORED_PIXEL, "reduction": reduction, "weight": weight}
         super().__init__(config, SoftmaxFocalLoss(gamma=config.gamma, alpha=alpha, **options), schedule)
 
 
@@ -57,7 +55,7 @@ class PixelCriterion(SoftmaxTerm):
     """Stands in for the cross-entropy of semantic segmentation: the sum over pixels that are not ignored."""
 
     def __init__(self, config: FocalConfig, schedule: Schedule, weight: Tensor | None):
-        super().__init__(config, schedule, reduction="sum", weight=weight)
+        super().__init__(config, schedule, reduction="sum", ignore_index=IGNORED_PIXEL, weight=weight)
         self.register_buffer("weight", weight, persistent=False)  # upstream divides by the weights of the labels
 
 

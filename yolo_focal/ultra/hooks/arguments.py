@@ -11,6 +11,7 @@ from typing import Any
 
 from yolo_focal.arguments.anchor import ANCHOR_KEYS, anchor_problems
 from yolo_focal.arguments.focal import KEYS, closest_key, focal_keys, read_config
+from yolo_focal.arguments.key import plain
 from yolo_focal.arguments.rare import RARE_KEYS, rare_problems, read_rare_config
 from yolo_focal.arguments.training_keys import TRAINING_KEYS
 from yolo_focal.errors import ConfigError
@@ -115,8 +116,8 @@ def check_call(given: Mapping[str, Any], known: Mapping[str, Any]) -> None:
         ConfigError: with one sentence per problem.
     """
     meant_for_us = [name for name in given if name not in known and closest_key(name, known) in TRAINING_KEYS]
-    acting = [name for name in given if name in TRAINING_KEYS and name != "focal"]
-    if not (meant_for_us or given.get("focal") or acting):
+    acting = [name for name in given if name in TRAINING_KEYS and (name != "focal" or given[name])]
+    if not (meant_for_us or acting):
         return
     problems = misspelt(given, known) + anchor_problems(given) + rare_problems(given)
     try:
@@ -140,6 +141,7 @@ def _alignment(
 ) -> None:
     if "focal" not in base:  # some other dictionary: settings, solutions
         return original(base, custom, *args, **kwargs)
+    custom |= {name: plain(value) for name, value in custom.items() if name in TRAINING_KEYS}
     check_call(custom, base)
     if focal_keys(custom):
         custom.setdefault("focal", True)  # any fl_* switches the plugin on; from here on the key says so
@@ -165,7 +167,7 @@ def _check_cfg(original: Callable[..., None], cfg: dict[str, Any], *args: Any, *
             if cfg.get(name) == key.default:  # absent and at its default are the same to the anchor detector
                 cfg.pop(name, None)
         cfg["data"] = resolve_data(cfg.get("data"))
-        if cfg.get("mode") == "train":
+        if cfg.get("mode") == "train" and not isinstance(cfg["data"], list | tuple):  # of several, each for itself
             settled_config(cfg)  # for its refusals, before anything is written
     original(cfg, *args, **kwargs)
 

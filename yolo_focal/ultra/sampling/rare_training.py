@@ -1,5 +1,6 @@
 """A training with rare_sampling or rare_paste: checked before it starts, and fitted to its data loader."""
 
+import functools
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +18,7 @@ from yolo_focal.ultra.datasets import data_file, datasets_folder, resolve_data
 from yolo_focal.ultra.sampling.crops import CropBank, Crops, find_crops
 from yolo_focal.ultra.sampling.draws import EpochBatches, EpochDraws, Stream
 from yolo_focal.ultra.sampling.exposure import Exposure, below_median, expected_exposure, exposure_lines
-from yolo_focal.ultra.sampling.training_images import Pasting, RareImages, attach_to_dataset
+from yolo_focal.ultra.sampling.training_images import Pasting, RareImages, attach_to_dataset, start_worker
 
 __all__ = ["check_rare_training", "rare_metrics", "show_rare_classes"]
 
@@ -61,7 +62,7 @@ def check_rare_training(model: nn.Module, given: Mapping[str, Any], number_of_cl
         raise ConfigError(why)
     if number_of_classes == 1:
         raise ConfigError(f"{config} cannot act with one class: nothing is rarer than anything; leave it out")
-    if task != "classify" and "data" in given and _has_no_objects(data_file(resolve_data(given["data"]))):
+    if task != "classify" and given.get("data") is not None and _has_no_objects(data_file(resolve_data(given["data"]))):
         raise ConfigError(
             f"{config} cannot act: the training images of data={given['data']} have no labels; leave it out"
         )
@@ -124,6 +125,7 @@ def show_rare_classes(trainer: Any) -> None:
         pasting = _pasting(trainer, config, exposure, crops)
         if not isinstance(dataset, host.ClassificationDataset):
             attach_to_dataset(dataset, RareImages(draws, stream, exposure.resamples, pasting))
+            loader.worker_init_fn = functools.partial(start_worker, loader.worker_init_fn)
     if _start_epoch not in trainer.callbacks["on_train_epoch_start"]:
         trainer.add_callback("on_train_epoch_start", _start_epoch)
 

@@ -15,7 +15,7 @@ from yolo_focal.ultra.sampling.draws import Draw, EpochDraws, Stream
 from yolo_focal.ultra.sampling.exposure import CROPS
 from yolo_focal.ultra.sampling.paste import SCALES, Pasted, free_place, paste_crop, transformed
 
-__all__ = ["Pasting", "RareImages", "SEAMS", "attach_to_dataset"]
+__all__ = ["Pasting", "RareImages", "SEAMS", "attach_to_dataset", "start_worker"]
 
 _ATTRIBUTE = "rare_images"
 _POOL = 256  # crops an epoch chooses from, or a hundredth of the images if that is more: bounds the images loaded
@@ -188,6 +188,14 @@ def _get_image_and_label(original: Callable[..., Any], self: Any, index: int) ->
 
 
 SEAMS = (_get_image_and_label,)
+
+
+def start_worker(original: Callable[[int], None] | None, number: int) -> None:
+    """Begin a worker process of a data loader as `original` does; one that is not forked lacks the seam until then."""
+    for each in SEAMS:
+        each.install()
+    if original is not None:
+        original(number)
 
 
 def _names(kind: type) -> set[str]:
