@@ -193,6 +193,24 @@ def test_classes_of_one_name_are_refused(tmp_path):
         planned(tmp_path / "out", data)
 
 
+def test_the_evaluation_is_as_asked_for_and_part_of_the_comparison(tmp_path, tiny_data):
+    """Given to the command or in its file, but not in that of a configuration, it holds for all of them."""
+    comparison = planned(tmp_path / "out", tiny_data, max_det=1, val=False, workers=0, plots=False)
+    claim_folder(comparison)
+    trial = comparison.trials()[0]
+    row = run_trial(trial)
+    found = load_matches(trial.folder / "matches.npz")
+    assert row["status"] == "finished" and 0 < len(found.scores) <= found.images
+    with pytest.raises(DataError, match=r"measured_with was \{'max_det': 1\}, is now \{\}"):
+        check_folder(planned(tmp_path / "out", tiny_data, val=False, workers=0, plots=False), extend=True)
+    with pytest.raises(ConfigError, match=r"sets max_det, which every configuration shares.*give max_det= to the"):
+        parse_configurations("focal:max_det=1")
+    (tmp_path / "mine.yaml").write_text("iou: 0.5\n")
+    assert replace(comparison, configurations=parse_configurations(str(tmp_path / "mine.yaml"))).measured_with == {
+        "max_det": 1
+    }
+
+
 def test_the_branch_without_nms_is_evaluated_where_it_is_asked_for(tmp_path, tiny_data):
     """`fl_branch=one2one` acts on no other, and the other is what Ultralytics validates."""
     comparison = planned(tmp_path / "out", tiny_data, "yolo26n.yaml", nms=False, val=False, workers=0, plots=False)

@@ -7,15 +7,15 @@ from yolo_focal.arguments.commands import COMMANDS
 from yolo_focal.arguments.focal import KEYS
 from yolo_focal.errors import ConfigError
 
-__all__ = ["SHARED_BY_CONFIGURATIONS", "is_taken", "left_out", "passed_on", "refuse_other_classes"]
+__all__ = ["MEASURED_WITH", "SHARED_BY_CONFIGURATIONS", "is_taken", "left_out", "passed_on", "refuse_other_classes"]
 
 # These belong to a comparison: every configuration gets the same data, model and budget, and folders are its own.
 _BUDGET = (
     *("data", "model", "epochs", "time", "batch", "imgsz", "seed", "device", "fraction", "deterministic", "patience"),
 )
 _HOUSEKEEPING = ("val", "split", "plots", "save", "save_dir", "project", "name", "exist_ok", "resume", "cfg")
-_MEASURED = ("nms",)  # which branch of an end-to-end head is evaluated
-SHARED_BY_CONFIGURATIONS = frozenset([*_BUDGET, *_HOUSEKEEPING, *_MEASURED, "mode", "task"])
+SHARED_BY_CONFIGURATIONS = frozenset([*_BUDGET, *_HOUSEKEEPING, "mode", "task"])
+MEASURED_WITH = frozenset({"conf", "iou", "max_det", "nms"})  # how trained models are evaluated, all alike
 
 # A training on these would be evaluated on classes that it never saw, or could not be evaluated at all.
 _OTHER_CLASSES = ("classes", "single_cls")
@@ -28,7 +28,7 @@ _OTHER_DATA = (*_OTHER_CLASSES, "fraction")  # the counted classes and images wo
 
 _LEFT_OUT: Mapping[str, frozenset[str]] = {
     "doctor": frozenset([*_NOT_THE_FIRST_BATCH, *_FOLDERS, *_FIXED, *_OTHER_DATA]),
-    "compare": SHARED_BY_CONFIGURATIONS - {"val", "fraction", "deterministic", "cfg", *_MEASURED} | {*_OTHER_CLASSES},
+    "compare": SHARED_BY_CONFIGURATIONS - {"val", "fraction", "deterministic", "cfg"} | {*_OTHER_CLASSES},
     "tune": frozenset({"mode", "task"}),
 }
 

@@ -11,7 +11,7 @@ from typing import Any
 from yolo_focal.arguments.classic_hyp import refuse_classic
 from yolo_focal.arguments.focal import KEYS, FocalConfig, focal_keys, idle_settings, read_config
 from yolo_focal.arguments.hyp import read_hyp
-from yolo_focal.arguments.passed_on import SHARED_BY_CONFIGURATIONS, is_taken, refuse_other_classes
+from yolo_focal.arguments.passed_on import MEASURED_WITH, SHARED_BY_CONFIGURATIONS, is_taken, refuse_other_classes
 from yolo_focal.arguments.rare import read_rare_config
 from yolo_focal.errors import ConfigError
 from yolo_focal.losses import LOSSES
@@ -104,7 +104,8 @@ def _configuration(item: str) -> Configuration:
         raise ConfigError(f"'{item}' has nothing after the colon; write {base}:fl_gamma=2, or {base} alone")
     settings = _inline_settings(item, inline) if colon else {}
     arguments = _base_arguments(base, item, settings) | settings
-    if shared := sorted(SHARED_BY_CONFIGURATIONS & arguments.keys()):
+    # In a file those of the evaluation are for the validation while it trains.
+    if shared := sorted(SHARED_BY_CONFIGURATIONS & arguments.keys() | MEASURED_WITH & settings.keys()):
         given = "".join(f", or give {name}= to the command" for name in shared if is_taken("compare", name))
         raise ConfigError(f"'{item}' sets {', '.join(shared)}, which every configuration shares; leave it out{given}")
     refuse_other_classes(f"'{item}'", arguments)

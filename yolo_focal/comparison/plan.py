@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 import yolo_focal
+from yolo_focal.arguments.passed_on import MEASURED_WITH
 from yolo_focal.comparison.configurations import Configuration
 from yolo_focal.comparison.trial import Trial
 from yolo_focal.data.paths import is_file
@@ -28,7 +29,7 @@ __all__ = ["LOCK", "Plan", "Split", "check_folder", "claim_folder", "make_plan",
 
 IDENTITY = "comparison.json"
 LOCK = ".lock"
-_COUNTED = ("images", "training_boxes")  # of the dataset; earlier versions did not note them
+_COUNTED = ("images", "training_boxes")  # of the dataset; earlier versions did not note them, and evaluated all alike
 # Every training runs its whole budget, and its last weights are evaluated: nothing is chosen on the evaluated split.
 _EQUAL_BUDGET = {"patience": 0, "plots": False, "save": True}
 
@@ -84,6 +85,7 @@ class Plan:
                 model=self.model,
                 arguments=self.asked(each) | {"seed": seed},
                 split=self.split.name,
+                measured_with=self.measured_with,
             )
             for seed in self.seeds
             for each in self.configurations
@@ -93,6 +95,11 @@ class Plan:
         """The training arguments of a configuration, all but the seed."""
         return {"data": self.data, **_EQUAL_BUDGET, **self.training, **configuration.arguments}
 
+    @property
+    def measured_with(self) -> dict[str, Any]:
+        """How every trained model is evaluated, where not as `evaluate` does by default."""
+        return {name: self.training[name] for name in sorted(MEASURED_WITH) if self.training.get(name) is not None}
+
     def identity(self) -> dict[str, Any]:
         """What makes it this comparison and no other; where and how fast it is carried out does not."""
         return {
@@ -100,6 +107,7 @@ class Plan:
             "split": self.split.name,
             "images": self.split.images,
             "training_boxes": sum(self.split.training_instances),
+            "measured_with": self.measured_with,
             "model": self.model,
             "configurations": {each.name: dict(each.arguments) for each in self.configurations},
             "seeds": list(self.seeds),
@@ -194,7 +202,11 @@ def check_folder(plan: Plan, extend: bool = False) -> None:
     if path.exists():
         try:
             now = json.loads(json.dumps(plan.identity()))
-            before = {name: now[name] for name in _COUNTED} | json.loads(path.read_text(encoding="utf-8"))
+            before = (
+                {name: now[name] for name in _COUNTED}
+                | {"measured_with": {}}
+                | json.loads(path.read_text(encoding="utf-8"))
+            )
             differences = _differences(_extended(before, now) if extend else before, now)
         except (ValueError, AttributeError, KeyError, TypeError) as error:
             raise DataError(f"{path} is not the record of a comparison; name a new out= folder") from error

@@ -57,6 +57,7 @@ class Trial:
         model: architecture or checkpoint to train.
         arguments: all training arguments asked for, data and seed among them.
         split: split to evaluate on.
+        measured_with: `conf`, `iou`, `max_det` and `nms` of the evaluation, where they are not those of `evaluate`.
     """
 
     configuration: str
@@ -65,6 +66,7 @@ class Trial:
     model: str
     arguments: Mapping[str, Any]
     split: str
+    measured_with: Mapping[str, Any]
 
     @property
     def label(self) -> str:
@@ -153,7 +155,7 @@ def _finished(trial: Trial, first_epoch: FirstEpoch | None) -> dict[str, Any]:
             imgsz=trial.arguments["imgsz"],
             batch=trial.arguments["batch"],
             device=trial.arguments.get("device"),
-            nms=trial.arguments.get("nms"),
+            **trial.measured_with,
         ).evaluation
     save_matches(trial.folder / MATCHES, evaluation.matches)
     files = {MATCHES: fingerprint(trial.folder / MATCHES)}
