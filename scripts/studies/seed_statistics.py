@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from yolo_focal.comparison.statistics.student_t import student_critical, student_two_sided
 from yolo_focal.comparison.statistics.verdicts import LEVEL, holm
 
-__all__ = ["mean_and_half", "mean_with_interval", "paired_differences", "verdicts"]
+__all__ = ["mean_and_half", "mean_with_interval", "differences_by_seed", "verdicts"]
 
 
 def mean_with_interval(values: Sequence[float], form: str) -> str:
@@ -24,7 +24,7 @@ def mean_and_half(values: Sequence[float]) -> tuple[float, float]:
     return statistics.mean(values), half
 
 
-def paired_differences(measured: Mapping[tuple[str, int], float], first: str, second: str) -> list[float]:
+def differences_by_seed(measured: Mapping[tuple[str, int], float], first: str, second: str) -> list[float]:
     """What `first` has above `second`, for every seed that both have; `measured` is by configuration and seed."""
     seeds = sorted(seed for name, seed in measured if name == first and (second, seed) in measured)
     return [measured[first, seed] - measured[second, seed] for seed in seeds]

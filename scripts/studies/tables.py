@@ -8,7 +8,7 @@ from typing import Any
 
 from studies.definition import Study
 from studies.raw_results import LIMIT, NMS_FREE, SCORES, ap_by_trial, read_rows, read_summary
-from studies.seed_statistics import mean_with_interval, paired_differences, verdicts
+from studies.seed_statistics import differences_by_seed, mean_with_interval, verdicts
 from yolo_focal.comparison.configurations import BASELINE
 
 __all__ = ["pairs_table", "place_tables"]
@@ -33,12 +33,9 @@ def place_tables(page: str, studies: Sequence[Study], folder: Path) -> str:
 
 
 def _content(study: Study, question: str, folder: Path) -> str:
-    if question == SCORES:
-        return scores_table(study, folder)
-    if question == LIMIT:
-        return limit_table(study, folder)
-    if question == NMS_FREE:
-        return nms_free_table(study, folder)
+    of_checkpoints = {SCORES: scores_table, LIMIT: limit_table, NMS_FREE: nms_free_table}.get(question)
+    if of_checkpoints is not None:
+        return of_checkpoints(study, folder)
     return pairs_table(study, question, folder) if question in study.pairs else table(study, question, folder)
 
 
@@ -61,7 +58,7 @@ def table(study: Study, question: str, folder: Path) -> str:
 def pairs_table(study: Study, question: str, folder: Path) -> str:
     """The Markdown table of pairs: the difference of the first to the second, over the seeds that both have."""
     pairs, ap = study.pairs[question], ap_by_trial(study, folder)
-    differences = [paired_differences(ap, *pair) for pair in pairs]
+    differences = [differences_by_seed(ap, *pair) for pair in pairs]
     rows = [
         [f"`{first}`", f"`{second}`", mean_with_interval(each, "+.3f"), word, str(len(each))]
         for (first, second), each, word in zip(pairs, differences, verdicts(differences), strict=True)
@@ -72,29 +69,19 @@ def pairs_table(study: Study, question: str, folder: Path) -> str:
 def nms_free_table(study: Study, folder: Path) -> str:
     """The Markdown table of the branch without NMS: a row for each configuration, over the seeds."""
     kept = read_rows(folder / study.name / f"{NMS_FREE}.jsonl", NMS_FREE)
-    names = [name for name in study.configurations if any(row["configuration"] == name for row in kept)]
-    metrics = {
-        metric: {(row["configuration"], row["seed"]): row[metric] for row in kept} for metric in ("AP", "AP rare")
-    }
-    differences = {
-        metric: {name: paired_differences(values, name, BASELINE) for name in names if name != BASELINE}
-        for metric, values in metrics.items()
-    }
-    words = dict(zip(differences["AP"], verdicts(list(differences["AP"].values())), strict=True))
+    metrics = ("AP", "AP rare")
+    by_trial = {metric: {(row["configuration"], row["seed"]): row[metric] for row in kept} for metric in metrics}
+    others = [name for name in study.nms_free if name != BASELINE]
+    words = verdicts([differences_by_seed(by_trial["AP"], name, BASELINE) for name in others])
     rows = []
-    for name in names:
-        means = {
-            metric: statistics.mean(value for (other, _), value in values.items() if other == name)
-            for metric, values in metrics.items()
-        }
-        pairs = [
-            (f"{means[metric]:.3f}", mean_with_interval(each[name], "+.3f") if name in each else "")
-            for metric, each in differences.items()
-        ]
+    for name, word in zip([BASELINE, *others], ["", *words], strict=True):
+        some = [row for row in kept if row["configuration"] == name]
+        means = [f"{statistics.mean(row[metric] for row in some):.3f}" for metric in metrics]
+        differences = [differences_by_seed(by_trial[metric], name, BASELINE) for metric in metrics]
+        beside = ["" if name == BASELINE else mean_with_interval(each, "+.3f") for each in differences]
         shown = name if name == BASELINE else f"`{name}`"
-        seeds = sum(row["configuration"] == name for row in kept)
-        rows.append([*_row(shown, pairs, words.get(name, "")), str(seeds)])
-    return _markdown(_row("configuration", [(name, "difference, 95 %") for name in metrics], "verdict"), rows)
+        rows.append([*_row(shown, list(zip(means, beside, strict=True)), word), str(len(some))])
+    return _markdown(_row("configuration", [(metric, "difference, 95 %") for metric in metrics], "verdict"), rows)
 
 
 def _row(name: str, pairs: Sequence[tuple[str, str]], verdict: str) -> list[str]:
