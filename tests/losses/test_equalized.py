@@ -201,6 +201,8 @@ def test_the_state_of_what_has_seen_nothing_goes_on_too():
         after.add(torch.ones(2, 3), torch.eye(2, 3))
         after.commit()
         assert after.state() == [[1, 1, 0], [1, 1, 2]]
+        after.load([[], []])  # back to the start
+        assert after.state() == [[0] * 3, [0] * 3] and (after.ratio == 1).all()
 
 
 def test_a_saved_state_goes_on_as_if_nothing_had_happened():

@@ -56,6 +56,17 @@ class Labels(NamedTuple):
     problems: list[LabelProblem]
     found: bool
 
+    def in_pixels(self, width: float, height: float) -> tuple[np.ndarray, np.ndarray]:
+        """Boxes (n, 4) as left, top, width, height, not clipped; areas (n,), of the polygon where there is one."""
+        scale = np.array([width, height], dtype=np.float64)
+        centres, sides = np.split(self.boxes_xywh, 2, axis=1)
+        boxes = np.c_[centres - sides / 2, sides] * np.tile(scale, 2)
+        areas = boxes[:, 2] * boxes[:, 3]
+        for row, polygon in enumerate(self.polygons):
+            if polygon is not None and len(polygon) > 2:
+                areas[row] = _area(polygon * scale)
+        return boxes, areas
+
 
 def read_labels(
     path: Path, classes: int | None, kpt_shape: tuple[int, int] | None = None, *, pose: bool = False
@@ -202,3 +213,9 @@ def _labels(rows: list[list[float]], expected: _Expected, problems: list[LabelPr
         problems=problems,
         found=True,
     )
+
+
+def _area(corners: np.ndarray) -> float:
+    """What (n, 2) corners enclose, by the shoelace formula."""
+    following = np.roll(corners, -1, axis=0)
+    return float(abs((corners[:, 0] * following[:, 1] - following[:, 0] * corners[:, 1]).sum()) / 2)

@@ -4,8 +4,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from yolo_focal.data.images import image_size
 from yolo_focal.data.labels import LabelProblem, Labels
 from yolo_focal.data.progress_bar import progress_bar
@@ -14,7 +12,7 @@ from yolo_focal.data.yolo import YoloDataset
 from yolo_focal.errors import DataError
 from yolo_focal.files import check_new_folder, new_folder, write_json
 
-__all__ = ["coco_content", "image_ids", "polygon_area", "write_coco_files"]
+__all__ = ["coco_content", "image_ids", "write_coco_files"]
 
 
 def image_ids(images: Iterable[Path]) -> dict[Path, int]:
@@ -134,23 +132,15 @@ def _refuse_equal_names(dataset: YoloDataset, split: str, images: list[Path]) ->
 
 def _annotations(labels: Labels, width: int, height: int) -> list[dict[str, Any]]:
     annotations = []
-    for kind, (x, y, w, h), polygon in zip(labels.classes, labels.boxes_xywh, labels.polygons, strict=True):
-        box = [(x - w / 2) * width, (y - h / 2) * height, w * width, h * height]
+    for kind, box, area, polygon in zip(labels.classes, *labels.in_pixels(width, height), labels.polygons, strict=True):
         record = {
             "category_id": int(kind) + 1,
             "bbox": [round(float(value), 4) for value in box],
-            "area": round(float(box[2] * box[3]), 4),
+            "area": round(float(area), 4),
             "iscrowd": 0,
         }
         if polygon is not None and len(polygon) > 2:
             corners = polygon * (width, height)
-            record["area"] = round(polygon_area(corners), 4)
             record["segmentation"] = [[round(float(value), 4) for value in corners.ravel()]]
         annotations.append(record)
     return annotations
-
-
-def polygon_area(corners: np.ndarray) -> float:
-    """Area enclosed by (n, 2) corners, by the shoelace formula."""
-    following = np.roll(corners, -1, axis=0)
-    return float(abs((corners[:, 0] * following[:, 1] - following[:, 0] * corners[:, 1]).sum()) / 2)

@@ -6,7 +6,6 @@ import numpy as np
 
 from yolo_focal.data.labels import LabelProblem
 from yolo_focal.data.yolo import YoloDataset
-from yolo_focal.data.yolo_to_coco import polygon_area
 from yolo_focal.errors import DataError
 from yolo_focal.evaluation.boxes import Category, GroundTruth
 
@@ -36,20 +35,13 @@ def ground_truth_from_yolo(dataset: YoloDataset, split: str, image_sizes: Mappin
             f"{len(unread)} of {len(files)} images of {dataset.yaml_file} ({split}) could not be read, the first is "
             f"{unread[0]}; repair or remove them, their objects would count as missed"
         )
-    sizes = np.array([image_sizes[str(file.absolute())] for file in files], dtype=np.float64)
-    counts = [len(each.classes) for each in labels]
-    image = np.repeat(np.arange(len(files)), counts)
-    boxes = np.concatenate([each.boxes_xywh for each in labels])
-    boxes = np.c_[boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, 2:]] * np.tile(sizes, 2)[image]
-    areas = boxes[:, 2] * boxes[:, 3]
-    for row, polygon in enumerate(polygon for each in labels for polygon in each.polygons):
-        if polygon is not None and len(polygon) > 2:  # as yolo2coco writes it
-            areas[row] = polygon_area(polygon * sizes[image[row]])
+    pixels = [each.in_pixels(*image_sizes[str(file.absolute())]) for each, file in zip(labels, files, strict=True)]
+    boxes, areas = (np.concatenate(each) for each in zip(*pixels, strict=True))
     return GroundTruth(
         image_ids=tuple(range(1, len(files) + 1)),
         image_files=tuple(str(file.absolute()) for file in files),
         categories=tuple(Category(index, name) for index, name in enumerate(dataset.names)),
-        image=image,
+        image=np.repeat(np.arange(len(files)), [len(each.classes) for each in labels]),
         category=np.concatenate([each.classes for each in labels]),
         boxes_xywh=boxes,
         areas=areas,

@@ -173,7 +173,7 @@ class ClassGradients:
         return sums
 
     def load(self, state: Sequence[Sequence[float]]) -> None:
-        """Go on from a `state`, without what was added since the last commit.
+        """Go on from a `state`, without what was added since the last commit; an empty one has seen nothing.
 
         Raises:
             ConfigError: it is no state, or one of another number of classes.
@@ -182,6 +182,8 @@ class ClassGradients:
             sums = torch.tensor(state, dtype=torch.float64, device="cpu")
         except (TypeError, ValueError, RuntimeError):
             sums = torch.full((1,), -1.0)
+        if sums.shape == (2, 0) and self._sums is not None:
+            sums = torch.zeros_like(self._sums)
         expected = (2, sums.shape[-1]) if self._sums is None else self._sums.shape
         if sums.shape != expected or not (sums.isfinite() & (sums >= 0)).all():
             raise ConfigError(
@@ -190,7 +192,7 @@ class ClassGradients:
                 f"got {str(state)[:80]}"
             )
         self._pending = None
-        if sums.numel() or self._sums is not None:  # what has seen nothing does not know how many classes there are
+        if sums.numel():  # what has seen nothing does not know how many classes there are
             self._set(sums)
 
     def _set(self, sums: Tensor) -> None:

@@ -52,6 +52,44 @@ def test_a_resumed_training_remembers_what_an_uninterrupted_one_does(enabled, ti
         assert sum(after[term][1]) > sum(negatives) > 0 and sum(after[term][0]) >= sum(positives) > 0
 
 
+def test_an_epoch_that_ended_in_nan_counts_once(enabled, tiny_data, tmp_path):
+    """It begins anew with what it found the first time."""
+    found = []
+
+    def note(trainer):
+        if trainer.epoch == 1:
+            found.append(gradients_of(trainer))
+
+    def poison(trainer):
+        if trainer.epoch == 1 and not trainer.nan_recovery_attempts:
+            trainer.loss = torch.tensor(float("nan"))
+
+    callbacks = {"on_train_batch_start": note, "on_train_epoch_end": poison}
+    train_quickly(tiny_data, tmp_path, callbacks=callbacks, fl_loss="efl", epochs=2, val=False, workers=0)
+    half = len(found) // 2
+    assert half > 1 and found[0] == found[half] != found[1]
+
+
+def test_an_epoch_whose_memory_ran_out_counts_once(enabled, tiny_data, tmp_path):
+    """Ultralytics begins the first one anew, with smaller batches."""
+    found = []
+
+    def fail_once(trainer):
+        preprocess = trainer.preprocess_batch
+
+        def preprocess_batch(batch):
+            found.append(gradients_of(trainer).get("class", [[], []]))
+            if len(found) == 2:
+                raise RuntimeError("CUDA out of memory")
+            return preprocess(batch)
+
+        trainer.preprocess_batch = preprocess_batch
+
+    callbacks = {"on_train_start": fail_once}
+    train_quickly(tiny_data, tmp_path, callbacks=callbacks, fl_loss="efl", val=False, workers=0)
+    assert sum(map(sum, found[1])) > 0 and sum(map(sum, found[2])) == 0
+
+
 def test_a_checkpoint_loads_where_the_plugin_is_not(enabled, tiny_data, tmp_path):
     """Stock Ultralytics in a process of its own, with its safe loader."""
     trainer = train_quickly(tiny_data, tmp_path, fl_loss="efl", val=False, workers=0)

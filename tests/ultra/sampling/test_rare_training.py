@@ -107,6 +107,11 @@ def test_refused_where_nothing_is_trained(enabled, mode):
         ({"rare_paste": 0.5, "epochs": 20, "close_mosaic": 20}, "rare_paste=0.5 cannot act: .*close_mosaic=20"),
         ({"rare_paste": 0.5, "rect": True}, "rare_paste=0.5 cannot act with rect=True"),
         ({"rare_paste": 0.5, "rare_stop": 0.2, "time": 1}, "rare_stop=0.2 cannot act with time=1"),
+        ({"rare_sampling": 1, "rare_stop": 0.2, "epochs": 4}, "rare_stop=0.2 cannot act: it is less than one of epoch"),
+        (
+            {"rare_paste": 0.5, "rare_stop": 0.2, "epochs": 20},
+            "rare_stop=0.2 cannot act: the last close_mosaic=10 of epochs=20 are without rare_paste in any case",
+        ),
         (
             {"rare_paste": 0.5, "epochs": 20, "single_cls": True},
             "rare_paste=0.5 cannot act with one class: nothing is rarer",

@@ -106,7 +106,13 @@ def follow_training(trainer: Any, config: FocalConfig, resumed: nn.Module | None
     for trained in (host.unwrap_model(trainer.model), trainer.ema.ema):
         _let_follow(trained, schedule)
 
+    begun: dict[str, Any] = {}  # the gradients as the present epoch found them
+
     def start_epoch(trainer: Any) -> None:
+        if schedule.epoch == trainer.epoch:  # begun anew after NaN, or with smaller batches
+            for term, gradients in schedule.gradients.items():
+                gradients.load(begun.get(term, [[], []]))
+        begun.update({term: gradients.state() for term, gradients in schedule.gradients.items()})
         schedule.epoch, schedule.epochs = trainer.epoch, trainer.epochs
 
     def count_gradients(trainer: Any) -> None:  # on all ranks, after each batch: criteria may be called unequally often

@@ -10,6 +10,7 @@ import numpy as np
 from torch import nn
 
 from yolo_focal.arguments.rare import AUTO, RareConfig, read_rare_config
+from yolo_focal.console import is_part_of_a_run
 from yolo_focal.data.yolo import label_file, read_data_yaml
 from yolo_focal.errors import ConfigError, DataError, UnsupportedModelError
 from yolo_focal.numbers import is_number
@@ -60,6 +61,9 @@ def check_rare_training(model: nn.Module, given: Mapping[str, Any], number_of_cl
         )
     if not config.sampling and (why := _never_pastes(config, {**host.DEFAULT_CFG_DICT, **given})):
         raise ConfigError(why)
+    # A trial of a tuning may come near to 0, where the space begins.
+    if not is_part_of_a_run() and (why := _never_stops(config, {**host.DEFAULT_CFG_DICT, **given})):
+        raise ConfigError(why)
     if number_of_classes == 1:
         raise ConfigError(f"{config} cannot act with one class: nothing is rarer than anything; leave it out")
     if task != "classify" and given.get("data") is not None and _has_no_objects(data_file(resolve_data(given["data"]))):
@@ -70,14 +74,39 @@ def check_rare_training(model: nn.Module, given: Mapping[str, Any], number_of_cl
 
 def _never_pastes(config: RareConfig, arguments: Mapping[str, Any]) -> str | None:
     """Why rare_paste acts in no epoch; None where it is off or acts in some, or their number is not known."""
-    epochs, closed = arguments["epochs"], arguments["close_mosaic"]
-    known = is_number(epochs) and is_number(closed) and not arguments.get("time")
-    if not config.paste or not known or epochs > closed:
+    known = _epochs(arguments)
+    if not config.paste or known is None or known[0] > known[1]:
         return None
+    epochs, closed = known
     return (
         f"rare_paste={config.paste:g} cannot act: the last close_mosaic={closed} epochs are without it, and there are "
         f"epochs={epochs} in all; give close_mosaic=0 or more epochs"
     )
+
+
+def _never_stops(config: RareConfig, arguments: Mapping[str, Any]) -> str | None:
+    """Why rare_stop leaves out no epoch; None where it is off or leaves out some, or their number is not known."""
+    known = _epochs(arguments)
+    if not config.stop or known is None:
+        return None
+    epochs, closed = known
+    if config.stop_epoch(epochs) >= epochs:
+        return (
+            f"rare_stop={config.stop:g} cannot act: it is less than one of epochs={epochs}; give more or leave it out"
+        )
+    if config.sampling or config.stop_epoch(epochs) < epochs - closed:
+        return None
+    return (
+        f"rare_stop={config.stop:g} cannot act: the last close_mosaic={closed} of epochs={epochs} are without "
+        "rare_paste in any case; give more or leave it out"
+    )
+
+
+def _epochs(arguments: Mapping[str, Any]) -> tuple[int, int] | None:
+    """How many there are, and how many at the end are without mosaic and pasting; None where that is not known."""
+    epochs, closed = arguments["epochs"], arguments["close_mosaic"]
+    known = is_number(epochs) and is_number(closed) and not arguments.get("time")
+    return (epochs, closed) if known else None
 
 
 def _has_no_objects(data_yaml: Path | None) -> bool:
