@@ -97,6 +97,14 @@ def test_the_dataset_of_a_classifier_by_its_name(run, tmp_path, monkeypatch):
             checked_words([*words, *([refused] if isinstance(refused, str) else refused)])
 
 
+def test_a_classifier_needs_images_to_validate_on(run, tmp_path):
+    """Ultralytics would end in an error of Python's."""
+    (tmp_path / "letters/train/a").mkdir(parents=True)
+    code, _, err = run("train", "model=yolo11n-cls.yaml", "data=letters", "epochs=1", "imgsz=32")
+    assert code == 2 and "data=letters has a folder 'train' and no val, validation, valid, test; add one" in err
+    assert [each.name for each in tmp_path.iterdir()] == ["letters"]
+
+
 def test_all_problems_of_a_call_are_in_the_one_line(run, small_set):
     """A misspelt key of this plugin, one of Ultralytics and a bad value."""
     _, _, err = run(*train(small_set, "fl_gama=2", "epoch=3", "fl_alpha=7"))

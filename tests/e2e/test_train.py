@@ -73,7 +73,7 @@ def test_alpha_from_frequencies_is_said_and_logged(small_set, tmp_path):
         f"project={tmp_path}", "name=run", "fl_alpha=auto", cwd=tmp_path,
     )  # fmt: skip
     assert process.returncode == 0, process.stderr[-2000:]
-    assert "focal: fl_alpha=auto -> disc 0." in process.stdout + process.stderr
+    assert (process.stdout + process.stderr).count("focal: fl_alpha=auto -> disc 0.") == 1
     assert yaml.safe_load((tmp_path / "run" / "args.yaml").read_text())["fl_alpha"] == "auto"
     header = (tmp_path / "run" / "results.csv").read_text().splitlines()[0]
     assert header.count("focal/alpha_") == 10

@@ -151,7 +151,7 @@ def _check(given: dict[str, Any], known: dict[str, Any], verbs: set[str]) -> Non
     if problems := misspelt(given, ours):
         raise ConfigError(problems)
     try:
-        host.get_cfg(overrides={n: v for n, v in given.items() if n in known})
+        host.get_cfg(overrides={n: v for n, v in given.items() if n in known and n not in TRAINING_KEYS})
     except (TypeError, ValueError) as error:
         raise ConfigError(str(error)) from error
     if isinstance(given.get("model"), str):

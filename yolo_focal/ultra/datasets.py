@@ -28,6 +28,7 @@ __all__ = [
     "find_data_yaml",
     "local_yaml",
     "refuse_unusable_data",
+    "refuse_without_validation",
     "resolve_data",
 ]
 
@@ -239,6 +240,15 @@ def class_folder_count(data: str | Path) -> int | None:
     if not is_folder(train) or is_file(root / ".ndjson.yaml"):  # which has the names
         return None
     return sum(is_folder(each) for each in train.iterdir())
+
+
+def refuse_without_validation(data: Any) -> None:
+    """Raise DataError where a classifier's dataset has images to train on and none to validate on."""
+    root = Path(data) if isinstance(data, str | Path) else None
+    if root is not None and is_folder(root / "train"):
+        names = ("val", "validation", "valid", "test")
+        if not any(exists(root / name) for name in names):
+            raise DataError(f"data={data} has a folder 'train' and no {', '.join(names)}; add one to validate on")
 
 
 def data_file(data: str | Path) -> Path | None:

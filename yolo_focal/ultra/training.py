@@ -28,6 +28,7 @@ from yolo_focal.ultra.datasets import (
     explained_dataset_errors,
     local_yaml,
     refuse_unusable_data,
+    refuse_without_validation,
     resolve_data,
 )
 from yolo_focal.ultra.families import check_family, start_line
@@ -107,8 +108,11 @@ def _train(original: Callable[..., Any], self: Any, trainer: Any = None, **kwarg
         for each in _trainings(given):
             check_training(self.model, each)
     data, reading = resolve_data(given.get("data")), _reading(self, given)
-    if trainer is None and not given.get("resume") and self.task in BOX_TASKS:
-        refuse_unusable_data(data, labelled=(), **reading)
+    if trainer is None and not given.get("resume"):
+        if self.task in BOX_TASKS:
+            refuse_unusable_data(data, labelled=(), **reading)
+        elif self.task == "classify":
+            refuse_without_validation(data)
     started = time.time()
     try:
         with explained_dataset_errors(data, **reading):

@@ -116,6 +116,8 @@ def test_refused_where_nothing_is_trained(enabled, mode):
             {"rare_paste": 0.5, "epochs": 20, "single_cls": True},
             "rare_paste=0.5 cannot act with one class: nothing is rarer",
         ),
+        ({"rare_sampling": "auto", "classes": [1]}, "rare_sampling=auto cannot act with one class: nothing is rarer"),
+        ({"rare_sampling": "auto", "classes": 0}, "rare_sampling=auto cannot act with one class: nothing is rarer"),
     ],
 )
 def test_refused_before_a_run_folder_exists(enabled, tail, tmp_path, given, message):

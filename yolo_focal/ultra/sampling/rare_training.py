@@ -64,7 +64,8 @@ def check_rare_training(model: nn.Module, given: Mapping[str, Any], number_of_cl
     # A trial of a tuning may come near to 0, where the space begins.
     if not is_part_of_a_run() and (why := _never_stops(config, {**host.DEFAULT_CFG_DICT, **given})):
         raise ConfigError(why)
-    if number_of_classes == 1:
+    seen = given.get("classes") if task != "classify" else None  # a classifier is trained on all
+    if number_of_classes == 1 or (seen is not None and len(set(np.ravel(seen).tolist())) == 1):
         raise ConfigError(f"{config} cannot act with one class: nothing is rarer than anything; leave it out")
     if task != "classify" and given.get("data") is not None and _has_no_objects(data_file(resolve_data(given["data"]))):
         raise ConfigError(
