@@ -15,7 +15,7 @@ import yolo_focal
 from studies.definition import read_studies
 from studies.raw_results import write_rows
 from studies.seed_statistics import mean_with_interval
-from studies.tables import pairs_table, place_tables
+from studies.tables import epochs_table, pairs_table, place_tables
 from yolo_focal.comparison.configurations import BASELINE, parse_configurations
 from yolo_focal.errors import DataError
 from yolo_focal.resources import cfg_names
@@ -171,6 +171,24 @@ def test_pairs_are_compared_seed_by_seed(tmp_path):
     assert "| +0.100 (+0.100 to +0.100) | better | 3 |" in pairs_table(each, "each-other", tmp_path)
     write_rows(tmp_path / "pairs/trials.jsonl", [row for row in rows if row["seed"] == 0])
     assert "| +0.010 | cannot tell | 1 |" in pairs_table(each, "each-other", tmp_path)
+
+
+def test_the_table_over_epochs_says_what_bce_has_gained_by_the_longer_training():
+    """Over the seeds of both studies; a configuration that a shorter study lacks has an empty cell."""
+    (longest,) = read_studies(["txl-6x"], 1.0)
+    asked = dataclasses.replace(longest, questions={"budget": ["rare", "rare-focal"]})
+    first, second, third = (row.split(" | ") for row in epochs_table(asked, EVIDENCE).splitlines()[2:])
+    assert [row[0] for row in (first, second, third)] == ["| 12", "| 36", "| 72"]
+    ap = {}
+    for name in ("txl", "txl-3x", "txl-6x"):
+        lines = (EVIDENCE / name / "trials.jsonl").read_text(encoding="utf-8").splitlines()
+        rows = [json.loads(line) for line in lines]
+        ap[name] = {row["seed"]: row["stats"]["AP"] for row in rows if row["configuration"] == "bce"}
+    assert len(ap["txl"]) == 5 and len(ap["txl-3x"]) == 3 and first[2] == ""
+    for row, longer, shorter in ((second, "txl-3x", "txl"), (third, "txl-6x", "txl-3x")):
+        mean = sum(ap[longer][seed] - ap[shorter][seed] for seed in range(3)) / 3
+        assert row[2].startswith(f"{mean:+.3f} (")
+    assert third[3].endswith(" better") and third[5:] == ["", "", "3 |"] and second[5] != ""
 
 
 def test_an_open_verdict_says_what_would_settle_it():

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from studies.definition import Study
+from studies.definition import Study, read_studies
 from studies.raw_results import LIMIT, NMS_FREE, SCORES, ap_by_trial, read_rows, read_summary
 from studies.seed_statistics import differences_by_seed, mean_with_interval, verdicts
 from yolo_focal.comparison.configurations import BASELINE
 
-__all__ = ["pairs_table", "place_tables"]
+__all__ = ["epochs_table", "pairs_table", "place_tables"]
 
+_EPOCHS = "epochs"  # the question that the shorter studies answer, too
 _TOO_SMALL = "cannot tell: too small"  # for any practical number of seeds and images
 _SCORE_COLUMNS = {"error": ".3f", "threshold": ".2f", "candidates": ",.0f"}
 
@@ -33,9 +34,9 @@ def place_tables(page: str, studies: Sequence[Study], folder: Path) -> str:
 
 
 def _content(study: Study, question: str, folder: Path) -> str:
-    of_checkpoints = {SCORES: scores_table, LIMIT: limit_table, NMS_FREE: nms_free_table}.get(question)
-    if of_checkpoints is not None:
-        return of_checkpoints(study, folder)
+    special = {SCORES: scores_table, LIMIT: limit_table, NMS_FREE: nms_free_table, _EPOCHS: epochs_table}
+    if question in special:
+        return special[question](study, folder)
     return pairs_table(study, question, folder) if question in study.pairs else table(study, question, folder)
 
 
@@ -64,6 +65,32 @@ def pairs_table(study: Study, question: str, folder: Path) -> str:
         for (first, second), each, word in zip(pairs, differences, verdicts(differences), strict=True)
     ]
     return _markdown(["configuration", "in place of", "AP, 95 %", "verdict"], rows)
+
+
+def epochs_table(study: Study, folder: Path) -> str:
+    """The Markdown table of a study and the shorter ones: a row for each number of epochs, the fewest first.
+
+    What BCE itself has gained since the row above, over the seeds of both, says whether its training has converged.
+    """
+    names = [name for name in study.configurations if name != BASELINE]
+    metrics = ("AP", "AP rare")
+    head = [
+        "epochs",
+        "bce",
+        "above the row above, 95 %",
+        *(f"`{name}`, {metric}" for name in names for metric in metrics),
+    ]
+    rows, before = [], {}
+    for each in sorted([*read_studies(study.shorter, 1.0), study], key=lambda each: each.training["epochs"]):
+        summary, ap = read_summary(each, folder), ap_by_trial(each, folder)
+        now = {seed: value for (name, seed), value in ap.items() if name == BASELINE}
+        gained = [now[seed] - before[seed] for seed in sorted(now.keys() & before.keys())]
+        results = [summary["configurations"].get(name, {}).get("results") for name in names]
+        cells = [_difference_and_verdict(result[metric]) if result else "" for result in results for metric in metrics]
+        own = [f"{summary['baseline']['AP']:.3f}", mean_with_interval(gained, "+.3f") if gained else ""]
+        rows.append([str(each.training["epochs"]), *own, *cells, str(len(now))])
+        before = now
+    return _markdown(head, rows)
 
 
 def nms_free_table(study: Study, folder: Path) -> str:
@@ -100,6 +127,10 @@ def _difference(result: Mapping[str, Any]) -> str:
     if result["low"] is None:
         return f"{result['difference']:+.3f}"
     return f"{result['difference']:+.3f} ({result['low']:+.3f} to {result['high']:+.3f})"
+
+
+def _difference_and_verdict(result: Mapping[str, Any]) -> str:
+    return f"{_difference(result)} {result['verdict'].replace('cannot tell', '')}".strip()
 
 
 def scores_table(study: Study, folder: Path) -> str:
