@@ -153,8 +153,8 @@ def _instances(it: Examination) -> Advice | None:
         "a loss cannot help",
         f"fewer than {FEW_INSTANCES} training boxes: {first_names(few, 6)}",
         "a loss reweighs what is there; it adds no variety, and a weight on a handful of boxes is learnt by heart",
-        "collect more of these, or paste them more often (rare_paste=0.5); a class without boxes does not belong in "
-        "names:",
+        f"collect more of these{', or paste them more often (rare_paste=0.5)' if it.rare.pastes else ''}; a class "
+        "without boxes does not belong in names:",
     )
 
 
@@ -252,11 +252,13 @@ def _classes(it: Examination) -> Advice | None:
 
 
 def _shown_more_often(rare: RareClasses, name: str, index: int) -> str:
-    if rare.exposure is None:
+    if rare.exposure is None or not (rare.given or rare.suggestion):
         return "collect more of them; fl_class_weights=0.5 weighs them"
     words = f"{name} {rare.exposure.gain[index]:.2g} times as often"
     if rare.given:
         return f"keep {rare.config}, which shows {words}, and measure: yolo-focal compare"
+    if not rare.pastes:
+        return f"{rare.config} shows {words}"
     if rare.exposure.sampling_acts:
         return f"cfg=rare ({rare.config}) shows {words}; {RARE_IN_THE_STUDY}"
     paste = f"rare_paste={rare.config.paste:g}"
