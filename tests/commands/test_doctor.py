@@ -228,3 +228,10 @@ def test_the_training_it_suggests_for_rotated_boxes_is_one_that_starts(enabled, 
     command = shlex.split(out.rpartition("Next: ")[2])
     assert command[:2] == ["yolo-focal", "train"] and "rare_sampling=auto" in command
     check_training(YOLO("yolo11n-obb.yaml").model, dict(word.split("=") for word in command[2:]))
+
+
+def test_no_levers_are_suggested_beside_a_setting_that_they_do_not_go_with(doctor):
+    """A training with rect=True refuses them; the page says so in their place."""
+    code, out, _ = doctor("model=yolo11n.yaml", "data=shapes", *SMALL, "rect=True")
+    assert code == 0 and "rare_sampling=auto rare_paste=0.5 cannot act with rect=True" in " ".join(out.split())
+    assert "cfg=rare" not in out

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -72,7 +73,8 @@ def examination(
         other=BatchLoss(str(config), True, branches, {}, dict.fromkeys(branches, other), gain),
     )
     train = split((500, 400)) if train is None else train
-    levers = rare_classes(train, 640, rare or {}, pastes)
+    model = SimpleNamespace(task="detect" if pastes else "obb")
+    levers = rare_classes(train, 640, rare or {}, model)
     return Examination(replace(diagnosis, **changes), train, val, levers, cls_pw)
 
 
@@ -213,7 +215,8 @@ def test_no_pasting_is_advised_where_training_refuses_it():
     assert "fl_class_weights" in remedy_of(neither)
     assert (drawn.rare.suggestion, neither.rare.suggestion) == ({"rare_sampling": "auto"}, {})
     assert examination(apart).rare.suggestion == examination(everywhere).rare.suggestion == {"cfg": "rare"}
-    said = [remedy_of(it, "few instances") for it in (drawn, neither)]
+    tiny = examination(split((1000, 50), side=3.0))  # nothing is large enough to be pasted
+    said = [remedy_of(it, "few instances") for it in (drawn, neither, tiny)]
     assert "paste" not in " ".join([*said, neither.rare.lines(everywhere.names)[-1]])
 
 

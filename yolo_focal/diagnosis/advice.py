@@ -148,13 +148,13 @@ def _instances(it: Examination) -> Advice | None:
     few = _below(it.train, FEW_INSTANCES)
     if not few:
         return None
+    pasting = ", or paste them more often (rare_paste=0.5)" if it.rare.pastes and it.rare.exposure is not None else ""
     return Advice(
         "few instances",
         "a loss cannot help",
         f"fewer than {FEW_INSTANCES} training boxes: {first_names(few, 6)}",
         "a loss reweighs what is there; it adds no variety, and a weight on a handful of boxes is learnt by heart",
-        f"collect more of these{', or paste them more often (rare_paste=0.5)' if it.rare.pastes else ''}; a class "
-        "without boxes does not belong in names:",
+        f"collect more of these{pasting}; a class without boxes does not belong in names:",
     )
 
 

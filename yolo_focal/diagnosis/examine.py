@@ -18,7 +18,6 @@ from yolo_focal.files import new_folder, write_json, write_text
 from yolo_focal.ultra.anchor.checks import read_hyp_for
 from yolo_focal.ultra.datasets import datasets_folder, find_data_yaml
 from yolo_focal.ultra.drivers.diagnosis import diagnose, load_for_diagnosis
-from yolo_focal.ultra.sampling.rare_training import PASTED_TASKS
 
 __all__ = ["examine", "write_examination"]
 
@@ -37,7 +36,7 @@ def examine(arguments: dict[str, Any]) -> tuple[str, Examination, list[Advice]]:
     diagnosis = diagnose(yolo, settings)
     train = _as_trained(dataset, train, diagnosis.kept)
     val = None if val is None else _as_trained(dataset, val, diagnosis.kept)
-    rare = rare_classes(train, diagnosis.imgsz, settings, yolo.task in PASTED_TASKS)
+    rare = rare_classes(train, diagnosis.imgsz, settings, yolo.model)
     examination = Examination(diagnosis, train, val, rare, float(settings.get("cls_pw") or 0))
     title = (
         f"{Path(arguments['model']).name} on {dataset.yaml_file.name}: one batch of {diagnosis.images} images, "

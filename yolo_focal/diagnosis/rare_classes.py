@@ -11,6 +11,7 @@ from yolo_focal.data.label_statistics import SplitStatistics
 from yolo_focal.errors import ConfigError
 from yolo_focal.ultra.sampling.crops import LEAST_SIDE
 from yolo_focal.ultra.sampling.exposure import Exposure, expected_exposure, exposure_lines
+from yolo_focal.ultra.sampling.rare_training import PASTED_TASKS, check_rare_training
 
 __all__ = ["RareClasses", "rare_classes"]
 
@@ -49,22 +50,23 @@ class RareClasses:
         return exposure_lines(self.exposure, names, self.config, self.pastes)
 
 
-def rare_classes(
-    train: SplitStatistics, imgsz: int, arguments: Mapping[str, Any], pastes: bool = True
-) -> RareClasses:
+def rare_classes(train: SplitStatistics, imgsz: int, arguments: Mapping[str, Any], model: Any) -> RareClasses:
     """The settings in `arguments`, or those suggested, on the training split.
 
     Args:
         train: the training split, with at least one box.
         imgsz: side of the network's input in pixels; an object below 5 pixels there is not pasted.
         arguments: of the training.
-        pastes: whether objects can be pasted for the model of the training.
+        model: what is to be trained.
     """
-    config = read_rare_config(arguments)
+    config, pastes = read_rare_config(arguments), model.task in PASTED_TASKS
     settings = config or (_PRESET if pastes else RareConfig(sampling=AUTO))
     shorter = train.box_sizes.min(1) * (imgsz / train.image_sizes.max(1))
     can_be_pasted = np.bincount(train.box_classes[shorter >= LEAST_SIDE], minlength=len(train.names)) > 0
     try:
+        if config is None:  # what was given has been checked
+            asked = {"rare_sampling": settings.sampling, "rare_paste": settings.paste}
+            check_rare_training(model, {**arguments, **asked}, len(train.names))
         exposure = expected_exposure(
             train.box_images, train.box_classes, train.images, len(train.names), settings, can_be_pasted
         )
