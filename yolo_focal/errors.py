@@ -27,12 +27,12 @@ __all__ = [
     "reason_of",
 ]
 
-_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_DECORATION = re.compile(r"\x1b\[[0-9;]*m|❌")
 
 
 def reason_of(error: BaseException) -> str:
-    """What an error of another package says, in one line without colours; its class where it says nothing."""
-    return " ".join(_COLOURS.sub("", str(error)).split()) or type(error).__name__
+    """What an error of another package says, in one line without colours and signs; its class where it says nothing."""
+    return " ".join(_DECORATION.sub("", str(error)).split()) or type(error).__name__
 
 
 class YoloFocalError(Exception):
