@@ -203,7 +203,8 @@ def test_rare_classes_are_named_with_what_showing_them_more_often_gives():
     given = examination(everywhere, rare={"rare_paste": 0.2})
     assert remedy_of(given).startswith("keep rare_paste=0.2, which shows class 1 1.8 times as often")
     tiny = split((1000, 50), side=3.0)  # at 640 px nothing is large enough to be pasted
-    assert "fl_class_weights" in remedy_of(examination(tiny))
+    assert "them; fl_class_weights=0.5 weighs" in remedy_of(examination(tiny))
+    assert "them; fl_loss=bce fl_class_weights=0.5 weighs" in remedy_of(examination(tiny, focal=None))
 
 
 def test_no_pasting_is_advised_where_training_refuses_it():
@@ -226,6 +227,7 @@ def test_class_weights_that_lower_the_class_loss_are_noted():
     settings = {"bce": weighted, "focal": None, "compared": FocalConfig(loss="bce", gain=1.0)}
     train = split((1000, 100))
     advice = advise(examination(train, cls_pw=0.5, **settings))
-    assert any("cls_pw=0.5 an object weighs 0.59 on average" in each.finding for each in advice)
+    (noted,) = [each for each in advice if "cls_pw=0.5 an object weighs 0.59 on average" in each.finding]
+    assert noted.remedy.startswith("fl_loss=bce fl_class_weights=0.5 ")  # alone it would switch focal loss on
     even = examination(train, cls_pw=0.5, **{**settings, "bce": term((5, 5), (1, 1))})
     assert not any("cls_pw" in each.topic for each in advise(even))
