@@ -107,5 +107,7 @@ def test_a_subset_of_a_hostile_category_is_read_back(tmp_path, capsys):
 
 def test_the_words_of_another_package_lose_its_colours():
     """Ultralytics colours the prefix of some of its errors, which one line on standard error shows as they are."""
-    assert reason_of(ValueError("❌ \x1b[34m\x1b[1mtrain: \x1b[0m/data\ndoes not exist")) == "train: /data does not exist"
+    assert (
+        reason_of(ValueError("❌ \x1b[34m\x1b[1mtrain: \x1b[0m/data\ndoes not exist")) == "train: /data does not exist"
+    )
     assert reason_of(ValueError()) == "ValueError"

@@ -53,5 +53,7 @@ def test_the_table_of_families_is_made_of_tests_that_are_there():
     program = runpy.run_path(str(ROOT / "benchmarks/family_table.py"))
     tests = (ROOT / program["TESTS"]).read_text(encoding="utf-8")
     assert all(f"def {name}(" in tests for name in program["COLUMNS"])
-    rows = re.findall(r"^\| (.+?) \| yes \|", (ROOT / "docs/families.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    rows = re.findall(
+        r"^\| (.+?) \| yes \|", (ROOT / "docs/families.md").read_text(encoding="utf-8"), flags=re.MULTILINE
+    )
     assert rows == [family.name for family in FAMILIES]

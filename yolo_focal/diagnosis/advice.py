@@ -245,9 +245,7 @@ def _classes(it: Examination) -> Advice | None:
         finding,
         "gamma separates easy from hard examples and alpha positives from negatives; neither separates rare classes "
         "from frequent ones",
-        _shown_more_often(it, rarest)
-        if strong
-        else "mild; more images of the rare classes come before weights",
+        _shown_more_often(it, rarest) if strong else "mild; more images of the rare classes come before weights",
     )
 
 
