@@ -6,6 +6,7 @@ import tempfile
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
+TESTS = "tests/ultra/criteria/test_families.py"
 COLUMNS = {
     "test_gamma_changes_the_class_gradient_and_nothing_else": "acts on class gradients only, stock at its settings",
     "test_validation_uses_the_same_settings": "validation the same",
@@ -19,7 +20,7 @@ def main() -> int:
     root = Path(__file__).resolve().parents[1]
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        tests = ["tests/ultra/test_families.py", "-m", "slow or not slow", f"--junitxml={report}"]
+        tests = [TESTS, "-m", "slow or not slow", f"--junitxml={report}"]
         code = subprocess.run([sys.executable, "-m", "pytest", *tests], cwd=root, stdout=subprocess.DEVNULL).returncode
         cases = ElementTree.parse(report).getroot().iter("testcase")
         cells: dict[str, dict[str, str]] = {}

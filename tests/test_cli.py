@@ -40,9 +40,9 @@ def train(data, *words):
 
 REFUSED = [
     (["fl_gama=2"], "'fl_gama' is not a training argument; did you mean 'fl_gamma'?"),
-    (["fl_gamma=-1"], "fl_gamma must be a number >= 0 (0 is plain BCE), got -1"),
-    (["fl_gamma=nan"], "fl_gamma must be a number >= 0 (0 is plain BCE), got 'nan'"),
-    (["fl_gamma=abc"], "fl_gamma must be a number >= 0 (0 is plain BCE), got 'abc'"),
+    (["fl_gamma=-1"], "fl_gamma must be a number >= 0, got -1"),
+    (["fl_gamma=nan"], "fl_gamma must be a number >= 0, got 'nan'"),
+    (["fl_gamma=abc"], "fl_gamma must be a number >= 0, got 'abc'"),
     (["fl_alpha=1.5"], "fl_alpha must be "),
     (["fl_alpha=[0.1,0.2]"], "fl_alpha has 2 numbers, but the dataset has 10 classes; give one number per class"),
     (["fl_loss=foo"], "fl_loss must be one of bce, "),

@@ -15,6 +15,7 @@ from yolo_focal.cli import main
 from yolo_focal.console import conclude, say
 from yolo_focal.data.problem_lines import first_names, problem_lines
 from yolo_focal.data.yolo import read_data_yaml
+from yolo_focal.errors import reason_of
 from yolo_focal.evaluation.plots import plot_per_class
 from yolo_focal.evaluation.report import per_class_csv, summary_lines
 from yolo_focal.evaluation.side_by_side import plot_classes
@@ -102,3 +103,11 @@ def test_a_subset_of_a_hostile_category_is_read_back(tmp_path, capsys):
     assert main(["subset", *words, "min_per_class=5"]) == 0
     assert all(line.isprintable() for line in capsys.readouterr().out.splitlines())
     assert read_data_yaml(tmp_path / "set" / "data.yaml").names == (HOSTILE,)
+
+
+def test_the_words_of_another_package_lose_its_colours():
+    """Ultralytics colours the prefix of some of its errors, which one line on standard error shows as they are."""
+    assert (
+        reason_of(ValueError("❌ \x1b[34m\x1b[1mtrain: \x1b[0m/data\ndoes not exist")) == "train: /data does not exist"
+    )
+    assert reason_of(ValueError()) == "ValueError"

@@ -1,10 +1,13 @@
 """The programs in scripts/, benchmarks/ and examples/ that take `key=value`: help, and one line for what is wrong."""
 
+import re
 import runpy
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.ultra.criteria.family_cases import FAMILIES
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = {
@@ -43,3 +46,14 @@ def test_the_contract_that_is_run_on_other_versions_is_there():
     """The files that check_versions.py names exist."""
     contract = runpy.run_path(str(SCRIPTS["check_versions.py"]))["CONTRACT"]
     assert contract and all((ROOT / path).exists() for path in contract)
+
+
+def test_the_table_of_families_is_made_of_tests_that_are_there():
+    """The file and the functions that family_table.py names exist, and the page has a row for each family."""
+    program = runpy.run_path(str(ROOT / "benchmarks/family_table.py"))
+    tests = (ROOT / program["TESTS"]).read_text(encoding="utf-8")
+    assert all(f"def {name}(" in tests for name in program["COLUMNS"])
+    rows = re.findall(
+        r"^\| (.+?) \| yes \|", (ROOT / "docs/families.md").read_text(encoding="utf-8"), flags=re.MULTILINE
+    )
+    assert rows == [family.name for family in FAMILIES]

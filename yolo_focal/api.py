@@ -2,8 +2,8 @@
 
 They take the arguments of the command by the same names, and return a result to work with.
 
-Values are checked as the command line checks them. Nothing is written but where `out` says so; `compare`, `convert`,
-`calibrate`, `subset` and `tune` are there to write, and do so where the command would.
+Values are checked as the command line checks them. Nothing is written but where `out`, or `project` and `name`, say so;
+`compare`, `convert`, `calibrate`, `subset` and `tune` are there to write, and do so where the command would.
 """
 
 import contextlib
@@ -342,8 +342,8 @@ def convert(
         exist_ok: write into a folder that exists; files of the same names are replaced.
 
     Raises:
-        CheckpointError: the file is no original YOLOv5 detection checkpoint.
-        ConfigError: `out` cannot be used.
+        CheckpointError: the file is no original YOLOv5 detection checkpoint, or has other classes than `data`.
+        ConfigError, DataError: `out` or `data` cannot be used.
     """
     values = _values("convert", locals())
     from yolo_focal.arguments.checkpoint_path import checkpoint_path

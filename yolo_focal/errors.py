@@ -12,6 +12,7 @@
 The command line turns every one of them into that line on stderr and exit code 2.
 """
 
+import re
 from collections.abc import Iterable
 
 __all__ = [
@@ -26,10 +27,12 @@ __all__ = [
     "reason_of",
 ]
 
+_DECORATION = re.compile(r"\x1b\[[0-9;]*m|❌")
+
 
 def reason_of(error: BaseException) -> str:
-    """What an error of another package says, in one line; its class where it says nothing."""
-    return " ".join(str(error).split()) or type(error).__name__
+    """What an error of another package says, in one line without colours and signs; its class where it says nothing."""
+    return " ".join(_DECORATION.sub("", str(error)).split()) or type(error).__name__
 
 
 class YoloFocalError(Exception):

@@ -124,7 +124,7 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def numbered_folder(path: Path) -> Path:
-    """`path`, absolute, or where that exists the first of path2, path3, ... that does not, as Ultralytics counts."""
+    """`path`, absolute, or where that exists the first of path2, path3, ... that does not."""
     path = path.absolute()
     if not _exists(path):
         return path

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from yolo_focal.arguments.classic_hyp import CLASSIC_KEYS, IMPLIED, is_classic, refuse_classic, translate
+from yolo_focal.arguments.training_keys import TRAINING_KEYS
 from yolo_focal.errors import ConfigError
 
 SCRATCH_LOW = yaml.safe_load(
@@ -26,6 +27,7 @@ def test_a_classic_file_is_recognised():
     assert is_classic({**SCRATCH_LOW, "label_smoothing": 0.1})
 
 
+OWN = sorted(TRAINING_KEYS.keys() - CLASSIC_KEYS.keys())
 ONLY_YOLOV5 = ("obj", "obj_pw", "iou_t", "anchor_t")
 
 
@@ -75,6 +77,7 @@ def test_commands_that_cannot_translate_it_refuse_it():
         {"task": "detect", "mode": "train", "fl_gamma": 1.5, "obj": 2.0, "anchor_t": 4.0},
         {"task": "detect", "mode": "train", "cls_pw": 0.0, "box": 0.05, "obj": 0.7},  # args.yaml of an anchor detector
         {"optimizer": "AdamW", "lr0": 0.01, "box": 0.05, "obj": 0.7},  # what tune writes
+        *({"obj": 2.0, "anchor_t": 4.0, name: TRAINING_KEYS[name].default} for name in OWN),
     ],
 )
 def test_other_files_are_not_taken_for_classic(content):

@@ -68,7 +68,12 @@ def test_bash_completes_arguments(in_bash):
     assert set(in_bash("yolo-focal train fl_")) == {f"{name}=" for name in TRAINING_KEYS if name.startswith("fl_")}
     assert in_bash("yolo-focal train model=a.pt cos") == ["cos_lr="]
     assert in_bash("yolo-focal doctor fl_gam") == in_bash("yolo-focal demo fl_gam") == ["fl_gamma="]
-    assert in_bash("yolo-focal evaluate fl_") == in_bash("yolo-focal compare fl_") == [""]
+    assert (
+        in_bash("yolo-focal evaluate fl_")
+        == in_bash("yolo-focal compare fl_")
+        == in_bash("yolo-focal compare cls_pw")
+        == [""]
+    )
     assert in_bash("yolo-focal help dem") == ["demo "]
     assert in_bash("yolo-focal completion z") == ["zsh "]
 

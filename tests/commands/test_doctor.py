@@ -3,15 +3,19 @@
 import inspect
 import json
 import re
+import shlex
 import shutil
 from pathlib import Path
 
 import pytest
 import yaml
+from PIL import Image
+from ultralytics import YOLO
 from ultralytics.engine import trainer
 
 from yolo_focal import cli
 from yolo_focal.losses import LOSSES
+from yolo_focal.ultra.training import check_training
 
 SMALL = ("imgsz=96", "batch=4")
 
@@ -206,3 +210,28 @@ def test_a_long_list_of_alphas_is_shortened_on_the_page_alone(doctor, tmp_path):
     (words,) = json.loads((tmp_path / "out/doctor.json").read_text())["running"].values()
     shown = out.partition("What runs")[2].splitlines()[2]
     assert code == 0 and words.count(",") == 11 and shown.count(",") == 5 and ", ...]" in shown
+
+
+def test_the_training_it_suggests_for_rotated_boxes_is_one_that_starts(enabled, doctor, tmp_path):
+    """Nothing can be pasted there: rare_sampling alone, on the page, in the advice and in the command."""
+    folder = tmp_path / "rotated"
+    for kind in ("images", "labels"):
+        (folder / kind).mkdir(parents=True)
+    for index in range(16):  # of each four images one has the rare class, and nothing else
+        Image.new("RGB", (96, 96)).save(folder / "images" / f"{index}.png")
+        line = f"{int(index % 4 == 0)} 0.2 0.2 0.8 0.2 0.8 0.8 0.2 0.8\n"
+        (folder / "labels" / f"{index}.txt").write_text(line * (1 if index % 4 == 0 else 4))
+    content = {"train": "images", "val": "images", "names": ["common", "rare"]}
+    (folder / "data.yaml").write_text(yaml.safe_dump(content))
+    code, out, _ = doctor("model=yolo11n-obb.yaml", f"data={folder / 'data.yaml'}", *SMALL)
+    assert code == 0 and "paste=" not in out and "\nrare_sampling=auto: what an epoch is expected to show" in out
+    command = shlex.split(out.rpartition("Next: ")[2])
+    assert command[:2] == ["yolo-focal", "train"] and "rare_sampling=auto" in command
+    check_training(YOLO("yolo11n-obb.yaml").model, dict(word.split("=") for word in command[2:]))
+
+
+def test_no_levers_are_suggested_beside_a_setting_that_they_do_not_go_with(doctor):
+    """A training with rect=True refuses them; the page says so in their place."""
+    code, out, _ = doctor("model=yolo11n.yaml", "data=shapes", *SMALL, "rect=True")
+    assert code == 0 and "rare_sampling=auto rare_paste=0.5 cannot act with rect=True" in " ".join(out.split())
+    assert "cfg=rare" not in out

@@ -1,12 +1,13 @@
 """What nobody expected is one line and a file to report it with."""
 
+import errno
 import re
 from pathlib import Path
 
 import pytest
 
 from yolo_focal.commands.exit_codes import DEBUG_VARIABLE, exit_code_of
-from yolo_focal.errors import ConfigError
+from yolo_focal.errors import CheckpointError, ConfigError
 
 
 def fail():
@@ -55,3 +56,17 @@ def test_what_is_expected_stays_as_it_was(capsys):
     assert exit_code_of("yolo-focal", refuse) == 2
     assert exit_code_of("yolo-focal", interrupt) == 130
     assert "unexpected" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("reason", "expected"), [(errno.ENOSPC, 1), (errno.EFBIG, 1), (errno.EACCES, 2)])
+def test_a_full_disk_is_no_bad_input(capsys, reason, expected):
+    """What was written before it is kept; a file that may not be written is another matter."""
+
+    def save():
+        try:
+            raise OSError(reason, "the disk's words")
+        except OSError as error:
+            raise CheckpointError("the checkpoint of epoch 7 cannot be written") from error
+
+    assert exit_code_of("yolo-focal", save) == expected
+    assert capsys.readouterr().err == "yolo-focal: the checkpoint of epoch 7 cannot be written\n"

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -48,7 +49,7 @@ def term(positives, negatives, weights=(1.0, 1.0), target=1.0) -> ClassTerm:
 
 
 def examination(
-    train=None, val=None, bce=None, other=None, gain=1.0, branches=None, rare=None, cls_pw=0.0, **changes
+    train=None, val=None, bce=None, other=None, gain=1.0, branches=None, rare=None, pastes=True, cls_pw=0.0, **changes
 ) -> Examination:
     """A healthy dataset and batch, but for what is given."""
     bce = term((5, 5), (1, 1)) if bce is None else bce
@@ -72,7 +73,9 @@ def examination(
         other=BatchLoss(str(config), True, branches, {}, dict.fromkeys(branches, other), gain),
     )
     train = split((500, 400)) if train is None else train
-    return Examination(replace(diagnosis, **changes), train, val, rare_classes(train, 640, rare or {}), cls_pw)
+    model = SimpleNamespace(task="detect" if pastes else "obb")
+    levers = rare_classes(train, 640, rare or {}, model)
+    return Examination(replace(diagnosis, **changes), train, val, levers, cls_pw)
 
 
 def topics(it) -> dict[str, str]:
@@ -200,7 +203,22 @@ def test_rare_classes_are_named_with_what_showing_them_more_often_gives():
     given = examination(everywhere, rare={"rare_paste": 0.2})
     assert remedy_of(given).startswith("keep rare_paste=0.2, which shows class 1 1.8 times as often")
     tiny = split((1000, 50), side=3.0)  # at 640 px nothing is large enough to be pasted
-    assert "fl_class_weights" in remedy_of(examination(tiny))
+    assert "them; fl_class_weights=0.5 weighs" in remedy_of(examination(tiny))
+    assert "them; fl_loss=bce fl_class_weights=0.5 weighs" in remedy_of(examination(tiny, focal=None))
+
+
+def test_no_pasting_is_advised_where_training_refuses_it():
+    """Of rotated boxes: sampling alone where it acts, and class weights where it does not."""
+    apart = split((1000, 50), box_images=np.r_[np.arange(1000) % 90, 90 + np.arange(50) % 10])
+    everywhere = split((1000, 50), box_images=np.r_[np.arange(1000) % 100, np.arange(50) % 100])
+    drawn, neither = examination(apart, pastes=False), examination(everywhere, pastes=False)
+    assert remedy_of(drawn).startswith("rare_sampling=auto shows class 1 ")
+    assert "fl_class_weights" in remedy_of(neither)
+    assert (drawn.rare.suggestion, neither.rare.suggestion) == ({"rare_sampling": "auto"}, {})
+    assert examination(apart).rare.suggestion == examination(everywhere).rare.suggestion == {"cfg": "rare"}
+    tiny = examination(split((1000, 50), side=3.0))  # nothing is large enough to be pasted
+    said = [remedy_of(it, "few instances") for it in (drawn, neither, tiny)]
+    assert "paste" not in " ".join([*said, neither.rare.lines(everywhere.names)[-1]])
 
 
 def test_class_weights_that_lower_the_class_loss_are_noted():
@@ -209,6 +227,7 @@ def test_class_weights_that_lower_the_class_loss_are_noted():
     settings = {"bce": weighted, "focal": None, "compared": FocalConfig(loss="bce", gain=1.0)}
     train = split((1000, 100))
     advice = advise(examination(train, cls_pw=0.5, **settings))
-    assert any("cls_pw=0.5 an object weighs 0.59 on average" in each.finding for each in advice)
+    (noted,) = [each for each in advice if "cls_pw=0.5 an object weighs 0.59 on average" in each.finding]
+    assert noted.remedy.startswith("fl_loss=bce fl_class_weights=0.5 ")  # alone it would switch focal loss on
     even = examination(train, cls_pw=0.5, **{**settings, "bce": term((5, 5), (1, 1))})
     assert not any("cls_pw" in each.topic for each in advise(even))

@@ -92,6 +92,26 @@ def test_repr_names_the_loss_and_its_settings():
     assert repr(make("vfl", alpha=[0.1, 0.2, 0.3, 0.4])) == "vfl(gamma=1.5, alpha=[0.1, 0.2, 0.3, ...])"
 
 
+@pytest.mark.parametrize(
+    ("criterion", "function"),
+    [
+        ("QualityFocalLoss", "quality_focal_loss"),
+        ("VarifocalLoss", "varifocal_loss"),
+        ("AsymmetricLoss", "asymmetric_loss"),
+        ("MatchabilityAwareLoss", "matchability_aware_loss"),
+        ("PolyLoss", "poly_loss"),
+        ("EqualizedFocalLoss", "equalized_focal_loss"),
+        ("SoftmaxFocalLoss", "softmax_focal_loss"),
+    ],
+)
+def test_a_criterion_has_the_defaults_of_its_function(criterion, function):
+    """Hyperparameters that are left out are the same in both; `FocalLoss` has those of YOLOv5's class instead."""
+    of_both = [inspect.signature(getattr(yolo_focal.losses, name)).parameters for name in (criterion, function)]
+    shared = (of_both[0].keys() & of_both[1].keys()) - {"reduction"}
+    first, second = ({name: parameters[name].default for name in shared} for parameters in of_both)
+    assert first == second
+
+
 def test_focal_loss_leaves_the_wrapped_criterion_alone():
     """FocalLoss takes reduction, weight and pos_weight from a criterion, which stays as it was."""
     wrapped = torch.nn.BCEWithLogitsLoss(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from yolo_focal.arguments.training_keys import TRAINING_KEYS
 from yolo_focal.errors import ConfigError
 from yolo_focal.numbers import is_number
 
@@ -65,9 +66,7 @@ IMPLIED: dict[str, Any] = {
 _SIGNS = frozenset({"obj", "obj_pw", "iou_t", "anchor_t", "label_smoothing"})
 _LARGEST_BOX = 0.5  # YOLOv5's box gain is 0.05, Ultralytics' 7.5
 _OF_A_RUN = frozenset({"task", "mode"})
-_SIGNS_OF_OTHERS = frozenset(
-    {"focal", "fl_loss", "fl_alpha", "fl_scope", "cls_pos_weight", "task", "mode", "epochs", *IMPLIED}
-)
+_SIGNS_OF_OTHERS = frozenset({*TRAINING_KEYS, *_OF_A_RUN, "epochs", *IMPLIED}) - CLASSIC_KEYS.keys()
 
 
 @dataclass(frozen=True)

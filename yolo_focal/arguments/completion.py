@@ -72,7 +72,7 @@ def _own_words(name: str) -> dict[str, str]:
 def _passed_on_words(name: str, training: Mapping[str, Key]) -> dict[str, str]:
     if not COMMANDS[name].training:
         return {}
-    refused = KEYS if name == "compare" else ()  # there they belong to a configuration
+    refused = (*KEYS, "cls_pw") if name == "compare" else ()  # there they belong to a configuration
     return {f"{each}=": training[each].help for each in passed_on(name, training) if each not in refused}
 
 

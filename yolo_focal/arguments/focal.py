@@ -56,12 +56,7 @@ def _or_same(problem: Problem, expected: str) -> Problem:
 _FOCAL_KEYS = (
     Key("focal", False, "wrap the class criterion in the loss fl_loss; giving any fl_* switches it on", switch),
     Key("fl_loss", "focal", "the loss: " + ", ".join(LOSS_FACTS), one_of(LOSS_FACTS)),
-    Key(
-        "fl_gamma",
-        1.5,
-        "focusing exponent; 0 keeps every example's full weight",
-        number(lambda value: value >= 0, "a number >= 0 (0 is plain BCE)"),
-    ),
+    Key("fl_gamma", 1.5, "focusing exponent; 0 keeps every example's full weight", _NOT_NEGATIVE),
     Key(
         "fl_alpha",
         0.25,

@@ -1,4 +1,4 @@
-"""Where a command writes: `out=`, the folder itself, or `project=` and `name=`, numbered as yolo numbers its runs."""
+"""Where a command writes: `out=`, the folder itself, or `project=` and `name=`, numbered where that exists."""
 
 from collections.abc import MutableMapping
 from dataclasses import dataclass

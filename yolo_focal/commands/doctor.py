@@ -25,6 +25,5 @@ def run(arguments: dict[str, Any]) -> int:
 
 def _training(result: DoctorResult, asked: dict[str, Any]) -> str:
     """The training that was examined, with rare classes shown more often where that can act and was not asked for."""
-    rare = result.examination.rare
-    suggested = {"cfg": "rare"} if rare.exposure is not None and not rare.given and "cfg" not in asked else {}
+    suggested = {} if "cfg" in asked else result.examination.rare.suggestion
     return pasteable("train", **asked, **suggested)

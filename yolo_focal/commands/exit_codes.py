@@ -28,11 +28,14 @@ from yolo_focal.plain_output import plain_output
 __all__ = ["DEBUG_VARIABLE", "asks_for_help", "exit_code_of", "run_script"]
 
 DEBUG_VARIABLE = "YOLO_FOCAL_DEBUG"
-_OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG, errno.EIO, errno.ENAMETOOLONG)
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+_OF_THE_MACHINE = (*_OF_THE_DISK, errno.EROFS, errno.EACCES, errno.ENAMETOOLONG)
 
 
 def exit_code_of(program: str, call: Callable[[], int]) -> int:
     """That of `call`, or 2 after the line of an error of this package, or 130 after an interruption.
+
+    An error of this package that a full or broken disk caused is no bad input: 1.
 
     A KeyboardInterrupt says, where it has a message, what is kept and how to go on.
     """
@@ -68,7 +71,8 @@ def _exit_code_of(program: str, call: Callable[[], int]) -> int:
         return call()
     except YoloFocalError as error:
         print(f"{program}: {printable(str(error))}", file=sys.stderr)
-        return 2
+        cause = error.__cause__
+        return 1 if isinstance(cause, OSError) and cause.errno in _OF_THE_DISK else 2
     except KeyboardInterrupt as interruption:
         if not is_part_of_a_run():  # else the program that started this one says it
             print(f"{program}: interrupted{f'; {interruption}' if str(interruption) else ''}", file=sys.stderr)

@@ -148,13 +148,13 @@ def _instances(it: Examination) -> Advice | None:
     few = _below(it.train, FEW_INSTANCES)
     if not few:
         return None
+    pasting = ", or paste them more often (rare_paste=0.5)" if it.rare.pastes and it.rare.exposure is not None else ""
     return Advice(
         "few instances",
         "a loss cannot help",
         f"fewer than {FEW_INSTANCES} training boxes: {first_names(few, 6)}",
         "a loss reweighs what is there; it adds no variety, and a weight on a handful of boxes is learnt by heart",
-        "collect more of these, or paste them more often (rare_paste=0.5); a class without boxes does not belong in "
-        "names:",
+        f"collect more of these{pasting}; a class without boxes does not belong in names:",
     )
 
 
@@ -245,18 +245,20 @@ def _classes(it: Examination) -> Advice | None:
         finding,
         "gamma separates easy from hard examples and alpha positives from negatives; neither separates rare classes "
         "from frequent ones",
-        _shown_more_often(it.rare, it.train.names[rarest], rarest)
-        if strong
-        else "mild; more images of the rare classes come before weights",
+        _shown_more_often(it, rarest) if strong else "mild; more images of the rare classes come before weights",
     )
 
 
-def _shown_more_often(rare: RareClasses, name: str, index: int) -> str:
-    if rare.exposure is None:
-        return "collect more of them; fl_class_weights=0.5 weighs them"
-    words = f"{name} {rare.exposure.gain[index]:.2g} times as often"
+def _shown_more_often(it: Examination, index: int) -> str:
+    rare = it.rare
+    if rare.exposure is None or not (rare.given or rare.suggestion):
+        beside_bce = "fl_loss=bce " if it.diagnosis.focal is None else ""  # else it would switch focal loss on
+        return f"collect more of them; {beside_bce}fl_class_weights=0.5 weighs them"
+    words = f"{it.train.names[index]} {rare.exposure.gain[index]:.2g} times as often"
     if rare.given:
         return f"keep {rare.config}, which shows {words}, and measure: yolo-focal compare"
+    if not rare.pastes:
+        return f"{rare.config} shows {words}"
     if rare.exposure.sampling_acts:
         return f"cfg=rare ({rare.config}) shows {words}; {RARE_IN_THE_STUDY}"
     paste = f"rare_paste={rare.config.paste:g}"
@@ -290,7 +292,7 @@ def _light_objects(it: Examination) -> Advice | None:
         f"with cls_pw={it.cls_pw:g} an object weighs {mean:.2f} on average",
         "its weights are 1 on average over classes and not over objects, so it also lowers the class loss beside the "
         "box loss",
-        f"fl_class_weights={min(it.cls_pw, 1):g} weighs classes alike, an object 1 on average",
+        f"fl_loss=bce fl_class_weights={min(it.cls_pw, 1):g} weighs classes alike, an object 1 on average",
     )
 
 

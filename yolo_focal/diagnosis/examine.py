@@ -36,7 +36,7 @@ def examine(arguments: dict[str, Any]) -> tuple[str, Examination, list[Advice]]:
     diagnosis = diagnose(yolo, settings)
     train = _as_trained(dataset, train, diagnosis.kept)
     val = None if val is None else _as_trained(dataset, val, diagnosis.kept)
-    rare = rare_classes(train, diagnosis.imgsz, settings)
+    rare = rare_classes(train, diagnosis.imgsz, settings, yolo.model)
     examination = Examination(diagnosis, train, val, rare, float(settings.get("cls_pw") or 0))
     title = (
         f"{Path(arguments['model']).name} on {dataset.yaml_file.name}: one batch of {diagnosis.images} images, "

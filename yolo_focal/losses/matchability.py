@@ -1,9 +1,9 @@
 """Matchability-aware loss: low-quality matches count in full, with a target that gamma lowers."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from yolo_focal.losses.module import Alpha, SigmoidLoss, focusing
+from yolo_focal.losses.module import Alpha, Gain, SigmoidLoss, focusing
 from yolo_focal.losses.pieces import Formula, LogisticPieces, ValueAndGradient, cross_entropy
 from yolo_focal.losses.run import evaluate
 from yolo_focal.losses.varifocal import VARIFOCAL, focus_negatives
@@ -63,3 +63,16 @@ class MatchabilityAwareLoss(SigmoidLoss):
     """`matchability_aware_loss` as a criterion; see `SigmoidLoss` for the arguments."""
 
     formula = MATCHABILITY
+
+    def __init__(
+        self,
+        loss_fcn: nn.BCEWithLogitsLoss | None = None,
+        gamma: float = 1.5,
+        alpha: Alpha = None,
+        *,
+        reduction: str | None = None,
+        weight: Tensor | None = None,
+        pos_weight: Tensor | None = None,
+        gain: Gain = 1.0,
+    ):
+        super().__init__(loss_fcn, gamma, alpha, reduction=reduction, weight=weight, pos_weight=pos_weight, gain=gain)

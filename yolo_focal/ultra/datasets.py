@@ -12,7 +12,7 @@ from yolo_focal.data.problem_lines import first_names
 from yolo_focal.data.shapes import ensure_shapes
 from yolo_focal.data.usable import refuse_unusable
 from yolo_focal.data.yolo import read_data_yaml, whole_number
-from yolo_focal.errors import DataError, YoloFocalError
+from yolo_focal.errors import DataError, YoloFocalError, reason_of
 from yolo_focal.resources import cfg_file, cfg_names
 from yolo_focal.ultra import host
 
@@ -123,7 +123,7 @@ def explained_dataset_errors(
             refuse_unusable_data(data, splits, (), task=task, single_class=single_class)
         if not _raised_over_a_dataset(error):
             raise
-        reason = " ".join(str(error.__cause__ or error).replace("❌", "").split())
+        reason = reason_of(error.__cause__ or error)
         raise DataError(f"data={data} cannot be used by Ultralytics: {reason[:500]}") from error
 
 

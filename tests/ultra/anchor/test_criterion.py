@@ -172,7 +172,7 @@ def test_the_start_line_says_what_runs(enabled):
     ("given", "nc", "phrase"),
     [
         ({"fl_scope": "cls"}, 1, "fl_scope=cls cannot act: with one class an anchor detector has no class loss"),
-        ({"fl_alpha": [0.1, 0.2, 0.3]}, 3, "fl_alpha is a list with a number per class, which objectness has not"),
+        ({"fl_alpha": [0.1, 0.2, 0.3]}, 3, "fl_alpha has a number per class, which objectness has not"),
         ({"fl_alpha": [0.1, 0.2], "fl_scope": "cls"}, 3, "fl_alpha has 2 numbers, but the dataset has 3 classes"),
     ],
 )

@@ -98,6 +98,8 @@ def test_auto_switches_itself_off_where_a_rare_class_is_in_images_of_every_kind(
         "rare_sampling=auto switches itself off: no rare class would gain a fifth (Platelets: they occur in" in line
         for line in exposure_lines(exposure, names, RareConfig(sampling="auto"))
     )
+    for config in (RareConfig(sampling="auto"), RareConfig(sampling=1.0)):  # of models for which nothing can be pasted
+        assert "rare_paste" not in exposure_lines(exposure, names, config, pastes=False)[-1]
     asked = expected_exposure(image_of_box, class_of_box, 100, 3, RareConfig(sampling=1.0))
     assert asked.resamples and not asked.sampling_acts
     assert any(

@@ -152,6 +152,5 @@ def check_focal(focal: FocalConfig, number_of_classes: int, smoothing: float) ->
         raise ConfigError("fl_loss=efl cannot act with fl_scope=obj: objectness has no classes; use fl_scope=cls")
     if focal.scope != "cls" and isinstance(focal.for_objectness().alpha, tuple | str):
         raise ConfigError(
-            "fl_alpha is a list with a number per class, which objectness has not; give fl_obj_alpha=0.25 or "
-            "fl_scope=cls"
+            "fl_alpha has a number per class, which objectness has not; give fl_obj_alpha=0.25 or fl_scope=cls"
         )

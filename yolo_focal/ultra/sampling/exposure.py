@@ -171,13 +171,14 @@ def _paste_chances(
     return chances
 
 
-def exposure_lines(exposure: Exposure, names: Sequence[str], config: RareConfig) -> list[str]:
+def exposure_lines(exposure: Exposure, names: Sequence[str], config: RareConfig, pastes: bool = True) -> list[str]:
     """The table of classes with what an epoch shows of them, and a sentence for what cannot act.
 
     Args:
         exposure: from `expected_exposure`.
         names: of the classes.
         config: the settings it was computed from.
+        pastes: whether objects can be pasted for this kind of model.
     """
     rows = [["class", "boxes", "images", "sampled", "pasted", "shown", "gain"]]
     for c in np.argsort(-exposure.boxes, kind="stable"):
@@ -191,11 +192,11 @@ def exposure_lines(exposure: Exposure, names: Sequence[str], config: RareConfig)
         absent = ", ".join(name for name, boxes in zip(names, exposure.boxes, strict=True) if not boxes)
         lines.append(f"  without training boxes, left out: {absent}")
     if config.sampling and not exposure.sampling_acts:
-        lines.append(f"  {_idle_sampling(exposure, names, config)}")
+        lines.append(f"  {_idle_sampling(exposure, names, config, pastes)}")
     return lines
 
 
-def _idle_sampling(exposure: Exposure, names: Sequence[str], config: RareConfig) -> str:
+def _idle_sampling(exposure: Exposure, names: Sequence[str], config: RareConfig, pastes: bool) -> str:
     frequency = exposure.images / len(exposure.factors)
     rare = np.flatnonzero((exposure.boxes > 0) & (frequency < exposure.threshold))
     if not len(rare):
@@ -203,5 +204,7 @@ def _idle_sampling(exposure: Exposure, names: Sequence[str], config: RareConfig)
     else:
         why = f"{', '.join(names[c] for c in rare[:3])}: they occur in images of every kind"
     if config.sampling == AUTO:
-        return f"rare_sampling={AUTO} switches itself off: no rare class would gain a fifth ({why}); rare_paste can act"
-    return f"warning: rare_sampling={config.sampling:g} hardly acts ({why}); rare_paste can"
+        words = f"rare_sampling={AUTO} switches itself off: no rare class would gain a fifth ({why})"
+        return f"{words}; rare_paste can act" if pastes else words
+    words = f"warning: rare_sampling={config.sampling:g} hardly acts ({why})"
+    return f"{words}; rare_paste can" if pastes else words

@@ -21,10 +21,10 @@ from yolo_focal.ultra.sampling.draws import EpochBatches, EpochDraws, Stream
 from yolo_focal.ultra.sampling.exposure import Exposure, below_median, expected_exposure, exposure_lines
 from yolo_focal.ultra.sampling.training_images import Pasting, RareImages, attach_to_dataset, start_worker
 
-__all__ = ["check_rare_training", "rare_metrics", "show_rare_classes"]
+__all__ = ["PASTED_TASKS", "check_rare_training", "rare_metrics", "show_rare_classes"]
 
 _SAMPLED_TASKS = ("detect", "segment", "pose", "obb", "classify")
-_PASTED_TASKS = ("detect", "segment")
+PASTED_TASKS = ("detect", "segment")
 
 
 def check_rare_training(model: nn.Module, given: Mapping[str, Any], number_of_classes: int | None) -> None:
@@ -47,7 +47,7 @@ def check_rare_training(model: nn.Module, given: Mapping[str, Any], number_of_cl
         raise UnsupportedModelError(
             f"{config} cannot act on a {task} model: its labels are no objects or image classes; leave it out"
         )
-    if config.paste and task not in _PASTED_TASKS:
+    if config.paste and task not in PASTED_TASKS:
         raise UnsupportedModelError(
             f"rare_paste={config.paste:g} cannot act on a {task} model: it pastes boxes and polygons; "
             "rare_sampling=auto can act, or leave it out"
@@ -138,7 +138,7 @@ def show_rare_classes(trainer: Any) -> None:
     croppable = np.isin(np.arange(len(names)), crops.category) if crops is not None else None
     exposure = expected_exposure(image_of_box, class_of_box, len(dataset), len(names), config, croppable)
     if host.RANK in {-1, 0}:
-        for line in exposure_lines(exposure, names, config):
+        for line in exposure_lines(exposure, names, config, trainer.args.task in PASTED_TASKS):
             logging.getLogger("ultralytics").info(line)
         if (why := _never_pastes(config, vars(trainer.args))) is not None:
             logging.getLogger("ultralytics").warning(why)
