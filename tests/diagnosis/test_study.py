@@ -2,9 +2,10 @@
 
 import json
 from pathlib import Path
+from statistics import mean
 
 from yolo_focal.comparison.configurations import parse_configurations
-from yolo_focal.diagnosis.study import RARE_AP_POINTS, RARE_THIRD_POINTS
+from yolo_focal.diagnosis.study import NMS_FREE_POINTS, RARE_AP_POINTS, RARE_THIRD_POINTS
 
 EVIDENCE = Path(__file__).parents[2] / "docs/evidence"
 
@@ -33,3 +34,13 @@ def test_no_focal_loss_was_better_than_bce():
         alone = focal is not None and focal.loss != "bce" and not any("rare" in key for key in configuration.arguments)
         verdicts += [found["AP"]["verdict"]] if alone else []
     assert len(verdicts) > 30 and "better" not in verdicts and "worse" in verdicts
+
+
+def test_focal_loss_on_the_branch_without_nms():
+    """So many points below BCE in both end-to-end models, over the seeds."""
+    files = list(EVIDENCE.glob("*/nms_free.jsonl"))
+    for file in files:
+        rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        bce, focal = ([row["AP"] for row in rows if row["configuration"] == name] for name in ("bce", "focal"))
+        assert round(100 * (mean(bce) - mean(focal))) == NMS_FREE_POINTS
+    assert len(files) == 2

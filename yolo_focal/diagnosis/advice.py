@@ -11,7 +11,7 @@ from yolo_focal.arguments.focal import FocalConfig
 from yolo_focal.data.label_statistics import SplitStatistics
 from yolo_focal.data.problem_lines import first_names
 from yolo_focal.diagnosis.rare_classes import RareClasses
-from yolo_focal.diagnosis.study import FOCAL_IN_THE_STUDY, RARE_IN_THE_STUDY
+from yolo_focal.diagnosis.study import FOCAL_IN_THE_STUDY, NMS_FREE_IN_THE_STUDY, RARE_IN_THE_STUDY
 from yolo_focal.losses import LOSSES
 from yolo_focal.ultra.drivers.asked_and_used import PLAIN
 from yolo_focal.ultra.drivers.diagnosis import Diagnosis
@@ -343,6 +343,6 @@ def _end_to_end(it: Examination) -> Advice | None:
         "one-to-one branch",
         "note",
         "the head has an NMS-free branch, and the loss would act on it too",
-        "that branch has no NMS after it: its negatives are what suppresses duplicates",
+        f"that branch has no NMS after it, its negatives suppress duplicates; {NMS_FREE_IN_THE_STUDY}",
         "compare with fl_branch=one2many",
     )
