@@ -80,7 +80,8 @@ def epochs_table(study: Study, folder: Path) -> str:
         "above the row above, 95 %",
         *(f"`{name}`, {metric}" for name in names for metric in metrics),
     ]
-    rows, before = [], {}
+    rows: list[list[str]] = []
+    before: dict[int, float] = {}
     for each in sorted([*read_studies(study.shorter, 1.0), study], key=lambda each: each.training["epochs"]):
         summary, ap = read_summary(each, folder), ap_by_trial(each, folder)
         now = {seed: value for (name, seed), value in ap.items() if name == BASELINE}

@@ -46,6 +46,16 @@ def test_on_is_saved_and_told(enabled, tail, tmp_path, caplog):
     assert "close_mosaic=10 epochs are without it, and there are epochs=2 in all; give close_mosaic=0" in warning
 
 
+@pytest.mark.parametrize(("closed", "stop", "said"), [(1, 0.0, True), (0, 0.0, False), (1, 0.4, False)])
+def test_a_training_says_which_epochs_are_without_pasting(enabled, tail, tmp_path, caplog, closed, stop, said):
+    """Where the last ones without mosaic are; not where rare_stop, which was asked for, leaves out more."""
+    given = {"rare_paste": 1.0, "rare_stop": stop, "epochs": 5, "close_mosaic": closed}
+    with caplog.at_level("INFO", "ultralytics"):
+        train_quickly(tail, tmp_path, **given, imgsz=32, val=False)
+    line = "rare_paste=1 acts in the first 4 of 5 epochs: the last close_mosaic=1 are without it"
+    assert caplog.text.count(line) == said
+
+
 class Interruption(Exception):
     """Ends a training as a kill would, but in this process."""
 

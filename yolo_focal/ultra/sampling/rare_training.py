@@ -13,9 +13,9 @@ from yolo_focal.arguments.rare import AUTO, RareConfig, read_rare_config
 from yolo_focal.console import is_part_of_a_run
 from yolo_focal.data.yolo import label_file, read_data_yaml
 from yolo_focal.errors import ConfigError, DataError, UnsupportedModelError
-from yolo_focal.numbers import is_number
 from yolo_focal.ultra import host
 from yolo_focal.ultra.datasets import data_file, datasets_folder, resolve_data
+from yolo_focal.ultra.sampling.acting_epochs import never_pastes, never_stops, pasted_epochs
 from yolo_focal.ultra.sampling.crops import CropBank, Crops, find_crops
 from yolo_focal.ultra.sampling.draws import EpochBatches, EpochDraws, Stream
 from yolo_focal.ultra.sampling.exposure import Exposure, below_median, expected_exposure, exposure_lines
@@ -59,10 +59,10 @@ def check_rare_training(model: nn.Module, given: Mapping[str, Any], number_of_cl
             f"rare_stop={config.stop:g} cannot act with time={given['time']}: the number of epochs is not known; "
             "give epochs instead"
         )
-    if not config.sampling and (why := _never_pastes(config, {**host.DEFAULT_CFG_DICT, **given})):
+    if not config.sampling and (why := never_pastes(config, {**host.DEFAULT_CFG_DICT, **given})):
         raise ConfigError(why)
     # A trial of a tuning may come near to 0, where the space begins.
-    if not is_part_of_a_run() and (why := _never_stops(config, {**host.DEFAULT_CFG_DICT, **given})):
+    if not is_part_of_a_run() and (why := never_stops(config, {**host.DEFAULT_CFG_DICT, **given})):
         raise ConfigError(why)
     seen = given.get("classes") if task != "classify" else None  # a classifier is trained on all
     if number_of_classes == 1 or (seen is not None and len(set(np.ravel(seen).tolist())) == 1):
@@ -71,43 +71,6 @@ def check_rare_training(model: nn.Module, given: Mapping[str, Any], number_of_cl
         raise ConfigError(
             f"{config} cannot act: the training images of data={given['data']} have no labels; leave it out"
         )
-
-
-def _never_pastes(config: RareConfig, arguments: Mapping[str, Any]) -> str | None:
-    """Why rare_paste acts in no epoch; None where it is off or acts in some, or their number is not known."""
-    known = _epochs(arguments)
-    if not config.paste or known is None or known[0] > known[1]:
-        return None
-    epochs, closed = known
-    return (
-        f"rare_paste={config.paste:g} cannot act: the last close_mosaic={closed} epochs are without it, and there are "
-        f"epochs={epochs} in all; give close_mosaic=0 or more epochs"
-    )
-
-
-def _never_stops(config: RareConfig, arguments: Mapping[str, Any]) -> str | None:
-    """Why rare_stop leaves out no epoch; None where it is off or leaves out some, or their number is not known."""
-    known = _epochs(arguments)
-    if not config.stop or known is None:
-        return None
-    epochs, closed = known
-    if config.stop_epoch(epochs) >= epochs:
-        return (
-            f"rare_stop={config.stop:g} cannot act: it is less than one of epochs={epochs}; give more or leave it out"
-        )
-    if config.sampling or config.stop_epoch(epochs) < epochs - closed:
-        return None
-    return (
-        f"rare_stop={config.stop:g} cannot act: the last close_mosaic={closed} of epochs={epochs} are without "
-        "rare_paste in any case; give more or leave it out"
-    )
-
-
-def _epochs(arguments: Mapping[str, Any]) -> tuple[int, int] | None:
-    """How many there are, and how many at the end are without mosaic and pasting; None where that is not known."""
-    epochs, closed = arguments["epochs"], arguments["close_mosaic"]
-    known = is_number(epochs) and is_number(closed) and not arguments.get("time")
-    return (epochs, closed) if known else None
 
 
 def _has_no_objects(data_yaml: Path | None) -> bool:
@@ -140,8 +103,10 @@ def show_rare_classes(trainer: Any) -> None:
     if host.RANK in {-1, 0}:
         for line in exposure_lines(exposure, names, config, trainer.args.task in PASTED_TASKS):
             logging.getLogger("ultralytics").info(line)
-        if (why := _never_pastes(config, vars(trainer.args))) is not None:
+        if (why := never_pastes(config, vars(trainer.args))) is not None:
             logging.getLogger("ultralytics").warning(why)
+        elif (which := pasted_epochs(config, vars(trainer.args))) is not None:
+            logging.getLogger("ultralytics").info(which)
     draws = EpochDraws(exposure.factors, int(trainer.args.seed), config.stop_epoch(trainer.epochs))
     stream = Stream(
         rank=max(host.RANK, 0),
