@@ -8,7 +8,6 @@ from tests.helpers import write_squares
 from tests.ultra.helpers import arguments, build, train_quickly
 from yolo_focal.data.frequencies import alpha_from_frequencies
 from yolo_focal.errors import ConfigError, DataError
-from yolo_focal.ultra.command_line import checked_words
 from yolo_focal.ultra.hooks.auto_alpha import count_anew, settled_config
 
 
@@ -104,12 +103,6 @@ def test_without_labels_to_count_it_is_refused(enabled, data):
     """The message names the dataset it was given."""
     with pytest.raises(ConfigError, match=f"fl_alpha=auto counts the training labels of a data YAML, got data={data}"):
         arguments(data=data, fl_alpha="auto")
-
-
-def test_the_folder_of_a_classifier_is_refused_in_the_same_words(enabled, tmp_path):
-    """On the command line the task is not known yet when it is looked at."""
-    with pytest.raises(ConfigError, match="fl_alpha=auto counts the training labels of a data YAML, got data="):
-        checked_words(["train", "model=yolo11n-cls.yaml", f"data={tmp_path}", "fl_alpha=auto"])
 
 
 def test_real_blood_cells(enabled, shared):

@@ -4,7 +4,6 @@ The word stays in the arguments, args.yaml and checkpoints. Every process of a t
 the labels of its dataset once; each epoch logs the numbers.
 """
 
-import contextlib
 import dataclasses
 import functools
 import logging
@@ -51,8 +50,7 @@ def _alpha(arguments: Mapping[str, Any]) -> float | tuple[float, ...]:
         return float(KEYS["fl_alpha"].default)  # one class, nothing to balance between classes
     found = data_file(arguments["data"]) if isinstance(arguments.get("data"), str | Path) else None
     if found is not None and found.is_dir() and arguments.get("task") != "classify":
-        with contextlib.suppress(DataError):  # a classifier's, where the command line does not know the task yet
-            found = find_data_yaml(found)
+        found = find_data_yaml(found)
     if found is None or found.suffix.lower() not in (".yaml", ".yml"):
         raise ConfigError(
             f"fl_alpha={AUTO} counts the training labels of a data YAML, got data={arguments.get('data')}; "
