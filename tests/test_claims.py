@@ -74,6 +74,7 @@ EVIDENCE = "docs/evidence.md"
 _GAIN, *_BOUNDS = between("shapes", "focal", "focal:fl_gain=1")
 _OF_SCALE = [_GAIN, points("shapes", "focal:fl_gain=1"), *_BOUNDS]
 _YOLO26, _YOLOV10 = "shapes-end2end", "shapes-end2end-v10"
+_ANCHOR_3X, _PASTE = "bccd-anchor-3x", "bce:rare_paste=0.5"
 _ANCHOR, _CLASSES = "bccd-anchor-new-seeds", "focal:fl_scope=cls"
 CLAIMS = [  # a page, a sentence with # for every number, and the numbers
     (
@@ -144,6 +145,15 @@ CLAIMS = [  # a page, a sentence with # for every number, and the numbers
         "with it alone red cells gain # points (# to #), shown, and AP # (-# to #)",
         [*with_interval(_ANCHOR, _CLASSES, "AP RBC"), *with_interval(_ANCHOR, _CLASSES)],
     ),
+    (EVIDENCE, "gains # points of AP by it, and # on platelets", all_and_rare(_ANCHOR_3X, _PASTE)),
+    (
+        EVIDENCE,
+        "Pasting is # points above BCE (# to #), and # on platelets (# to #), both shown",
+        [*with_interval(_ANCHOR_3X, _PASTE), *with_interval(_ANCHOR_3X, _PASTE, "AP Platelets")],
+    ),
+    (EVIDENCE, "is # points below BCE after 60 (-# to #)", with_interval(_ANCHOR_3X, "focal")),
+    ("docs/which.md", "fine-tuned on blood cells, # points of AP and # on platelets", all_and_rare(_ANCHOR_3X, _PASTE)),
+    ("docs/rare.md", "gained # points and # on platelets after 60 epochs", all_and_rare(_ANCHOR_3X, _PASTE)),
     (EVIDENCE, "comes nearest, # points above (# to #)", with_interval(_ANCHOR, "focal")),
     (EVIDENCE, "and adds # on face masks (# to #)", between("masks", "rare-focal", "rare")),
     ("docs/which.md", "`fl_gain=auto` was # points of AP above BCE over 20 seeds", [points(_ANCHOR, "focal")]),
