@@ -103,6 +103,11 @@ def test_a_classifier_needs_images_to_validate_on(run, tmp_path):
     code, _, err = run("train", "model=yolo11n-cls.yaml", "data=letters", "epochs=1", "imgsz=32")
     assert code == 2 and "data=letters has a folder 'train' and no val, validation, valid, test; add one" in err
     assert [each.name for each in tmp_path.iterdir()] == ["letters"]
+    from yolo_focal.ultra.datasets import datasets_folder, refuse_without_validation
+
+    (datasets_folder() / "unvalidated/train/a").mkdir(parents=True, exist_ok=True)
+    with pytest.raises(DataError, match="data=unvalidated has a folder 'train' and no val"):
+        refuse_without_validation("unvalidated")  # found by its name, as Ultralytics does
 
 
 def test_all_problems_of_a_call_are_in_the_one_line(run, small_set):

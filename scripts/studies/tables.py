@@ -131,7 +131,8 @@ def _difference(result: Mapping[str, Any]) -> str:
 
 
 def _difference_and_verdict(result: Mapping[str, Any]) -> str:
-    return f"{_difference(result)} {result['verdict'].replace('cannot tell', '')}".strip()
+    word = "" if result["verdict"] == "cannot tell" else f" {result['verdict']}"
+    return f"{_difference(result)}{word}"
 
 
 def scores_table(study: Study, folder: Path) -> str:

@@ -235,7 +235,7 @@ def class_count(data: str | Path, task: str = "detect") -> int:
 
 def class_folder_count(data: str | Path) -> int | None:
     """Number of classes of a classifier's dataset, one a folder in its `train`; None where it is not told so."""
-    root = Path(data) if is_folder(Path(data)) else datasets_folder() / data
+    root = _class_folders(data)
     train = root / "train"
     if not is_folder(train) or is_file(root / ".ndjson.yaml"):  # which has the names
         return None
@@ -244,11 +244,16 @@ def class_folder_count(data: str | Path) -> int | None:
 
 def refuse_without_validation(data: Any) -> None:
     """Raise DataError where a classifier's dataset has images to train on and none to validate on."""
-    root = Path(data) if isinstance(data, str | Path) else None
-    if root is not None and is_folder(root / "train"):
-        names = ("val", "validation", "valid", "test")
-        if not any(exists(root / name) for name in names):
-            raise DataError(f"data={data} has a folder 'train' and no {', '.join(names)}; add one to validate on")
+    if not isinstance(data, str | Path) or not is_folder(_class_folders(data) / "train"):
+        return
+    names = ("val", "validation", "valid", "test")
+    if not any(exists(_class_folders(data) / name) for name in names):
+        raise DataError(f"data={data} has a folder 'train' and no {', '.join(names)}; add one to validate on")
+
+
+def _class_folders(data: str | Path) -> Path:
+    """The folder of a classifier's dataset, which may be named below the datasets folder."""
+    return Path(data) if is_folder(Path(data)) else datasets_folder() / data
 
 
 def data_file(data: str | Path) -> Path | None:
