@@ -1,10 +1,8 @@
 """What the functions of the Python API return: the text of the command, the content of its JSON, and rows."""
 
-import csv
 import dataclasses
 import html
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,24 +66,6 @@ class Result:
         return f"<pre>{html.escape(self.summary())}</pre>"
 
 
-def _rows_of_csv(text: str, textual: Sequence[str]) -> list[dict[str, Any]]:
-    """Rows of a CSV of this package, numbers as numbers, but for the columns `textual`, and empty cells as None."""
-
-    def cell(column: str, value: str) -> Any:
-        if value == "":
-            return None
-        if column in textual:
-            return value
-        for kind in (int, float):
-            try:
-                return kind(value)
-            except ValueError:
-                continue
-        return value
-
-    return [{name: cell(name, value) for name, value in row.items()} for row in csv.DictReader(io.StringIO(text))]
-
-
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class EvaluateResult(Result):
     """How good detections are.
@@ -115,9 +95,9 @@ class EvaluateResult(Result):
 
     def rows(self) -> list[dict[str, Any]]:
         """One row a class, as in per_class.csv."""
-        from yolo_focal.evaluation.report import per_class_csv
+        from yolo_focal.evaluation.report import per_class_rows
 
-        return _rows_of_csv(per_class_csv(self.report.evaluation), ("name", "bucket"))
+        return per_class_rows(self.report.evaluation)
 
     def headline(self) -> str:
         """See `Result`."""
@@ -193,9 +173,9 @@ class CompareResult(Result):
 
     def rows(self) -> list[dict[str, Any]]:
         """One row a configuration and metric, as in results.csv."""
-        from yolo_focal.comparison.summary import results_csv
+        from yolo_focal.comparison.summary import results_rows
 
-        return _rows_of_csv(results_csv(self.findings), ("configuration", "metric", "verdict"))
+        return results_rows(self.findings)
 
     def headline(self) -> str:
         """See `Result`."""

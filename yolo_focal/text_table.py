@@ -32,7 +32,7 @@ def aligned(rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
 def as_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
     """A CSV file of these columns; texts cannot become formulas, and what a row lacks, or has as None, is empty."""
     content = io.StringIO()
-    writer = csv.DictWriter(content, columns, extrasaction="ignore", lineterminator="\n")
+    writer = csv.DictWriter(content, columns, lineterminator="\n")
     writer.writeheader()
     for row in rows:
         writer.writerow({key: for_spreadsheet(cell) if isinstance(cell, str) else cell for key, cell in row.items()})

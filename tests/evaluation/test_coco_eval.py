@@ -92,7 +92,7 @@ def test_whole_weights_repeat_images(seed):
     weights = np.random.default_rng(seed).integers(0, 4, len(truth.image_ids))
     repeated_truth, repeated_found = repeat_images(truth, found, weights)
     expected = reference_of(repeated_truth, repeated_found).average_precision(0)
-    weighted = average_precision_from_matches(match_detections(truth, found)["all"], weights)
+    weighted = PrecisionSchedule(match_detections(truth, found)["all"]).average_precision(weights)
     np.testing.assert_allclose(weighted, expected, rtol=0, atol=EXACT)
 
 
@@ -139,7 +139,7 @@ def test_an_image_without_weight_is_not_there():
     truth, found = random_case(11)
     weights = np.arange(len(truth.image_ids)) % 2
     expected = reference_of(*repeat_images(truth, found, weights)).average_precision(0)
-    weighted = average_precision_from_matches(match_detections(truth, found)["all"], weights)
+    weighted = PrecisionSchedule(match_detections(truth, found)["all"]).average_precision(weights)
     np.testing.assert_allclose(weighted, expected, rtol=0, atol=EXACT)
 
 

@@ -1,6 +1,5 @@
 """The contract with Ultralytics: every name is there, and a version without one is refused by that name."""
 
-import ast
 import inspect
 
 import pytest
@@ -79,18 +78,3 @@ def test_what_is_not_in_the_table_is_not_there():
     """A slip is an AttributeError that says where to look."""
     with pytest.raises(AttributeError, match="what is taken from Ultralytics is in NAMES"):
         _ = host.NoSuchName
-
-
-def test_editors_see_what_the_table_says():
-    """The imports for type checkers are the rows of the table, from the same places."""
-    block = next(
-        node
-        for node in ast.parse(inspect.getsource(host)).body
-        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"
-    )
-    shown = {}
-    for node in block.body:
-        for alias in node.names:
-            path = alias.name if isinstance(node, ast.Import) else f"{node.module}:{alias.name}"
-            shown[alias.asname] = path
-    assert shown == {name: row.path for name, row in host.NAMES.items()}

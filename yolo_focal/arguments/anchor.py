@@ -8,7 +8,7 @@ from yolo_focal.arguments.key import Key, number, problems_of, switch
 from yolo_focal.errors import ConfigError
 from yolo_focal.numbers import is_number
 
-__all__ = ["ANCHOR_KEYS", "AnchorConfig", "anchor_problems", "read_anchor_config"]
+__all__ = ["ANCHOR_KEYS", "AnchorConfig", "read_anchor_config"]
 
 # Ultralytics' default box gain belongs to its own box loss and is 150 times YOLOv5's; standing untouched in the
 # arguments of a run, it means that the user said nothing.
@@ -66,11 +66,6 @@ class AnchorConfig:
     autoanchor: bool = True
 
 
-def anchor_problems(arguments: Mapping[str, Any]) -> list[str]:
-    """A sentence for every value in `arguments` that an argument of `ANCHOR_KEYS` does not accept."""
-    return problems_of(ANCHOR_KEYS, arguments)
-
-
 def read_anchor_config(arguments: Mapping[str, Any]) -> AnchorConfig:
     """The settings in `arguments`; what is absent stands at YOLOv5's default, and keys of other owners are passed over.
 
@@ -79,7 +74,7 @@ def read_anchor_config(arguments: Mapping[str, Any]) -> AnchorConfig:
     Raises:
         ConfigError: every bad value at once; or `box` above 1, which is meant for Ultralytics' own box loss.
     """
-    problems = anchor_problems(arguments)
+    problems = problems_of(ANCHOR_KEYS, arguments)
     box = arguments.get("box", _ULTRALYTICS_BOX)
     problems += [
         f"{name} must be a number, got {arguments[name]!r}"

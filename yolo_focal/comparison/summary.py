@@ -32,13 +32,17 @@ __all__ = [
     "Summary",
     "advice",
     "results_csv",
+    "results_rows",
     "summarise",
     "summary_document",
     "unjudged",
     "verdict_text",
 ]
 
-
+_COLUMNS = (  # of results.csv
+    *("configuration", "metric", "mean", "baseline", "difference", "low", "high", "p_value", "adjusted_p_value"),
+    *("verdict", "seeds_needed", "images_needed"),
+)
 LEAST_LEARNT = 0.005  # AP of a training that has learnt anything
 
 
@@ -258,8 +262,11 @@ def _result(verdict: Verdict, summary: Summary) -> dict[str, Any]:
     }
 
 
-def results_csv(summary: Summary) -> str:
-    """The content of results.csv: one row per configuration and metric, the baseline's with its means alone."""
+def results_rows(summary: Summary) -> list[dict[str, Any]]:
+    """The rows of results.csv: one per configuration and metric, None where a number is undefined.
+
+    The baseline's have its means alone.
+    """
     rows = [
         {"configuration": BASELINE, "metric": name, "mean": mean} for name, mean in _means(summary, BASELINE).items()
     ]
@@ -267,6 +274,9 @@ def results_csv(summary: Summary) -> str:
         rows += [
             {"configuration": name, "metric": each.difference.metric, **_result(each, summary)} for each in verdicts
         ]
-    columns = ["configuration", "metric", "mean", "baseline", "difference", "low", "high", "p_value"]
-    columns += ["adjusted_p_value", "verdict", "seeds_needed", "images_needed"]
-    return as_csv(columns, rows)
+    return [{name: row.get(name) for name in _COLUMNS} for row in rows]
+
+
+def results_csv(summary: Summary) -> str:
+    """The content of results.csv: empty cells where a number is undefined."""
+    return as_csv(_COLUMNS, results_rows(summary))

@@ -61,23 +61,18 @@ def decode_maps(maps: Sequence[Tensor], anchors: Tensor, strides: Sequence[float
     return decoded.transpose(1, 2).flatten(2)
 
 
-def objectness_and_class_start(
-    stride: float, number_of_classes: int, class_frequencies: Tensor | None = None
-) -> tuple[float, Tensor]:
+def objectness_and_class_start(stride: float, number_of_classes: int) -> tuple[float, Tensor]:
     """What is added to a fresh head's objectness and class biases so that its first scores are near the truth.
 
         objectness: log(8 / (640 / stride)^2), eight objects in a 640-pixel image
-        classes:    log(0.6 / (classes - 0.99999)), or log(frequency / sum of frequencies) where they are known
+        classes:    log(0.6 / (classes - 0.99999))
 
     Args:
         stride: pixels per cell.
         number_of_classes: at least 1.
-        class_frequencies: shape (classes,), counts or shares, each > 0; or None.
 
     Returns:
         The objectness addend and the class addends, shape (classes,).
     """
     objectness = torch.log(torch.tensor(8 / (640 / stride) ** 2)).item()
-    if class_frequencies is None:
-        return objectness, torch.full((number_of_classes,), 0.6 / (number_of_classes - 0.99999)).log()
-    return objectness, (class_frequencies / class_frequencies.sum()).log()
+    return objectness, torch.full((number_of_classes,), 0.6 / (number_of_classes - 0.99999)).log()

@@ -86,16 +86,15 @@ class PrecisionSchedule:
         return np.asarray(np.where(objects > 0, ap, np.nan))
 
 
-def average_precision_from_matches(matches: ImageMatches, image_weights: npt.ArrayLike | None = None) -> Floats:
+def average_precision_from_matches(matches: ImageMatches) -> Floats:
     """(T, K) COCO average precision at each IoU threshold of each class; NaN for a class without objects.
 
-    With every weight 1 this is COCO's own number. For many resamples build one `PrecisionSchedule`.
+    For images that count more than once, as in a resample, take a `PrecisionSchedule`.
 
     Args:
         matches: from `match_detections`.
-        image_weights: (I,) how often each image counts, >= 0; every image once where None.
     """
-    return PrecisionSchedule(matches).average_precision(image_weights)
+    return PrecisionSchedule(matches).average_precision()
 
 
 def recall_from_matches(matches: ImageMatches, max_detections: int) -> Floats:

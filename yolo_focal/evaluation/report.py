@@ -20,9 +20,13 @@ from yolo_focal.numbers import null_for_nan
 from yolo_focal.text_table import aligned, as_csv, three_decimals
 from yolo_focal.ultra.drivers.predictions import Predictions
 
-__all__ = ["Report", "evaluation_document", "per_class_csv", "point_cells", "summary_lines"]
+__all__ = ["Report", "evaluation_document", "per_class_csv", "per_class_rows", "point_cells", "summary_lines"]
 
 SCHEMA = 1
+_COLUMNS = (  # of per_class.csv
+    *("id", "name", "bucket", "training_instances", "objects", "detections", "AP", "AP50", "AP75", "AR100"),
+    *(f"best_f1_{each.name}" for each in dataclasses.fields(OperatingPoint)),
+)
 _SHOWN = ("AP", "AP50", "AP75", "AR100")  # means over classes in the table
 
 
@@ -71,14 +75,19 @@ def evaluation_document(report: Report) -> dict[str, Any]:
     return {key: null_for_nan(value) for key, value in content.items()}
 
 
-def per_class_csv(evaluation: Evaluation) -> str:
-    """The content of per_class.csv: one row per class, empty cells where a number is undefined."""
-    columns = ("id", "name", "bucket", "training_instances", "objects", "detections", "AP", "AP50", "AP75", "AR100")
+def per_class_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """The rows of per_class.csv: one per class, None where a number is undefined."""
     rows = []
     for result in evaluation.classes:
         record = null_for_nan(_class_record(result))
-        rows.append({**record, **{f"best_f1_{name}": value for name, value in (record["best_f1"] or {}).items()}})
-    return as_csv([*columns, *(f"best_f1_{each.name}" for each in dataclasses.fields(OperatingPoint))], rows)
+        record |= {f"best_f1_{name}": value for name, value in (record["best_f1"] or {}).items()}
+        rows.append({name: record.get(name) for name in _COLUMNS})
+    return rows
+
+
+def per_class_csv(evaluation: Evaluation) -> str:
+    """The content of per_class.csv: empty cells where a number is undefined."""
+    return as_csv(_COLUMNS, per_class_rows(evaluation))
 
 
 def summary_lines(report: Report) -> list[str]:

@@ -14,6 +14,7 @@ from yolo_focal.arguments.command_line import parse_arguments
 from yolo_focal.arguments.commands import TRUST
 from yolo_focal.arguments.hyp import find_hyp, read_hyp
 from yolo_focal.arguments.training_keys import TRAINING_KEYS
+from yolo_focal.arguments.yolo_words import SPECIAL
 from yolo_focal.data.paths import exists
 from yolo_focal.errors import ConfigError, DataError, MissingExtraError, YoloFocalError, reason_of
 from yolo_focal.ultra import host
@@ -26,7 +27,6 @@ from yolo_focal.ultra.hooks.checkpoints import refuse_missing, safe_loading
 
 __all__ = ["checked_words", "run_yolo"]
 
-_SPECIAL = frozenset({"checks", "version", "settings", "cfg", "login", "logout", "copy-cfg", "solutions"})
 _BARE_SWITCHES = frozenset({"half", "int8", "end2end", "nms"})  # upstream takes these words alone as True
 
 
@@ -42,7 +42,7 @@ def run_yolo(words: Sequence[str]) -> int:
     sys.argv[:] = ["yolo", *words]  # Ultralytics keeps this very list and behaves as a command line when it starts so
     yolo_focal.enable()
     _refuse_bare_arguments(words)
-    if words[0].lstrip("-") not in _SPECIAL:
+    if words[0].lstrip("-") not in SPECIAL:
         sys.argv[1:] = checked_words(words)
     try:
         with safe_loading(trust):
@@ -77,7 +77,7 @@ def _add_our_part(command: str) -> None:
 def _refuse_bare_arguments(words: Sequence[str]) -> None:
     """Without a command Ultralytics would train its default model with them."""
     ours = [word for word in words if word.partition("=")[0].lstrip("-") in TRAINING_KEYS]
-    verbs = {*host.cfg.MODES, *_SPECIAL}
+    verbs = {*host.cfg.MODES, *SPECIAL}
     if ours and not any(word in verbs or word.lstrip("-").startswith(("mode=", "model=")) for word in words):
         raise ConfigError(f"{ours[0]} stands alone; write yolo-focal train model=yolo11n.pt data=DATA.yaml {ours[0]}")
 

@@ -68,7 +68,7 @@ def check_family(
             "alpha weighs negatives; give numbers, or another loss"
         )
     if _is(model, "SemanticSegmentationModel", "ClassificationModel"):
-        _check_single_branch(model, config)
+        check_branch(config, model)
         if config.alpha == AUTO:
             raise ConfigError(
                 f"fl_alpha={AUTO} counts labelled boxes, which a {type(model).__name__} does not learn; give numbers, "
@@ -142,12 +142,4 @@ def _check_exclusive(model: nn.Module, config: FocalConfig) -> None:
         raise ConfigError(
             f"fl_alpha={config.alpha:g} cannot act: the classes of a {kind} exclude each other, so there are no "
             "negatives to balance; give a list with one number per class, or leave it out"
-        )
-
-
-def _check_single_branch(model: nn.Module, config: FocalConfig) -> None:
-    if config.branch != "both":
-        raise ConfigError(
-            f"fl_branch={config.branch} needs an end-to-end head (YOLOv10, YOLO26), but a {type(model).__name__} has "
-            "a single branch; leave fl_branch out"
         )

@@ -11,88 +11,16 @@ import importlib.metadata
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-
-if TYPE_CHECKING:  # for editors and type checkers; a test holds it equal to NAMES
-    import ultralytics.cfg as cfg
-    import ultralytics.engine.model as model_module
-    import ultralytics.engine.trainer as trainer_module
-    import ultralytics.engine.tuner as tuner_module
-    import ultralytics.nn.tasks as tasks
-    import ultralytics.utils.dist as dist
-    import ultralytics.utils.loss as loss
-    import ultralytics.utils.nms as nms
-    import ultralytics.utils.torch_utils as torch_utils
-    from ultralytics import RTDETR as RTDETR
-    from ultralytics import YOLO as YOLO
-    from ultralytics.cfg import TASK2METRIC as TASK2METRIC
-    from ultralytics.cfg import entrypoint as entrypoint
-    from ultralytics.cfg import get_cfg as get_cfg
-    from ultralytics.cfg import get_save_dir as get_save_dir
-    from ultralytics.cfg import smart_value as smart_value
-    from ultralytics.data import ClassificationDataset as ClassificationDataset
-    from ultralytics.data import YOLODataset as YOLODataset
-    from ultralytics.data.augment import BaseMixTransform as BaseMixTransform
-    from ultralytics.data.base import BaseDataset as BaseDataset
-    from ultralytics.data.build import InfiniteDataLoader as InfiniteDataLoader
-    from ultralytics.data.utils import check_det_dataset as check_det_dataset
-    from ultralytics.engine.exporter import Exporter as Exporter
-    from ultralytics.engine.exporter import export_formats as export_formats
-    from ultralytics.engine.model import Model as Model
-    from ultralytics.engine.predictor import BasePredictor as BasePredictor
-    from ultralytics.engine.trainer import BaseTrainer as BaseTrainer
-    from ultralytics.engine.tuner import Tuner as Tuner
-    from ultralytics.models.utils.loss import DETRLoss as DETRLoss
-    from ultralytics.models.yolo.classify import ClassificationTrainer as ClassificationTrainer
-    from ultralytics.models.yolo.detect.predict import DetectionPredictor as DetectionPredictor
-    from ultralytics.models.yolo.detect.train import DetectionTrainer as DetectionTrainer
-    from ultralytics.nn.distill_model import DistillationModel as DistillationModel
-    from ultralytics.nn.modules.head import Detect as Detect
-    from ultralytics.nn.modules.head import WorldDetect as WorldDetect
-    from ultralytics.nn.modules.head import YOLOEDetect as YOLOEDetect
-    from ultralytics.nn.tasks import ClassificationModel as ClassificationModel
-    from ultralytics.nn.tasks import DetectionModel as DetectionModel
-    from ultralytics.nn.tasks import RTDETRDetectionModel as RTDETRDetectionModel
-    from ultralytics.nn.tasks import torch_safe_load as torch_safe_load
-    from ultralytics.utils import DEFAULT_CFG as DEFAULT_CFG
-    from ultralytics.utils import DEFAULT_CFG_DICT as DEFAULT_CFG_DICT
-    from ultralytics.utils import RANK as RANK
-    from ultralytics.utils import ROOT as ROOT
-    from ultralytics.utils import SETTINGS as SETTINGS
-    from ultralytics.utils import YAML as YAML
-    from ultralytics.utils import IterableSimpleNamespace as IterableSimpleNamespace
-    from ultralytics.utils.callbacks import add_integration_callbacks as add_integration_callbacks
-    from ultralytics.utils.checks import check_file as check_file
-    from ultralytics.utils.checks import check_imgsz as check_imgsz
-    from ultralytics.utils.downloads import GITHUB_ASSETS_NAMES as GITHUB_ASSETS_NAMES
-    from ultralytics.utils.loss import E2ELoss as E2ELoss
-    from ultralytics.utils.loss import SemanticSegmentationLoss as SemanticSegmentationLoss
-    from ultralytics.utils.loss import v8ClassificationLoss as v8ClassificationLoss
-    from ultralytics.utils.loss import v8DetectionLoss as v8DetectionLoss
-    from ultralytics.utils.metrics import DetMetrics as DetMetrics
-    from ultralytics.utils.metrics import ap_per_class as ap_per_class
-    from ultralytics.utils.ops import resample_segments as resample_segments
-    from ultralytics.utils.ops import scale_boxes as scale_boxes
-    from ultralytics.utils.torch_utils import unset_deterministic as unset_deterministic
-    from ultralytics.utils.torch_utils import unwrap_model as unwrap_model
 
 __all__ = [
     "NAMES",
     "Name",
     "SUPPORTED",
-    "cfg",
-    "dist",
-    "loss",
     "missing_names",
-    "model_module",
-    "nms",
     "take",
-    "tasks",
-    "torch_utils",
-    "trainer_module",
-    "tuner_module",
     "version",
 ]
 

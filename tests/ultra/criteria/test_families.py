@@ -158,7 +158,7 @@ def test_no_class_of_a_classification_is_ignored(enabled):
         ("YOLO11", {"fl_loss": "bce", "fl_gamma": 3.0}, "fl_gamma=3.0 cannot act: fl_loss=bce does not use it"),
         ("classification", {"fl_loss": "qfl"}, "fl_loss=qfl judges each class on its own, but the classes of a"),
         ("classification", {"fl_alpha": 0.5}, "fl_alpha=0.5 cannot act: the classes of a ClassificationModel exclude"),
-        ("classification", {"fl_branch": "one2many"}, "but a ClassificationModel has a single branch"),
+        ("classification", {"fl_branch": "one2many"}, "but this model's Classify has a single branch"),
         ("semantic, binary", {"fl_alpha": [0.5, 0.5]}, "a binary semantic model has one logit for both classes"),
         ("YOLOE 26, text", {"fl_alpha": [0.5] * 3}, "the channels of a YOLOEModel are prompts, not classes"),
         ("YOLO11", {"fl_loss": "vfl", "fl_alpha": "auto"}, "in fl_loss=vfl alpha weighs negatives; give numbers, or"),

@@ -94,7 +94,6 @@ def comparison_page(summary: Summary) -> str:
         headline=headline(summary),
         command=summary.command if summary.won else None,
         configurations=[(each.name, str(each), colours[each.name]) for each in plan.configurations],
-        colours=colours,
         **_measured(summary, colours),
         precision_recall=precision_recall_charts(summary.matches, colours, plan.split.classes)
         if summary.matches

@@ -9,11 +9,12 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from yolo_focal.arguments.anchor import ANCHOR_KEYS, anchor_problems
+from yolo_focal.arguments.anchor import ANCHOR_KEYS
 from yolo_focal.arguments.focal import KEYS, closest_key, focal_keys, read_config
-from yolo_focal.arguments.key import plain
+from yolo_focal.arguments.key import plain, problems_of
 from yolo_focal.arguments.rare import RARE_KEYS, rare_problems, read_rare_config
 from yolo_focal.arguments.training_keys import TRAINING_KEYS
+from yolo_focal.arguments.yolo_words import VERBS
 from yolo_focal.errors import ConfigError
 from yolo_focal.ultra import host
 from yolo_focal.ultra.datasets import resolve_data
@@ -22,7 +23,7 @@ from yolo_focal.ultra.hooks.seam import seam
 
 __all__ = ["PATCHES", "check_call", "misspelt"]
 
-_MODES_WITHOUT_LOSS = frozenset({"val", "predict", "track", "export", "benchmark"})
+_MODES_WITHOUT_LOSS = frozenset(VERBS) - {"train"}
 
 
 class _Registration:
@@ -119,7 +120,7 @@ def check_call(given: Mapping[str, Any], known: Mapping[str, Any]) -> None:
     acting = [name for name in given if name in TRAINING_KEYS and (name != "focal" or given[name])]
     if not (meant_for_us or acting):
         return
-    problems = misspelt(given, known) + anchor_problems(given) + rare_problems(given)
+    problems = misspelt(given, known) + problems_of(ANCHOR_KEYS, given) + rare_problems(given)
     try:
         read_config(given)
     except ConfigError as error:

@@ -8,12 +8,12 @@ from weakref import WeakKeyDictionary
 
 from yolo_focal.arguments.focal import read_config
 from yolo_focal.ultra import host
+from yolo_focal.ultra.datasets import BOX_TASKS
 from yolo_focal.ultra.hooks.seam import seam, takes
 
 __all__ = ["SEAMS"]
 
 _LEAST_IMAGES = 3  # one or two images may well be empty
-_TASKS = ("detect", "segment", "pose", "obb")
 
 _found: "WeakKeyDictionary[Any, int]" = WeakKeyDictionary()  # detections of the running prediction, by predictor
 
@@ -40,7 +40,7 @@ def _run_callbacks(original: Callable[[Any, str], None], self: Any, event: str) 
 
 def _hint(predictor: Any) -> None:
     arguments = predictor.args
-    if predictor.seen < _LEAST_IMAGES or arguments.task not in _TASKS or not arguments.verbose:
+    if predictor.seen < _LEAST_IMAGES or arguments.task not in BOX_TASKS or not arguments.verbose:
         return
     hint = f"no detections in {predictor.seen} images at conf={arguments.conf:g}: give a lower conf="
     if _is_focal(predictor.model):

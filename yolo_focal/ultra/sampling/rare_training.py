@@ -14,7 +14,7 @@ from yolo_focal.console import is_part_of_a_run
 from yolo_focal.data.yolo import label_file, read_data_yaml
 from yolo_focal.errors import ConfigError, DataError, UnsupportedModelError
 from yolo_focal.ultra import host
-from yolo_focal.ultra.datasets import data_file, datasets_folder, resolve_data
+from yolo_focal.ultra.datasets import BOX_TASKS, data_file, datasets_folder, resolve_data
 from yolo_focal.ultra.sampling.acting_epochs import never_pastes, never_stops, pasted_epochs
 from yolo_focal.ultra.sampling.crops import CropBank, Crops, find_crops
 from yolo_focal.ultra.sampling.draws import EpochBatches, EpochDraws, Stream
@@ -23,7 +23,6 @@ from yolo_focal.ultra.sampling.training_images import Pasting, RareImages, attac
 
 __all__ = ["PASTED_TASKS", "check_rare_training", "rare_metrics", "show_rare_classes"]
 
-_SAMPLED_TASKS = ("detect", "segment", "pose", "obb", "classify")
 PASTED_TASKS = ("detect", "segment")
 
 
@@ -43,7 +42,7 @@ def check_rare_training(model: nn.Module, given: Mapping[str, Any], number_of_cl
     if config is None:
         return
     task = getattr(model, "task", "detect")
-    if task not in _SAMPLED_TASKS:
+    if task not in (*BOX_TASKS, "classify"):
         raise UnsupportedModelError(
             f"{config} cannot act on a {task} model: its labels are no objects or image classes; leave it out"
         )
