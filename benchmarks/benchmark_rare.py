@@ -19,7 +19,7 @@ import yolo_focal
 from yolo_focal.arguments.key import Key, in_range, text
 from yolo_focal.commands.exit_codes import run_script
 from yolo_focal.ultra.drivers.load_model import load_model
-from yolo_focal.ultra.drivers.quiet_training import warnings_only
+from yolo_focal.ultra.logger import warnings_only
 
 ROWS: dict[str, dict[str, Any]] = {
     "off": {},

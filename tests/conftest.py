@@ -54,7 +54,7 @@ def shared() -> Path:
 def small_set(tmp_path_factory) -> Path:
     """The data YAML of a few drawn images in ten classes."""
     folder = tmp_path_factory.mktemp("small_set")
-    return draw_shapes(folder / "shapes", train_images=24, val_images=8, progress=False)
+    return draw_shapes(folder / "shapes", train_images=24, val_images=8)
 
 
 @pytest.fixture(scope="session")

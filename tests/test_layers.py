@@ -21,6 +21,7 @@ FLOORS = {
     "numbers": 0,
     "plain_output": 0,
     "plot_style": 0,
+    "spelling": 0,
     "text_table": 0,
     "resources": 0,
     "loss_facts": 0,
@@ -42,6 +43,7 @@ KNOWS_ULTRALYTICS = PACKAGE / "ultra" / "host.py"
 ROOMS_OF_ULTRA = {  # a room imports from lower floors only
     "default_arguments": 0,
     "host": 0,
+    "logger": 1,
     "datasets": 1,
     "hooks": 2,
     "criteria": 3,

@@ -77,8 +77,8 @@ def _at_work(values: dict[str, Any]) -> Iterator[None]:
     """
     import yolo_focal
     from yolo_focal.ultra.drivers.judged_late import check_before_run
-    from yolo_focal.ultra.drivers.quiet_training import warnings_only
     from yolo_focal.ultra.hooks.checkpoints import safe_loading
+    from yolo_focal.ultra.logger import warnings_only
 
     with quiet(not values.pop("verbose")), safe_loading(values.pop("trust", False)):
         elsewhere = values.get("engine") == "ray" or values.get("use_ray")  # on devices of a cluster

@@ -1,6 +1,5 @@
 """The command line: the plugin's own commands, and everything else as the `yolo` command would do it."""
 
-import difflib
 import importlib
 import importlib.metadata
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from yolo_focal.commands.exit_codes import asks_for_help, exit_code_of
 from yolo_focal.console import quiet
 from yolo_focal.errors import ConfigError
 from yolo_focal.resources import cfg_names
+from yolo_focal.spelling import closest
 
 __all__ = ["help_text", "main", "version_text"]
 
@@ -66,9 +66,9 @@ def _check_spelling(word: str) -> None:
     """Raise ConfigError for a first word most like a command of this package; others are upstream's to judge."""
     if "=" in word or word in (*YOLO_WORDS, *TRAINING_KEYS):
         return
-    close = difflib.get_close_matches(word.lstrip("-"), [*COMMANDS, *YOLO_WORDS], n=1)
-    if close and close[0] in COMMANDS:
-        raise ConfigError(f"'{word}' is no command; did you mean '{close[0]}'?")
+    close = closest(word.lstrip("-"), [*COMMANDS, *YOLO_WORDS])
+    if close in COMMANDS:
+        raise ConfigError(f"'{word}' is no command; did you mean '{close}'?")
 
 
 def _command_help(name: str) -> str:

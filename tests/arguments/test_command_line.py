@@ -100,17 +100,6 @@ def test_values_given_in_python_are_checked_the_same_way():
     assert "epochs must be an integer >= 1, got '0'" in caught.value.problems
 
 
-def test_the_former_name_of_an_argument_is_understood():
-    """Scripts written for an earlier version go on; where both names are given, the former one is unknown."""
-    keys = (Key("resamples", 1000, "how many", former="draws"),)
-    assert parse_arguments("compare", keys, ["draws=200"]) == {"resamples": 200}
-    assert check_values("compare", keys, {"draws": 200}) == {"resamples": 200}
-    with pytest.raises(ConfigError, match="'draws=' has no value"):
-        parse_arguments("compare", keys, ["draws="])
-    with pytest.raises(ConfigError, match="'draws' is not an argument of compare"):
-        parse_arguments("compare", keys, ["draws=200", "resamples=300"])
-
-
 @pytest.mark.parametrize(
     ("typed", "texts"),
     [

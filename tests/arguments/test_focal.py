@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from yolo_focal.arguments.focal import KEYS, FocalConfig, closest_key, focal_keys, idle_settings, read_config
+from yolo_focal.arguments.focal import KEYS, FocalConfig, focal_keys, idle_settings, read_config
 from yolo_focal.errors import ConfigError
 from yolo_focal.loss_facts import LOSS_FACTS
 
@@ -91,12 +91,6 @@ def test_a_list_of_alphas_must_have_one_number_per_class():
     config.check_classes(2)
     with pytest.raises(ConfigError, match="fl_alpha has 2 numbers, but the dataset has 3 classes; give one number per"):
         config.check_classes(3)
-
-
-@pytest.mark.parametrize(("typed", "meant"), [("fl_gama", "fl_gamma"), ("focl", "focal"), ("fl_alfa", "fl_alpha")])
-def test_a_misspelt_key_has_a_closest_match(typed, meant):
-    """The suggestion is the key that was meant."""
-    assert closest_key(typed, ["epochs", "data"]) == meant
 
 
 def test_focal_keys_are_those_that_set_the_loss():

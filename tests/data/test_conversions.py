@@ -34,7 +34,7 @@ def boxes_by_name(coco: COCO) -> dict[str, list[tuple[float, ...]]]:
 def test_blood_cells_become_their_own_coco_files(tmp_path: Path, shared: Path) -> None:
     """All 4886 boxes of the three splits equal those of the COCO files the set comes with."""
     folder = shared / "data" / "bccd"
-    report = write_coco_files(read_data_yaml(folder / "bccd.yaml"), tmp_path / "out", progress=False)
+    report = write_coco_files(read_data_yaml(folder / "bccd.yaml"), tmp_path / "out")
     assert {split: record["annotations"] for split, record in report.items()} == {
         "train": 2804,
         "val": 1137,
@@ -52,7 +52,7 @@ def test_blood_cells_become_their_own_coco_files(tmp_path: Path, shared: Path) -
 
 def test_converted_ground_truth_used_as_detections_is_perfect(tmp_path: Path, shared: Path) -> None:
     """Real COCO images: the written file is valid for pycocotools and gives AP 1 against itself."""
-    write_coco_files(read_data_yaml(shared / "data" / "coco128" / "coco128.yaml"), tmp_path / "out", progress=False)
+    write_coco_files(read_data_yaml(shared / "data" / "coco128" / "coco128.yaml"), tmp_path / "out")
     truth = COCO(tmp_path / "out" / "instances_val.json")
     detections = [
         {key: a[key] for key in ("image_id", "category_id", "bbox")} | {"score": 1.0} for a in truth.anns.values()
@@ -69,8 +69,8 @@ def test_a_subset_converted_back_has_the_source_boxes(tmp_path: Path, shared: Pa
     """COCO to YOLO to COCO moves no box by more than half a pixel and loses none."""
     folder = shared / "data" / "coco_tiny"
     source = CocoSource(folder / "annotations" / "instances_val2017.json", folder / "images" / "val2017")
-    make_subset(source, tmp_path / "set", SubsetOptions(), progress=False)
-    write_coco_files(read_data_yaml(tmp_path / "set" / "data.yaml"), tmp_path / "back", progress=False)
+    make_subset(source, tmp_path / "set", SubsetOptions())
+    write_coco_files(read_data_yaml(tmp_path / "set" / "data.yaml"), tmp_path / "back")
     back, original = COCO(tmp_path / "back" / "instances_train.json"), COCO(source.annotations)
     category = dict(enumerate(sorted(original.cats), 1))
     for number in back.imgs:
@@ -84,7 +84,7 @@ def test_a_subset_converted_back_has_the_source_boxes(tmp_path: Path, shared: Pa
 def test_polygons_become_segmentations_with_their_box_and_area(tmp_path: Path) -> None:
     """A triangle over half an image of 40 x 20 pixels has that box, area 200, and its corners in pixels."""
     make_yolo(tmp_path, {"7": "0 0.25 0 0.75 0 0.25 1\n"}, (40, 20))
-    write_coco_files(read_data_yaml(tmp_path / "data.yaml"), tmp_path / "out", progress=False)
+    write_coco_files(read_data_yaml(tmp_path / "data.yaml"), tmp_path / "out")
     (annotation,) = json.loads((tmp_path / "out" / "instances_train.json").read_text())["annotations"]
     assert annotation["bbox"] == [10, 0, 20, 20]
     assert annotation["area"] == 200
@@ -101,12 +101,12 @@ def test_boxes_of_a_pose_dataset_are_its_boxes(tmp_path: Path, shape: str, keypo
     with (tmp_path / "data.yaml").open("a") as file:
         file.write(f"kpt_shape: {shape}\n")
     dataset = read_data_yaml(tmp_path / "data.yaml")
-    report = write_coco_files(dataset, tmp_path / "out", progress=False)
+    report = write_coco_files(dataset, tmp_path / "out")
     assert report["train"]["problems"] == []
     (annotation,) = json.loads((tmp_path / "out" / "instances_train.json").read_text())["annotations"]
     assert (annotation["bbox"], annotation["area"]) == ([15, 9, 30, 30], 900)
     assert "segmentation" not in annotation
-    assert split_statistics(dataset, progress=False).box_sizes.tolist() == [[30, 30]]
+    assert split_statistics(dataset).box_sizes.tolist() == [[30, 30]]
     truth = ground_truth_from_yolo(dataset, "train", {str(tmp_path / "images" / "7.png"): (100, 60)})
     assert np.allclose(truth.boxes_xywh, [[15, 9, 30, 30]])
 
@@ -121,13 +121,13 @@ def test_image_ids_are_the_numbers_in_the_names_or_else_count() -> None:
 def test_label_problems_are_reported_and_equal_names_refused(tmp_path: Path) -> None:
     """A line that cannot be used is in the report; two images of one name cannot share a COCO file."""
     make_yolo(tmp_path, {"1": "9 .5 .5 .1 .1\n0 .5 .5 .1 .1\n"}, (40, 20))
-    report = write_coco_files(read_data_yaml(tmp_path / "data.yaml"), tmp_path / "out", progress=False)
+    report = write_coco_files(read_data_yaml(tmp_path / "data.yaml"), tmp_path / "out")
     assert report["train"]["annotations"] == 1
     assert ["class out of range" in problem for problem in report["train"]["problems"]] == [True]
     (tmp_path / "images" / "deep").mkdir()
     (tmp_path / "images" / "deep" / "1.png").write_bytes((tmp_path / "images" / "1.png").read_bytes())
     with pytest.raises(DataError, match="COCO files tell images apart by name, so rename one"):
-        write_coco_files(read_data_yaml(tmp_path / "data.yaml"), tmp_path / "other", progress=False)
+        write_coco_files(read_data_yaml(tmp_path / "data.yaml"), tmp_path / "other")
     assert not (tmp_path / "other").exists()
 
 
@@ -185,7 +185,7 @@ def test_real_boxes_written_as_voc_come_back_as_they_were(tmp_path: Path, shared
         stem = Path(image["file_name"]).stem
         (tmp_path / "voc" / "Annotations" / f"{stem}.xml").write_text(XML.format(name=stem, objects="".join(parts)))
     options = VocOptions(names=("RBC", "WBC", "Platelets"), link="symlink")
-    report = voc_to_yolo(tmp_path / "voc", tmp_path / "yolo", options, progress=False)
+    report = voc_to_yolo(tmp_path / "voc", tmp_path / "yolo", options)
     assert report["splits"]["train"]["instances"] == {"RBC": 967, "WBC": 87, "Platelets": 83}
     for label in (source / "labels" / "val").glob("*.txt"):
         expected, found = read_labels(label, 3), read_labels(tmp_path / "yolo" / "labels" / "train" / label.name, 3)
@@ -196,8 +196,8 @@ def test_real_boxes_written_as_voc_come_back_as_they_were(tmp_path: Path, shared
 def test_corners_are_taken_as_written_or_by_the_original_convention(tmp_path: Path) -> None:
     """With first_pixel=1 the left and top corner move by one pixel and the box includes its last pixel."""
     voc = make_voc(tmp_path / "voc", {"a": [("cat", 1, 1, 100, 50), ("dog", 11, 21, 30, 40)]})
-    voc_to_yolo(voc, tmp_path / "plain", VocOptions(), progress=False)
-    voc_to_yolo(voc, tmp_path / "original", VocOptions(first_pixel=1), progress=False)
+    voc_to_yolo(voc, tmp_path / "plain", VocOptions())
+    voc_to_yolo(voc, tmp_path / "original", VocOptions(first_pixel=1))
     assert pixels(tmp_path / "plain", "train", "a") == [[0, 1, 1, 100, 50], [1, 11, 21, 30, 40]]
     assert pixels(tmp_path / "original", "train", "a") == [[0, 0, 0, 100, 50], [1, 10, 20, 30, 40]]
 
@@ -206,7 +206,7 @@ def test_split_files_names_and_difficult_objects_are_respected(tmp_path: Path) -
     """ImageSets decide the splits, `names` the class order, and difficult objects can be left out."""
     things = {"a": [("cat", 1, 1, 9, 9), ("dog", 1, 1, 9, 9, 1)], "b": [("dog", 2, 2, 9, 9)], "c": []}
     voc = make_voc(tmp_path / "voc", things, {"train": "a\nc\n", "val": "b\n"})
-    report = voc_to_yolo(voc, tmp_path / "set", VocOptions(names=("dog", "cat"), difficult=False), progress=False)
+    report = voc_to_yolo(voc, tmp_path / "set", VocOptions(names=("dog", "cat"), difficult=False))
     assert report["splits"]["train"] == {"images": 2, "instances": {"cat": 1}, "problems": []}
     dataset = read_data_yaml(tmp_path / "set" / "data.yaml")
     assert dataset.names == ("dog", "cat")
@@ -217,7 +217,7 @@ def test_split_files_names_and_difficult_objects_are_respected(tmp_path: Path) -
 def test_boxes_outside_or_without_area_are_listed(tmp_path: Path) -> None:
     """A box over the border is clipped, one beyond it or of no size is left out, and all are reported."""
     voc = make_voc(tmp_path / "voc", {"a": [("x", 90, 10, 120, 20), ("x", 200, 1, 210, 9), ("x", 5, 5, 5, 9)]})
-    record = voc_to_yolo(voc, tmp_path / "set", VocOptions(), progress=False)["splits"]["train"]
+    record = voc_to_yolo(voc, tmp_path / "set", VocOptions())["splits"]["train"]
     assert pixels(tmp_path / "set", "train", "a") == [[0, 90, 10, 100, 20]]
     assert sum("reaches outside" in problem for problem in record["problems"]) == 2
     assert sum("left out" in problem for problem in record["problems"]) == 2
@@ -247,7 +247,7 @@ def test_a_voc_size_may_be_right_or_missing(tmp_path: Path, size: str) -> None:
     """Zeros are what tools write that do not know."""
     voc = make_voc(tmp_path / "voc", {"a": [("x", 10, 10, 20, 20)]})
     state_size(voc, size)
-    voc_to_yolo(voc, tmp_path / "set", VocOptions(), progress=False)
+    voc_to_yolo(voc, tmp_path / "set", VocOptions())
     assert pixels(tmp_path / "set", "train", "a") == [[0, 10, 10, 20, 20]]
 
 
@@ -268,7 +268,7 @@ def test_a_voc_size_that_is_not_the_images_is_refused(tmp_path: Path, width: Any
     voc = make_voc(tmp_path / "voc", {"a": [("x", 10, 10, 20, 20)]})
     state_size(voc, SIZE.format(width=width, height=height))
     with pytest.raises(DataError, match=message):
-        voc_to_yolo(voc, tmp_path / "set", VocOptions(), progress=False)
+        voc_to_yolo(voc, tmp_path / "set", VocOptions())
     assert not (tmp_path / "set").exists()
 
 
@@ -305,21 +305,21 @@ def test_a_huge_voc_file_is_refused_before_it_is_parsed(tmp_path: Path) -> None:
 def test_voc_datasets_that_do_not_fit_together_are_refused(tmp_path: Path) -> None:
     """No files, a missing image, an unlisted class, no objects, a split without annotation: each by name."""
     with pytest.raises(DataError, match=r"no \*.xml in"):
-        voc_to_yolo(tmp_path, tmp_path / "out", VocOptions(), progress=False)
+        voc_to_yolo(tmp_path, tmp_path / "out", VocOptions())
     voc = make_voc(tmp_path / "voc", {"a": [("cat", 1, 1, 9, 9)], "b": []})
     with pytest.raises(DataError, match="has the classes cat, which names= lacks; add them"):
-        voc_to_yolo(voc, tmp_path / "out", VocOptions(names=("dog",)), progress=False)
+        voc_to_yolo(voc, tmp_path / "out", VocOptions(names=("dog",)))
     (voc / "ImageSets" / "Main" / "train.txt").write_text("a\nz\n")
     with pytest.raises(DataError, match=r"train.txt names z \(1 in all\) without an annotation file"):
-        voc_to_yolo(voc, tmp_path / "out", VocOptions(), progress=False)
+        voc_to_yolo(voc, tmp_path / "out", VocOptions())
     (voc / "ImageSets" / "Main" / "train.txt").rename(voc / "ImageSets" / "Main" / "val.txt")
     (voc / "ImageSets" / "Main" / "val.txt").write_text("a\n")
     with pytest.raises(DataError, match=r"has val but no train.txt; add it"):
-        voc_to_yolo(voc, tmp_path / "out", VocOptions(), progress=False)
+        voc_to_yolo(voc, tmp_path / "out", VocOptions())
     (voc / "JPEGImages" / "b.png").unlink()
     with pytest.raises(DataError, match=r"b.xml: its image b.png is in none of"):
-        voc_to_yolo(voc, tmp_path / "out", VocOptions(), progress=False)
+        voc_to_yolo(voc, tmp_path / "out", VocOptions())
     empty = make_voc(tmp_path / "empty", {"a": []})
     with pytest.raises(DataError, match="has no object in its 1 annotation files"):
-        voc_to_yolo(empty, tmp_path / "out", VocOptions(), progress=False)
+        voc_to_yolo(empty, tmp_path / "out", VocOptions())
     assert not (tmp_path / "out").exists()

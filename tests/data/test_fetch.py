@@ -21,7 +21,7 @@ from yolo_focal.data.yolo import read_data_yaml
 from yolo_focal.errors import DataError
 
 NOBODY = "http://127.0.0.1:9"  # the discard port: nothing answers
-subset = functools.partial(make_subset, progress=False)
+subset = functools.partial(make_subset)
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_a_download_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:
     try:
         url = f"http://127.0.0.1:{server.server_address[1]}/a.jpg"
         with pytest.raises(DataError, match=r"cannot download .*1000 out of 100000 bytes"):
-            fetch_images({tmp_path / "images" / "a.jpg": url}, progress=False)
+            fetch_images({tmp_path / "images" / "a.jpg": url})
     finally:
         server.shutdown()
         server.server_close()
@@ -129,7 +129,7 @@ def test_an_answer_that_is_no_web_page_is_one_line(tmp_path: Path) -> None:
         threading.Thread(target=answer, daemon=True).start()
         url = f"http://127.0.0.1:{server.getsockname()[1]}/a.jpg"
         with pytest.raises(DataError, match=r"cannot download http://127.0.0.1:\d+/a.jpg \(220 mail ready\); with a "):
-            fetch_images({tmp_path / "images" / "a.jpg": url}, progress=False)
+            fetch_images({tmp_path / "images" / "a.jpg": url})
 
 
 def test_a_damaged_archive_is_one_line(tmp_path: Path, image_server: tuple[str, list[str]]) -> None:

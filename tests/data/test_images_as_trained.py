@@ -116,5 +116,5 @@ def test_what_a_trainer_drops_for_reasons_of_its_own_counts_as_dropped(tmp_path)
     """Whatever the next version looks at."""
     dataset = read_data_yaml(write_squares(tmp_path / "data"))
     images = [str(image) for image in dataset.image_files("train")]
-    found = split_statistics(dataset, "train", kept=frozenset(images[1:]), progress=False)
+    found = split_statistics(dataset, "train", kept=frozenset(images[1:]))
     assert (found.images, found.images_dropped, found.problem_counts()) == (7, 1, {"dropped by Ultralytics": 1})

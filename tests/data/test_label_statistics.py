@@ -36,7 +36,7 @@ def dataset(folder: Path, labels: dict[str, str | None]) -> YoloDataset:
 def test_blood_cells_have_the_counts_of_their_documentation(shared: Path, split: str, expected: list[int]) -> None:
     """Images and instances per class of the real blood cell set equal the table it comes with."""
     cells = read_data_yaml(shared / "data" / "bccd" / "bccd.yaml")
-    found = split_statistics(cells, split, progress=False)
+    found = split_statistics(cells, split)
     assert [found.images, *found.instances.tolist()] == expected
     assert found.problems == []
     assert class_counts(cells, split) == expected[1:]
@@ -45,7 +45,7 @@ def test_blood_cells_have_the_counts_of_their_documentation(shared: Path, split:
 def test_real_coco_images_without_labels_are_background(shared: Path) -> None:
     """The 128 COCO images have 929 boxes and two images without a label file."""
     coco = read_data_yaml(shared / "data" / "coco128" / "coco128.yaml")
-    found = split_statistics(coco, "train", progress=False)
+    found = split_statistics(coco, "train")
     assert (found.images, int(found.instances.sum()), found.images_without_label_file) == (128, 929, 2)
     assert found.images_without_objects == 2
 
@@ -53,7 +53,7 @@ def test_real_coco_images_without_labels_are_background(shared: Path) -> None:
 def test_counts_sizes_and_empty_images_by_hand(tmp_path: Path) -> None:
     """A set small enough to count by hand."""
     labels = {"1": "0 .5 .5 .2 .2\n0 .2 .2 .1 .1\n1 .5 .5 1 1\n", "2": "", "3": None, "4": "0 .5 .5 .5 .5\n"}
-    found = split_statistics(dataset(tmp_path, labels), progress=False)
+    found = split_statistics(dataset(tmp_path, labels))
     assert (found.images, found.images_without_objects, found.images_without_label_file) == (4, 2, 1)
     assert found.instances.tolist() == [3, 1, 0]
     assert found.images_with.tolist() == [2, 1, 0]
@@ -70,7 +70,7 @@ def test_what_ultralytics_drops_is_not_counted_but_listed(tmp_path: Path) -> Non
     found_set = dataset(tmp_path, {"1": good, "2": good + "7 .5 .5 .2 .2\n", "3": good, "4": good, "5": good + good})
     (tmp_path / "images" / "3.png").write_bytes(b"no image")
     cv2.imwrite(str(tmp_path / "images" / "4.png"), np.zeros((5, 100, 3), np.uint8))
-    found = split_statistics(found_set, progress=False)
+    found = split_statistics(found_set)
     assert (found.images, found.images_dropped, found.instances.tolist()) == (2, 3, [2, 0, 0])
     assert found.problem_counts() == {
         "class out of range": 1, "unreadable image": 1, "image below 10 pixels": 1, "duplicate of another line": 1,

@@ -49,7 +49,7 @@ def test_yolo2coco_names_what_is_no_image_to_ultralytics(tmp_path):
     for name in ("c.gif", ".d.png", "e", "notes.txt", "a.npy"):
         (tmp_path / "set" / "images" / name).write_bytes(b"x")
     (tmp_path / "set" / "labels" / "f.txt").write_text(GOOD)
-    record = write_coco_files(dataset, tmp_path / "out", progress=False)["train"]
+    record = write_coco_files(dataset, tmp_path / "out")["train"]
     assert record["images"] == 2  # the one without objects among them
     images, labels = tmp_path / "set" / "images", tmp_path / "set" / "labels"
     assert record["left_out"] == [
@@ -79,11 +79,11 @@ def test_only_a_test_split_may_be_missing(tmp_path):
     yaml = "train: images\nval: {}\ntest: {}\nnames: [a]\n"
     yolo_set(tmp_path / "set", {"a.png": GOOD}, yaml.format("images", "none"))
     dataset = read_data_yaml(tmp_path / "set" / "data.yaml")
-    report = write_coco_files(dataset, tmp_path / "out", progress=False)
+    report = write_coco_files(dataset, tmp_path / "out")
     assert report["test"]["images"] == 0 and "none, which does not exist" in report["test"]["left_out"][0]
     (tmp_path / "set" / "data.yaml").write_text(yaml.format("none", "images"))
     with pytest.raises(DataError, match=r"val names .*none, which does not exist; correct the path"):
-        write_coco_files(read_data_yaml(tmp_path / "set" / "data.yaml"), tmp_path / "other", progress=False)
+        write_coco_files(read_data_yaml(tmp_path / "set" / "data.yaml"), tmp_path / "other")
     assert not (tmp_path / "other").exists()
 
 
@@ -135,11 +135,11 @@ def test_names_that_ultralytics_passes_over_are_refused_before_anything_is_writt
     content["images"][1]["file_name"] = name
     source.annotations.write_text(json.dumps(content))
     with pytest.raises(DataError, match=message):
-        make_subset(source, tmp_path / "set", SubsetOptions(), progress=False)
+        make_subset(source, tmp_path / "set", SubsetOptions())
     assert not (tmp_path / "set").exists()
     del content["annotations"][1]
     source.annotations.write_text(json.dumps(content))
-    make_subset(source, tmp_path / "set", SubsetOptions(), progress=False)
+    make_subset(source, tmp_path / "set", SubsetOptions())
 
 
 def truncate(path):
@@ -210,18 +210,18 @@ def test_voc_images_that_differ_in_suffix_only(tmp_path):
     """The annotation decides by the name in it; if it does not, the conversion would be a guess."""
     voc = voc_set(tmp_path / "voc", ["a.png"])
     cv2.imwrite(str(voc / "JPEGImages" / "a.jpg"), NOISE)
-    report = voc_to_yolo(voc, tmp_path / "set", VocOptions(), progress=False)
+    report = voc_to_yolo(voc, tmp_path / "set", VocOptions())
     assert [file.name for file in (tmp_path / "set/images/train").iterdir()] == ["a.png"]
     assert [line.partition(": no annotation")[0] for line in report["left_out"]] == [str(voc / "JPEGImages/a.jpg")]
     annotation = voc / "Annotations/a.xml"
     written = annotation.read_text()
     annotation.write_text(written.replace("a.png", "a"))
     with pytest.raises(DataError, match=r"a\.xml can be of .*a\.jpg or .*a\.png; rename or remove one of them"):
-        voc_to_yolo(voc, tmp_path / "other", VocOptions(), progress=False)
+        voc_to_yolo(voc, tmp_path / "other", VocOptions())
     for name in ("a.xml", "a.XML"):
         (voc / "Annotations" / name).write_text(written)
     with pytest.raises(DataError, match=r"a\.XML and .*a\.xml are of one image; remove one"):
-        voc_to_yolo(voc, tmp_path / "other", VocOptions(), progress=False)
+        voc_to_yolo(voc, tmp_path / "other", VocOptions())
 
 
 def test_two_annotation_files_of_one_image_are_refused(tmp_path):
@@ -232,7 +232,7 @@ def test_two_annotation_files_of_one_image_are_refused(tmp_path):
         (voc / "Annotations" / name).write_text(annotation.read_text())
     annotation.unlink()
     with pytest.raises(DataError, match=r"1\.xml and .*2\.xml are of one image, .*a\.png; remove one"):
-        voc_to_yolo(voc, tmp_path / "set", VocOptions(val_share=0.5), progress=False)
+        voc_to_yolo(voc, tmp_path / "set", VocOptions(val_share=0.5))
 
 
 def test_difficult_objects_are_counted(tmp_path):
@@ -240,7 +240,7 @@ def test_difficult_objects_are_counted(tmp_path):
     voc = voc_set(tmp_path / "voc", ["a.png", "b.png"])
     annotation = voc / "Annotations/a.xml"
     annotation.write_text(annotation.read_text().replace("<bndbox>", "<difficult>1</difficult><bndbox>"))
-    report = voc_to_yolo(voc, tmp_path / "set", VocOptions(difficult=False), progress=False)
+    report = voc_to_yolo(voc, tmp_path / "set", VocOptions(difficult=False))
     assert report["notes"] == ["1 objects marked difficult are left out, by difficult=False"]
 
 
@@ -264,7 +264,7 @@ def test_four_hundred_classes_are_not_printed(tmp_path):
     )
     (voc / "Annotations/a.xml").write_text(f"<annotation><filename>a.png</filename>{things}</annotation>")
     with pytest.raises(DataError, match=r"has the classes n0, n1, .* and 390 more, which names= lacks; add them"):
-        voc_to_yolo(voc, tmp_path / "set", VocOptions(names=("cat",)), progress=False)
+        voc_to_yolo(voc, tmp_path / "set", VocOptions(names=("cat",)))
 
 
 def test_a_category_named_by_a_number(tmp_path):
@@ -273,12 +273,12 @@ def test_a_category_named_by_a_number(tmp_path):
     content = json.loads(source.annotations.read_text())
     content["categories"] = [{"id": 7, "name": 3}, {"id": 8, "name": "9"}]
     source.annotations.write_text(json.dumps(content))
-    make_subset(source, tmp_path / "a", SubsetOptions(categories=("3",)), progress=False)
+    make_subset(source, tmp_path / "a", SubsetOptions(categories=("3",)))
     assert read_data_yaml(tmp_path / "a/data.yaml").names == ("3",)
     content["categories"] = [{"id": 7, "name": "thing"}, {"id": 8, "name": "7"}]
     source.annotations.write_text(json.dumps(content))
     with pytest.raises(
         DataError, match=r"'7' is the name of category 8 in .*, and the id of category 'thing'; write 8"
     ):
-        make_subset(source, tmp_path / "b", SubsetOptions(categories=("7",)), progress=False)
-    make_subset(source, tmp_path / "b", SubsetOptions(categories=("thing",)), progress=False)
+        make_subset(source, tmp_path / "b", SubsetOptions(categories=("7",)))
+    make_subset(source, tmp_path / "b", SubsetOptions(categories=("thing",)))

@@ -28,15 +28,13 @@ def folder_digest(folder: Path) -> str:
 
 @pytest.fixture(scope="module")
 def small_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return draw_shapes(
-        tmp_path_factory.mktemp("shapes") / "set", seed=3, train_images=60, val_images=30, progress=False
-    )
+    return draw_shapes(tmp_path_factory.mktemp("shapes") / "set", seed=3, train_images=60, val_images=30)
 
 
 def test_the_same_seed_draws_the_same_bytes_and_another_seed_others(tmp_path: Path, small_set: Path) -> None:
     """The whole set is a function of its seed."""
-    again = draw_shapes(tmp_path / "again", seed=3, train_images=60, val_images=30, progress=False)
-    other = draw_shapes(tmp_path / "other", seed=4, train_images=60, val_images=30, progress=False)
+    again = draw_shapes(tmp_path / "again", seed=3, train_images=60, val_images=30)
+    other = draw_shapes(tmp_path / "other", seed=4, train_images=60, val_images=30)
     assert folder_digest(again.parent) == folder_digest(small_set.parent) != folder_digest(other.parent)
 
 
@@ -54,7 +52,7 @@ def test_training_instances_follow_zipf_over_at_least_fifty_to_one(small_set: Pa
 
 def test_validation_of_the_full_set_has_enough_of_every_class(tmp_path: Path) -> None:
     """At the default size every class has at least 15 validation instances, so its AP can be measured."""
-    data_yaml = draw_shapes(tmp_path / "set", train_images=1, progress=False)
+    data_yaml = draw_shapes(tmp_path / "set", train_images=1)
     annotations = COCO(data_yaml.parent / "annotations" / "instances_val.json").anns.values()
     counts = Counter(annotation["category_id"] for annotation in annotations)
     assert len(counts) == len(SHAPE_NAMES)
@@ -115,12 +113,12 @@ def test_a_set_is_drawn_once_even_when_processes_race(tmp_path: Path) -> None:
 
 
 def ensure_quietly(datasets_dir: Path) -> Path:
-    return ensure_shapes(datasets_dir, progress=False)
+    return ensure_shapes(datasets_dir)
 
 
 def test_an_occupied_folder_is_refused_and_left_alone(tmp_path: Path) -> None:
     """A folder with the user's files is neither overwritten nor mixed with the set."""
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(DataError, match="is not empty; name a new one or remove it"):
-        draw_shapes(tmp_path, progress=False)
+        draw_shapes(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]

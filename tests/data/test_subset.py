@@ -21,7 +21,7 @@ from yolo_focal.data.selection import SelectionRules
 from yolo_focal.data.subset import CocoSource, SubsetOptions, make_subset
 from yolo_focal.errors import DataError
 
-subset = functools.partial(make_subset, progress=False)
+subset = functools.partial(make_subset)
 
 
 @pytest.fixture(scope="module")
@@ -367,7 +367,6 @@ def test_an_image_named_like_labels_is_refused(tmp_path: Path) -> None:
             CocoSource(tmp_path / "a.json", tmp_path / "set"),
             tmp_path / "out",
             SubsetOptions(link="symlink"),
-            progress=False,
         )
     assert (tmp_path / "set" / names[0]).read_bytes() == before
     assert not (tmp_path / "out").exists()

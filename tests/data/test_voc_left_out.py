@@ -28,7 +28,7 @@ def voc(tmp_path):
 def convert(voc, out="out", **options):
     """The report, and the names of the images of each split."""
     out = voc.parent / out
-    report = voc_to_yolo(voc, out, VocOptions(**options), progress=False)
+    report = voc_to_yolo(voc, out, VocOptions(**options))
     return report, {split.name: sorted(p.stem for p in split.iterdir()) for split in (out / "images").iterdir()}
 
 

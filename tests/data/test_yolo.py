@@ -189,7 +189,7 @@ def test_the_built_in_name_goes_before_a_folder_of_that_name(tmp_path, monkeypat
     """As a training takes it: `data=shapes` means one thing wherever it is typed."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "shapes").mkdir()
-    assert find_data_yaml("shapes", progress=False) == Path(resolve_data("shapes"))
+    assert find_data_yaml("shapes") == Path(resolve_data("shapes"))
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def test_bccd_is_the_same_from_both_formats(shared):
 
 def test_training_counts_are_those_of_the_readme(shared):
     """Both readers count the instances the dataset states, and images with a class, not instances."""
-    yolo = training_counts_from_yolo(read_data_yaml(shared / "data/bccd/bccd.yaml"), progress=False)
+    yolo = training_counts_from_yolo(read_data_yaml(shared / "data/bccd/bccd.yaml"))
     coco = training_counts_from_coco(read_coco(shared / "data/bccd/annotations/instances_train.json"))
     assert dict(zip(yolo.names, yolo.instances, strict=True)) == BCCD_TRAIN
     assert dict(zip(coco.names, coco.instances, strict=True)) == BCCD_TRAIN
@@ -227,7 +227,7 @@ def test_objects_with_polygons_have_the_size_of_these_in_both_formats(two_images
     for label in (two_images.parent / "labels").iterdir():
         label.write_text("0 0.1 0.1 0.5 0.1 0.1 0.7\n1 0.2 0.2 0.6 0.2 0.6 0.4 0.2 0.4\n")
     dataset = read_data_yaml(two_images)
-    write_coco_files(dataset, tmp_path / "coco", progress=False)
+    write_coco_files(dataset, tmp_path / "coco")
     labels = ground_truth_from_yolo(dataset, "val", sizes_of(dataset, "val"))
     coco = ground_truth_from_coco(read_coco(tmp_path / "coco" / "instances_val.json"))
     np.testing.assert_allclose(labels.areas, coco.areas, atol=1e-3)

@@ -1,12 +1,12 @@
 """The words of a command line against the keys of a command: all problems together, or the values; and its help."""
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from yolo_focal.arguments.key import Key, literal
 from yolo_focal.arguments.passed_on import left_out
 from yolo_focal.errors import ConfigError
+from yolo_focal.spelling import did_you_mean
 
 __all__ = ["check_values", "help_table", "parse_arguments", "refuse_undecoded"]
 
@@ -28,7 +28,7 @@ def parse_arguments(
         name, separator, value = (part.strip() for part in word.lstrip("-").partition("="))
         if separator and value:
             given[name] = value
-        elif name in {*(key.name for key in keys), *(key.former for key in keys), *extra} - {""}:
+        elif name in {*(key.name for key in keys), *extra}:
             problems.append(f"'{word}' has no value; write {name}=VALUE")
         else:
             given[name] = None  # its name is wrong, whatever its value
@@ -62,15 +62,12 @@ def _checked(
     command: str, keys: Sequence[Key], given: Mapping[str, Any], extra: set[str], problems: list[str]
 ) -> dict[str, Any]:
     known = {key.name: key for key in keys}
-    names = {key.former: key.name for key in keys if key.former and key.name not in given}
-    given = {names.get(name, name): value for name, value in given.items()}
     values = {key.name: key.default for key in keys}
     for name, value in given.items():
         if name not in known and name in left_out(command):
             problems.append(f"'{name}' is a training argument that {command} does not take; leave it out")
         elif name not in known and name not in extra:
-            close = difflib.get_close_matches(name, [*known, *extra], n=1)
-            hint = f"did you mean '{close[0]}'?" if close else f"known keys: {', '.join(known)}"
+            hint = did_you_mean(name, [*known, *extra], f"known keys: {', '.join(known)}")
             problems.append(f"'{name}' is not an argument of {command}; {hint}")
         elif name not in known:
             values[name] = literal(value)

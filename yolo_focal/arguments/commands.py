@@ -142,7 +142,7 @@ _COMPARE = (
     Key("batch", 16, "images per step", in_range(int, 1)),
     replace(_DEVICE, problem=_several_devices),
     choice("split", "val", "split of the data YAML to evaluate on", _SPLITS),
-    Key("resamples", 1000, "of the images, behind each interval", in_range(int, 100), former="draws"),
+    Key("resamples", 1000, "of the images, behind each interval", in_range(int, 100)),
     choice("engine", "local", "local: one trial at a time; ray: a Ray cluster", ("local", "ray")),
     Key("parallel", 2, "engine=ray without a cluster: trials at a time", in_range(int, 1)),
     flag("extend", False, "add seeds or losses to the comparison in out="),

@@ -5,7 +5,6 @@ lists, registers, checks or documents arguments reads it.
 """
 
 import dataclasses
-import difflib
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -21,7 +20,6 @@ __all__ = [
     "FocalConfig",
     "KEYS",
     "Scope",
-    "closest_key",
     "focal_keys",
     "idle_beside",
     "idle_settings",
@@ -100,12 +98,6 @@ KEYS: dict[str, Key] = {key.name: key for key in _FOCAL_KEYS}
 def focal_keys(arguments: Iterable[str]) -> list[str]:
     """Those of `arguments` that set the loss, `focal` itself left out."""
     return [name for name in arguments if name in KEYS and name != "focal"]
-
-
-def closest_key(name: str, others: Iterable[str] = ()) -> str | None:
-    """The known argument most like the unknown `name`, among this plugin's and `others`; None where none is near."""
-    close = difflib.get_close_matches(name, [*KEYS, *others], n=1)
-    return close[0] if close else None
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """What an argument is, of a training, a command or a script: how it is read and what it accepts."""
 
 import ast
-import difflib
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from yolo_focal.numbers import is_number, short
+from yolo_focal.spelling import did_you_mean
 
 __all__ = [
     "Key",
@@ -68,7 +68,6 @@ class Key:
         read: makes the value out of what was typed, or given in Python.
         required: whether it has to be given.
         leading: whether its value may stand alone, as the first word.
-        former: its name in earlier versions, which is still understood; empty where it had no other.
     """
 
     name: str
@@ -78,7 +77,6 @@ class Key:
     read: Callable[[Any], Any] = literal
     required: bool = False
     leading: bool = False
-    former: str = ""
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -149,8 +147,8 @@ class _OneOf:
     def __call__(self, value: Any) -> str | None:
         if value in self.options:
             return None
-        close = difflib.get_close_matches(str(value), self.options, n=1)
-        return f"one of {', '.join(self.options)}" + (f" (did you mean '{close[0]}'?)" if close else "")
+        hint = did_you_mean(str(value), self.options, otherwise="")
+        return f"one of {', '.join(self.options)}" + (f" ({hint})" if hint else "")
 
 
 def one_of(options: Iterable[str]) -> Problem:

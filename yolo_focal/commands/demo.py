@@ -17,8 +17,9 @@ from yolo_focal.evaluation.side_by_side import Row, markdown_table, plain_table,
 from yolo_focal.files import write_text
 from yolo_focal.ultra.drivers.judged_late import check_before_run
 from yolo_focal.ultra.drivers.load_model import load_to_compare
-from yolo_focal.ultra.drivers.quiet_training import TrainedModel, train_quietly, warnings_only
+from yolo_focal.ultra.drivers.quiet_training import TrainedModel, train_quietly
 from yolo_focal.ultra.hooks.checkpoints import safe_loading
+from yolo_focal.ultra.logger import warnings_only
 from yolo_focal.ultra.training import check_training
 
 __all__ = ["run"]

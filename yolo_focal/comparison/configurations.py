@@ -1,6 +1,5 @@
 """What is compared: each configuration is a name with the training arguments it sets."""
 
-import difflib
 import hashlib
 import re
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from yolo_focal.arguments.rare import read_rare_config
 from yolo_focal.errors import ConfigError
 from yolo_focal.losses import LOSSES
 from yolo_focal.resources import cfg_file, cfg_names
+from yolo_focal.spelling import did_you_mean
 from yolo_focal.ultra import host
 
 __all__ = ["BASELINE", "CLASS_WEIGHTED", "Configuration", "parse_configurations", "split_configurations"]
@@ -144,9 +144,8 @@ def _base_arguments(base: str, item: str, settings: Mapping[str, Any]) -> dict[s
         refuse_classic(content, f"losses={base}")
         return content
     names = sorted({*per_class, *cfg_names("hyp"), CLASS_WEIGHTED})
-    close = difflib.get_close_matches(base, names, n=1)
-    hint = f"did you mean '{close[0]}'? " if close else ""
-    raise ConfigError(f"unknown loss '{base}' in losses=; {hint}known: {', '.join(names)}, or the path of a YAML file")
+    known = f"{did_you_mean(base, names, otherwise='')} known: {', '.join(names)}".lstrip()
+    raise ConfigError(f"unknown loss '{base}' in losses=; {known}, or the path of a YAML file")
 
 
 def _repeated(found: list[Configuration]) -> list[str]:

@@ -13,6 +13,7 @@ import yolo_focal
 from yolo_focal.arguments.passed_on import MEASURED_WITH
 from yolo_focal.comparison.configurations import Configuration
 from yolo_focal.comparison.trial import Trial
+from yolo_focal.console import quiet
 from yolo_focal.data.paths import is_file
 from yolo_focal.data.usable import refuse_repeated, refuse_unusable
 from yolo_focal.data.yolo import read_data_yaml
@@ -170,7 +171,8 @@ def _read_split(data: Path, name: str) -> Split:
     if again := [each for each, count in Counter(dataset.names).items() if count > 1]:
         raise DataError(f"{data}: several classes are called '{again[0]}', and results go by name; rename them")
     files = dataset.image_files(name)
-    counts = training_counts_from_yolo(dataset, progress=False)
+    with quiet():
+        counts = training_counts_from_yolo(dataset)
     instances = tuple(counts.instances) if counts is not None else ()
     return Split(name, len(files), dataset.names, instances, frequency_buckets("thirds", np.array(instances)))
 

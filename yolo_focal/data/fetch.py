@@ -54,7 +54,7 @@ def image_url(split: str, file_name: str, *, server: str = COCO_SERVER) -> str:
     return f"{server}/{split}/{Path(file_name).name}"
 
 
-def fetch_images(urls: Mapping[Path, str], *, progress: bool = True) -> None:
+def fetch_images(urls: Mapping[Path, str]) -> None:
     """Download every address to its path, several at a time; files that exist are left alone.
 
     Raises:
@@ -67,7 +67,7 @@ def fetch_images(urls: Mapping[Path, str], *, progress: bool = True) -> None:
         _download(url, path, f"put the image at {path}")
 
     with ThreadPoolExecutor(PARALLEL_DOWNLOADS) as pool:
-        for _ in progress_bar(pool.map(fetch, wanted), "downloading images", total=len(wanted), show=progress):
+        for _ in progress_bar(pool.map(fetch, wanted), "downloading images", total=len(wanted)):
             pass
 
 

@@ -119,7 +119,7 @@ def class_counts(
 
 
 def split_statistics(
-    dataset: YoloDataset, split: str = "train", *, kept: Container[str] | None = None, progress: bool = True
+    dataset: YoloDataset, split: str = "train", *, kept: Container[str] | None = None
 ) -> SplitStatistics:
     """Read every label file of `split` and check every image as Ultralytics does before a training.
 
@@ -127,7 +127,6 @@ def split_statistics(
         dataset: with the split.
         split: its name.
         kept: the images that a trainer has kept, if that is known; all others count as dropped.
-        progress: whether to show a progress bar.
 
     Raises:
         DataError: the split has no images, or a label file is larger than any real one.
@@ -135,7 +134,7 @@ def split_statistics(
     images = dataset.image_files(split)
     used: list[tuple[Labels, tuple[int, int]]] = []
     problems: list[LabelProblem] = []
-    for image in progress_bar(images, f"reading {split}", total=len(images), show=progress):
+    for image in progress_bar(images, f"reading {split}", total=len(images)):
         labels = dataset.labels(image)
         size, faults = checked_image(image)
         found = [*faults, *labels.problems]

@@ -54,11 +54,8 @@ def _width() -> dict[str, Any]:
     return {"dynamic_ncols": True}
 
 
-def progress_bar(items: Iterable[T], label: str, *, total: int | None = None, show: bool = True) -> Iterator[T]:
-    """Iterate over `items` with a progress bar called `label`; silent where `show` is False."""
-    if not show:
-        yield from items
-        return
+def progress_bar(items: Iterable[T], label: str, *, total: int | None = None) -> Iterator[T]:
+    """Iterate over `items` with a progress bar called `label`."""
     bar = open_bar(total, label)
     try:
         for item in items:

@@ -38,9 +38,7 @@ class DrawnSplit:
     instances: list[int]
 
 
-def draw_shapes(
-    folder: Path, *, seed: int = 0, train_images: int = 480, val_images: int = 200, progress: bool = True
-) -> Path:
+def draw_shapes(folder: Path, *, seed: int = 0, train_images: int = 480, val_images: int = 200) -> Path:
     """Draw the set into the new folder `folder` and return its data YAML; the same seed gives the same bytes.
 
     Writes images/{train,val}/*.jpg, labels/{train,val}/*.txt (YOLO), annotations/instances_{train,val}.json (COCO) and
@@ -55,7 +53,7 @@ def draw_shapes(
     )
     with new_folder(folder) as root:
         for split in splits:
-            _draw_split(root, split, seed, progress)
+            _draw_split(root, split, seed)
         write_data_yaml(
             root / "shapes.yaml",
             _purpose(seed, *splits),
@@ -65,7 +63,7 @@ def draw_shapes(
     return folder / "shapes.yaml"
 
 
-def ensure_shapes(datasets_dir: Path, *, progress: bool = True) -> Path:
+def ensure_shapes(datasets_dir: Path) -> Path:
     """The data YAML of the set under `datasets_dir`, drawn now (seed 0) if it is not there; safe between processes."""
     folder = datasets_dir / f"shapes-v{VERSION}"
     data_yaml = folder / "shapes.yaml"
@@ -74,7 +72,7 @@ def ensure_shapes(datasets_dir: Path, *, progress: bool = True) -> Path:
     try:
         datasets_dir.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=datasets_dir) as place:
-            draw_shapes(Path(place) / folder.name, progress=progress)
+            draw_shapes(Path(place) / folder.name)
             (Path(place) / folder.name).rename(folder)
     except OSError as error:
         if not data_yaml.is_file():  # else another process drew the same bytes in the meantime
@@ -98,7 +96,7 @@ def _ends(split: DrawnSplit) -> str:
     return f"{split.instances[0]}:{split.instances[-1]}"
 
 
-def _draw_split(root: Path, split: DrawnSplit, seed: int, progress: bool) -> None:
+def _draw_split(root: Path, split: DrawnSplit, seed: int) -> None:
     images = root / "images" / split.name
     labels = root / "labels" / split.name
     images.mkdir(parents=True)
@@ -106,7 +104,7 @@ def _draw_split(root: Path, split: DrawnSplit, seed: int, progress: bool) -> Non
     records: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     contents = _distribute(split, np.random.default_rng([seed, split.first_id]))
-    bar = progress_bar(contents, f"drawing shapes/{split.name}", total=split.images, show=progress)
+    bar = progress_bar(contents, f"drawing shapes/{split.name}", total=split.images)
     for image_id, classes in enumerate(bar, split.first_id):
         drawn = draw_image(classes, np.random.default_rng([seed, split.first_id, image_id]))
         name = f"{image_id:06d}.jpg"  # the id, as Ultralytics writes it into predictions.json

@@ -1,6 +1,5 @@
 """Subsets of COCO-format datasets: chosen by category, by number, or to follow a long-tail frequency profile."""
 
-import difflib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -17,6 +16,7 @@ from yolo_focal.data.selection import Selection, SelectionRules, partition, sele
 from yolo_focal.data.subset_files import CocoSource, SubsetPart, subset_notes, subset_record, write_part
 from yolo_focal.errors import DataError
 from yolo_focal.files import check_new_folder, new_folder, write_json
+from yolo_focal.spelling import did_you_mean
 from yolo_focal.text_table import aligned
 
 __all__ = ["CocoSource", "SubsetOptions", "make_subset", "subset_lines"]
@@ -52,7 +52,6 @@ def make_subset(
     *,
     val: CocoSource | None = None,
     check: WrittenCheck = unchecked,
-    progress: bool = True,
 ) -> dict[str, Any]:
     """Write a subset to the new folder `out` and return its manifest.
 
@@ -66,7 +65,6 @@ def make_subset(
         options: how.
         val: those of a validation split.
         check: reads the written set as a training would; see `WrittenCheck`.
-        progress: whether to show progress bars.
 
     Raises:
         DataError: a faulty annotation file, an unknown category, no image found, an image that cannot be read or has
@@ -84,8 +82,8 @@ def make_subset(
     notes = subset_notes(parts)
     with new_folder(out) as root:
         for part in parts:
-            _fetch_chosen(part, progress)
-            write_part(root, part, written, options.link, progress)
+            _fetch_chosen(part)
+            write_part(root, part, written, options.link)
         write_data_yaml(
             root / "data.yaml",
             [
@@ -123,8 +121,7 @@ def _category_ids(dataset: CocoDataset, wanted: Iterable[str]) -> list[int]:
         elif word in numbers:
             found.add(numbers[word])
         else:
-            close = difflib.get_close_matches(word, ids, n=1)
-            hint = f"did you mean '{close[0]}'?" if close else f"it has {', '.join(list(ids)[:10])} ..."
+            hint = did_you_mean(word, ids, f"it has {', '.join(list(ids)[:10])} ...")
             raise DataError(f"'{word}' is not a category of {dataset.source}; {hint}")
     return sorted(found) or list(dataset.categories)
 
@@ -154,13 +151,11 @@ def _parts(
     return parts
 
 
-def _fetch_chosen(part: SubsetPart, progress: bool) -> None:
+def _fetch_chosen(part: SubsetPart) -> None:
     if part.source.server:
         split = part.source.images.name
         paths = [part.files[number] for number in part.selection.images]
-        fetch_images(
-            {path: image_url(split, path.name, server=part.source.server) for path in paths}, progress=progress
-        )
+        fetch_images({path: image_url(split, path.name, server=part.source.server) for path in paths})
 
 
 def _same_categories(train: CocoDataset, val: CocoDataset, wanted: list[int]) -> None:

@@ -57,7 +57,7 @@ class SubsetPart:
     others: int
 
 
-def write_part(root: Path, part: SubsetPart, written: list[int], link: str, progress: bool) -> None:
+def write_part(root: Path, part: SubsetPart, written: list[int], link: str) -> None:
     """Write images, YOLO labels and COCO annotations of one split below `root`, with the categories `written`.
 
     Raises:
@@ -67,7 +67,7 @@ def write_part(root: Path, part: SubsetPart, written: list[int], link: str, prog
     refuse_clashes((part.dataset.images[number]["file_name"] for number in chosen), part.dataset.source)
     (root / "labels" / part.split).mkdir(parents=True)
     place = {category: index for index, category in enumerate(written)}
-    for number in progress_bar(chosen, f"writing {part.split}", total=len(chosen), show=progress):
+    for number in progress_bar(chosen, f"writing {part.split}", total=len(chosen)):
         image = part.dataset.images[number]
         stated = image["width"], image["height"]
         refuse_wrong_size(part.files[number], stated, f"images id {number} of {part.dataset.source}")

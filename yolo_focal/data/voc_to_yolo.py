@@ -51,9 +51,7 @@ class _Item:
     record: VocRecord
 
 
-def voc_to_yolo(
-    voc: Path, out: Path, options: VocOptions, *, check: WrittenCheck = unchecked, progress: bool = True
-) -> dict[str, Any]:
+def voc_to_yolo(voc: Path, out: Path, options: VocOptions, *, check: WrittenCheck = unchecked) -> dict[str, Any]:
     """Write the VOC dataset `voc` as a YOLO dataset into the new folder `out`; returns counts and problems by split.
 
     Annotations/*.xml (or *.xml in `voc` itself) belong to the images of the same name in JPEGImages/, images/ or `voc`.
@@ -65,7 +63,6 @@ def voc_to_yolo(
         out: the folder to write.
         options: how.
         check: reads the written set as a training would; see `WrittenCheck`.
-        progress: whether to show progress bars.
 
     Raises:
         ConfigError: `val_share` beside lists that already divide the images.
@@ -73,7 +70,7 @@ def voc_to_yolo(
             stated, a result that cannot be trained on, or an occupied `out`.
     """
     check_new_folder(out)
-    items = _items(voc, progress)
+    items = _items(voc)
     classes = _classes(voc, items, options.names)
     splits, notes = _splits(voc, list(items), options)
     report: dict[str, Any] = {"names": list(classes), "splits": {}, "notes": notes}
@@ -84,7 +81,7 @@ def voc_to_yolo(
     with new_folder(out) as root:
         for split, stems in splits.items():
             chosen = [items[stem] for stem in stems]
-            report["splits"][split] = _write_split(root, split, chosen, classes, options, progress)
+            report["splits"][split] = _write_split(root, split, chosen, classes, options)
         _refuse_nothing_to_learn(voc, report["splits"]["train"], difficult > 0 and not options.difficult)
         purpose = [
             f"Converted from the Pascal VOC dataset {voc.resolve().name}.",
@@ -98,7 +95,7 @@ def voc_to_yolo(
     return report
 
 
-def _items(voc: Path, progress: bool) -> dict[str, _Item]:
+def _items(voc: Path) -> dict[str, _Item]:
     """Every annotation file, read, with its image, by stem."""
     folder = voc / "Annotations" if (voc / "Annotations").is_dir() else voc
     files = sorted(file for file in folder.iterdir() if file.suffix.lower() == ".xml") if folder.is_dir() else []
@@ -109,7 +106,7 @@ def _items(voc: Path, progress: bool) -> dict[str, _Item]:
         images.setdefault(each.stem, []).append(each)
     items: dict[str, _Item] = {}
     owner: dict[Path, Path] = {}  # image -> its annotation file
-    for file in progress_bar(files, "reading VOC", total=len(files), show=progress):
+    for file in progress_bar(files, "reading VOC", total=len(files)):
         if file.stem in items:
             raise DataError(f"{items[file.stem].annotation} and {file} are of one image; remove one of them")
         record = read_voc(file)
@@ -229,14 +226,14 @@ def _refuse_nothing_to_learn(voc: Path, written: dict[str, Any], without_difficu
 
 
 def _write_split(
-    root: Path, split: str, items: list[_Item], classes: tuple[str, ...], options: VocOptions, progress: bool
+    root: Path, split: str, items: list[_Item], classes: tuple[str, ...], options: VocOptions
 ) -> dict[str, Any]:
     """Images and labels of one split; returns its counts and problems."""
     refuse_clashes((item.image.name for item in items), root)
     (root / "labels" / split).mkdir(parents=True)
     counts: Counter[str] = Counter()
     problems: list[str] = []
-    for item in progress_bar(items, f"writing {split}", total=len(items), show=progress):
+    for item in progress_bar(items, f"writing {split}", total=len(items)):
         width, height = image_size(item.image)
         if item.record.size is not None:
             refuse_wrong_size(item.image, item.record.size, str(item.annotation))

@@ -34,7 +34,6 @@ def coco_content(
     ids: dict[Path, int],
     *,
     first_annotation_id: int = 1,
-    progress: bool = True,
 ) -> tuple[dict[str, Any], list[LabelProblem]]:
     """Images of a split as the content of a COCO annotation file, and every label problem met on the way.
 
@@ -48,7 +47,7 @@ def coco_content(
     records: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     problems: list[LabelProblem] = []
-    for image in progress_bar(images, f"converting {split}", total=len(images), show=progress):
+    for image in progress_bar(images, f"converting {split}", total=len(images)):
         width, height = image_size(image)
         labels = dataset.labels(image)
         problems += labels.problems
@@ -62,9 +61,7 @@ def coco_content(
     return {"info": info, "images": records, "annotations": annotations, "categories": categories}, problems
 
 
-def write_coco_files(
-    dataset: YoloDataset, out: Path, exist_ok: bool = False, *, progress: bool = True
-) -> dict[str, Any]:
+def write_coco_files(dataset: YoloDataset, out: Path, exist_ok: bool = False) -> dict[str, Any]:
     """Write instances_SPLIT.json for every split into the folder `out`; returns counts and problems by split.
 
     Ids of images and annotations are unique over all splits. An image that a split lists twice is written once. Of each
@@ -83,9 +80,7 @@ def write_coco_files(
     first = 1
     with new_folder(out, exist_ok) as root:
         for split in splits:
-            content, problems = coco_content(
-                dataset, splits[split], split, ids, first_annotation_id=first, progress=progress
-            )
+            content, problems = coco_content(dataset, splits[split], split, ids, first_annotation_id=first)
             write_json(root / f"instances_{split}.json", content)
             first += len(content["annotations"])
             report[split] = {

@@ -45,11 +45,11 @@ class TrainingCounts:
         )
 
 
-def training_counts_from_yolo(dataset: YoloDataset, *, progress: bool = True) -> TrainingCounts | None:
+def training_counts_from_yolo(dataset: YoloDataset) -> TrainingCounts | None:
     """Count the training split of a YOLO dataset as training sees it; None where it has none."""
     if "train" not in dataset.sources:
         return None
-    counted = split_statistics(dataset, "train", progress=progress)
+    counted = split_statistics(dataset, "train")
     return TrainingCounts(counted.names, counted.instances.tolist(), counted.images_with.tolist())
 
 

@@ -1,7 +1,6 @@
 """From what a user writes after `data=` to the dataset it means: a file, a folder, `shapes`, or a bare name."""
 
 import contextlib
-import difflib
 import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from yolo_focal.data.usable import refuse_unusable
 from yolo_focal.data.yolo import read_data_yaml, whole_number
 from yolo_focal.errors import DataError, YoloFocalError, reason_of
 from yolo_focal.resources import cfg_file, cfg_names
+from yolo_focal.spelling import did_you_mean
 from yolo_focal.ultra import host
 
 __all__ = [
@@ -48,7 +48,7 @@ def datasets_folder() -> Path:
     return Path(host.SETTINGS["datasets_dir"])
 
 
-def find_data_yaml(data: str | Path, *, progress: bool = True) -> Path:
+def find_data_yaml(data: str | Path) -> Path:
     """The data YAML meant by `data`: a file, a folder with one, `shapes` (drawn on first use), or a bare name.
 
     Bare names are those of this package's cfg/data and of Ultralytics' own dataset files, with or without `.yaml`.
@@ -58,7 +58,7 @@ def find_data_yaml(data: str | Path, *, progress: bool = True) -> Path:
         DataError: there is no such file or name, or the folder has none or several.
     """
     if str(data) == "shapes":  # before a folder of that name, as a training takes it
-        return ensure_shapes(datasets_folder(), progress=progress)
+        return ensure_shapes(datasets_folder())
     path = Path(data)
     if is_file(path):
         return path
@@ -66,15 +66,15 @@ def find_data_yaml(data: str | Path, *, progress: bool = True) -> Path:
         return _yaml_in(path)
     name = str(data).removesuffix(".yaml")
     if name == "shapes":
-        return ensure_shapes(datasets_folder(), progress=progress)
+        return ensure_shapes(datasets_folder())
     own = cfg_file("data", name)
     if own is not None:
         return own
     shipped = {file.stem: file for file in (Path(host.ROOT) / "cfg" / "datasets").glob("*.yaml")}
     if name in shipped:
         return shipped[name]
-    close = difflib.get_close_matches(name, ["shapes", *cfg_names("data"), *shipped], n=1)
-    hint = f"did you mean '{close[0]}'?" if close else "give the path of a data YAML, or shapes"
+    known = ["shapes", *cfg_names("data"), *shipped]
+    hint = did_you_mean(name, known, "give the path of a data YAML, or shapes")
     raise DataError(f"the data file {str(data)[:200]} does not exist; {hint}")
 
 

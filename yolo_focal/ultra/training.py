@@ -1,6 +1,5 @@
 """The two moments at which a training is checked: before anything is written, and before the first batch."""
 
-import logging
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -36,11 +35,10 @@ from yolo_focal.ultra.hooks.arguments import check_call
 from yolo_focal.ultra.hooks.auto_alpha import count_anew, settled_config
 from yolo_focal.ultra.hooks.nms import watch_for_too_many_candidates
 from yolo_focal.ultra.hooks.seam import seam, takes
+from yolo_focal.ultra.logger import LOGGER, is_main_process
 from yolo_focal.ultra.sampling.rare_training import check_rare_training, show_rare_classes
 
 __all__ = ["SEAMS", "check_training"]
-
-_LOGGER = logging.getLogger("ultralytics")
 
 
 def check_training(model: nn.Module, given: Mapping[str, Any]) -> None:
@@ -120,7 +118,7 @@ def _train(original: Callable[..., Any], self: Any, trainer: Any = None, **kwarg
     except KeyboardInterrupt as interruption:
         raise KeyboardInterrupt(_what_is_kept(self, started, resumed=bool(given.get("resume")))) from interruption
     if not is_part_of_a_run() and (line := _next_step(self)) is not None:
-        _LOGGER.info(line)
+        LOGGER.info(line)
     return result
 
 
@@ -213,8 +211,8 @@ def _setup_train(original: Callable[[Any], None], self: Any) -> None:
             f"focal cannot act: the criterion of {type(model).__name__} has no class loss that the plugin knows; "
             "train it with focal=False and without fl_* arguments"
         )
-    if host.RANK in {-1, 0}:
-        _LOGGER.info(line)
+    if is_main_process():
+        LOGGER.info(line)
 
 
 @seam(

@@ -27,6 +27,7 @@ from yolo_focal.ultra import host
 from yolo_focal.ultra.class_losses import focal_terms
 from yolo_focal.ultra.criteria.schedule import settings_of
 from yolo_focal.ultra.hooks.seam import seam, takes
+from yolo_focal.ultra.logger import is_main_process
 from yolo_focal.ultra.sampling.rare_training import rare_metrics
 
 __all__ = ["SEAMS", "class_ap", "logged_names"]
@@ -81,7 +82,7 @@ def _acts(trainer: Any) -> bool:
     """Whether a training is one with settings of this plugin, in a process that logs."""
     arguments = vars(trainer.args)
     asked = read_config(arguments) is not None or read_rare_config(arguments) is not None
-    return asked and host.RANK in {-1, 0}
+    return asked and is_main_process()
 
 
 @seam(

@@ -1,6 +1,5 @@
 """AutoAnchor: the anchors are measured on the training set before training, and replaced only if that helps."""
 
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from yolo_focal.data.images import image_size
 from yolo_focal.detector.anchors import LevelAnchors, anchor_fit, find_anchors
 from yolo_focal.ultra import host
 from yolo_focal.ultra.anchor.head import AnchorDetect, anchor_head
+from yolo_focal.ultra.logger import LOGGER, is_main_process
 
 __all__ = ["fit_anchors_to_data", "object_sizes"]
 
@@ -92,5 +92,5 @@ def _replace(model: Any, head: AnchorDetect, anchors: Tensor) -> None:
 
 
 def _log(line: str) -> None:
-    if host.RANK in {-1, 0}:
-        logging.getLogger("ultralytics").info(line)
+    if is_main_process():
+        LOGGER.info(line)

@@ -1,6 +1,5 @@
 """What is checked before an anchor detector is trained, and before its arguments are given to another model."""
 
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from yolo_focal.arguments.hyp import find_hyp, read_hyp
 from yolo_focal.errors import ConfigError, UnsupportedModelError
 from yolo_focal.ultra.anchor.criterion import check_focal
 from yolo_focal.ultra.anchor.head import anchor_head
+from yolo_focal.ultra.logger import LOGGER
 
 __all__ = ["check_anchor_training", "read_hyp_for", "translate_for"]
 
@@ -44,9 +44,7 @@ def check_anchor_training(model: nn.Module, given: Mapping[str, Any], number_of_
     if focal is not None and number_of_classes is not None:
         check_focal(focal, number_of_classes, anchor.cls_smoothing)
     if given.get("dfl", _ULTRALYTICS_DFL) != _ULTRALYTICS_DFL:
-        logging.getLogger("ultralytics").warning(
-            f"dfl={given['dfl']} does not act: an anchor detector has no distribution focal loss"
-        )
+        LOGGER.warning(f"dfl={given['dfl']} does not act: an anchor detector has no distribution focal loss")
 
 
 def read_hyp_for(model: Any, name: str) -> tuple[Path, dict[str, Any], bool]:
@@ -80,7 +78,7 @@ def translate_for(model: Any, content: Mapping[str, Any], path: Path) -> dict[st
         )
     translation = translate(content, str(path))
     ignored = "".join(f"; {name} is ignored: {reason}" for name, reason in translation.ignored.items())
-    logging.getLogger("ultralytics").info(f"{path}: YOLOv5 hyperparameters, translated{ignored}")
+    LOGGER.info(f"{path}: YOLOv5 hyperparameters, translated{ignored}")
     return translation.arguments
 
 

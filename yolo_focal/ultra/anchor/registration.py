@@ -1,8 +1,6 @@
 """How Ultralytics learns of the anchor detector: building, loading, training it, and what it must not do with it."""
 
 import dataclasses
-import difflib
-import logging
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -13,10 +11,12 @@ import torch
 from yolo_focal.detector.anchors import read_anchors
 from yolo_focal.errors import ConfigError, UnsupportedModelError
 from yolo_focal.resources import cfg_file
+from yolo_focal.spelling import closest
 from yolo_focal.ultra import host
 from yolo_focal.ultra.anchor.criterion import AnchorCriterion
 from yolo_focal.ultra.anchor.head import AnchorDetect, anchor_head
 from yolo_focal.ultra.hooks.seam import Patch, seam, takes
+from yolo_focal.ultra.logger import LOGGER
 
 __all__ = ["PATCHES", "bundled_model"]
 
@@ -92,7 +92,7 @@ def _parse_anchor_model(parse_model: Callable[..., Any], d: dict[str, Any], ch: 
     model[-1] = head
     if verbose:
         per_level = "; ".join(" ".join(f"{size:g}" for pair in level for size in pair) for level in anchors)
-        logging.getLogger("ultralytics").info(
+        LOGGER.info(
             f"{head.i:>3}{head.f!s:>20}{1:>3}{head.np:10.0f}  {head.type:<45}[{head.nc}, {per_level}] instead of Detect"
         )
     return model, save
@@ -114,10 +114,9 @@ def _init_criterion(original: Callable[[Any], Any], self: Any) -> Any:
 )
 def _export(original: Callable[..., Any], self: Any, model: Any) -> Any:
     if anchor_head(model) is not None:
-        known = list(host.export_formats()["Argument"])
         wanted = str(self.args.format).lower()
-        meant = difflib.get_close_matches(wanted, known, n=1, cutoff=0.6)  # upstream corrects spelling like this
-        if reason := _UNFIT_FORMATS.get(meant[0] if meant else wanted):
+        meant = closest(wanted, host.export_formats()["Argument"])  # upstream corrects spelling like this
+        if reason := _UNFIT_FORMATS.get(meant or wanted):
             raise UnsupportedModelError(
                 f"format={wanted} cannot be exported from an anchor detector: {reason}; export format=onnx"
             )

@@ -1,6 +1,5 @@
 """`fl_class_weights`: weights of the classes in the place where Ultralytics keeps those of `cls_pw`."""
 
-import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +10,7 @@ from yolo_focal.arguments.focal import read_config
 from yolo_focal.losses import object_normalised_weights
 from yolo_focal.ultra import host
 from yolo_focal.ultra.hooks.seam import seam, takes
+from yolo_focal.ultra.logger import LOGGER, is_main_process
 
 __all__ = ["SEAMS"]
 
@@ -33,12 +33,12 @@ def _set_class_weights(original: Callable[[Any], None], self: Any) -> None:
     model = host.unwrap_model(self.model)
     model = getattr(model, "student_model", model)  # distillation: the student builds the criterion
     model.class_weights = object_normalised_weights(counts, config.class_weights).to(self.device)
-    if host.RANK in {-1, 0}:
+    if is_main_process():
         named = zip(
             (self.data["names"][index] for index in range(len(counts))), model.class_weights.tolist(), strict=True
         )
         shown = ", ".join(f"{name} {weight:.2f}" for name, weight in list(named)[:20])
-        logging.getLogger("ultralytics").info(f"focal: fl_class_weights={config.class_weights:g} -> {shown}")
+        LOGGER.info(f"focal: fl_class_weights={config.class_weights:g} -> {shown}")
 
 
 SEAMS = (_set_class_weights,)

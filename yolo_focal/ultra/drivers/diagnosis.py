@@ -31,8 +31,8 @@ from yolo_focal.ultra.drivers.class_gradients import (
 )
 from yolo_focal.ultra.drivers.load_model import load_model
 from yolo_focal.ultra.drivers.predictions import remove_label_cache
-from yolo_focal.ultra.drivers.quiet_training import warnings_only
 from yolo_focal.ultra.hooks.auto_alpha import settled_config
+from yolo_focal.ultra.logger import warnings_only
 
 __all__ = ["BatchLoss", "Diagnosis", "diagnose", "load_for_diagnosis"]
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from yolo_focal.errors import ConfigError, reason_of
 from yolo_focal.ultra import host
-from yolo_focal.ultra.drivers.quiet_training import warnings_only
+from yolo_focal.ultra.logger import warnings_only
 
 __all__ = ["check_before_run", "refused_value"]
 

@@ -20,10 +20,10 @@ from yolo_focal.errors import DataError, UnsupportedModelError, YoloFocalError, 
 from yolo_focal.ultra import host
 from yolo_focal.ultra.datasets import UPRIGHT_BOX_TASKS, check_data_exists, explained_dataset_errors, resolve_data
 from yolo_focal.ultra.drivers.load_model import load_model, unloadable
-from yolo_focal.ultra.drivers.quiet_training import warnings_only
 from yolo_focal.ultra.hooks.nms import SEAMS as NMS_SEAMS
 from yolo_focal.ultra.hooks.nms import count_candidates
 from yolo_focal.ultra.hooks.seam import MARK
+from yolo_focal.ultra.logger import warnings_only
 
 __all__ = ["Predictions", "collect_predictions", "remove_label_cache", "ultralytics_average_precision"]
 

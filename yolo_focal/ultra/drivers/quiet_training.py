@@ -1,11 +1,9 @@
 """One training of an experiment: Ultralytics' ordinary trainer, quiet, with one progress bar over its epochs."""
 
 import collections
-import contextlib
 import itertools
-import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +12,9 @@ import yolo_focal
 from yolo_focal.data.progress_bar import open_bar
 from yolo_focal.ultra import host
 from yolo_focal.ultra.drivers.asked_and_used import criterion_in_use
+from yolo_focal.ultra.logger import warnings_only
 
-__all__ = ["TrainedModel", "train_quietly", "warnings_only"]
+__all__ = ["TrainedModel", "train_quietly"]
 
 _PAUSE = 1.0  # seconds between two batches that the bar shows
 
@@ -64,18 +63,6 @@ def train_quietly(
             _time_first_epoch(yolo, first_epoch)
         yolo.train(project=str(folder.parent), name=folder.name, exist_ok=True, **arguments)
     return TrainedModel(folder, folder / "weights" / "last.pt", time.perf_counter() - started, criterion)
-
-
-@contextlib.contextmanager
-def warnings_only() -> Iterator[None]:
-    """Ultralytics' log and its own progress bars are silent inside the block; warnings are not."""
-    logger = logging.getLogger("ultralytics")
-    level = logger.level
-    logger.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
 
 
 def _import_loggers() -> None:

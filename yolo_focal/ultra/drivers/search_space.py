@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from yolo_focal.arguments.focal import closest_key, focal_keys, idle_beside, read_config
+from yolo_focal.arguments.focal import focal_keys, idle_beside, read_config
 from yolo_focal.arguments.hyp import read_hyp
 from yolo_focal.arguments.rare import RARE_SWITCHES
 from yolo_focal.arguments.training_keys import TRAINING_KEYS
 from yolo_focal.errors import ConfigError
 from yolo_focal.numbers import is_number
+from yolo_focal.spelling import did_you_mean
 from yolo_focal.ultra import host
 
 __all__ = ["Space", "check_space", "read_space", "start_values"]
@@ -91,8 +92,8 @@ def _as_yaml(exponential: str) -> str:
 def _key_problems(key: str, space: Space, given: Mapping[str, Any]) -> list[str]:
     known = host.DEFAULT_CFG_DICT
     if key not in known:
-        close = closest_key(key, known)
-        return [f"'{key}' in the space is not a training argument" + (f"; did you mean '{close}'?" if close else "")]
+        hint = did_you_mean(key, known, otherwise="")
+        return [f"'{key}' in the space is not a training argument" + (f"; {hint}" if hint else "")]
     low, high = space[key][:2]
     if not _is_searchable(key, low, high):
         return [f"'{key}' in the space is not a number, so it has no range to search; give it as {key}=VALUE instead"]

@@ -3,12 +3,13 @@
 import time
 from pathlib import Path
 
+from yolo_focal.console import quiet
 from yolo_focal.data.label_statistics import split_statistics
 from yolo_focal.data.usable import refuse_unusable
 from yolo_focal.data.yolo import YoloDataset, read_data_yaml
 from yolo_focal.ultra import host
 from yolo_focal.ultra.drivers.predictions import remove_label_cache
-from yolo_focal.ultra.drivers.quiet_training import warnings_only
+from yolo_focal.ultra.logger import warnings_only
 
 __all__ = ["left_out_by_training"]
 
@@ -29,7 +30,8 @@ def left_out_by_training(data_yaml: Path) -> list[str]:
 
 def _left_out(dataset: YoloDataset, split: str) -> list[str]:
     root = f"{dataset.yaml_file.parent.resolve()}/"
-    problems = split_statistics(dataset, split, progress=False).problems
+    with quiet():
+        problems = split_statistics(dataset, split).problems
     images = dataset.image_files(split)
     dropped = sorted({str(image) for image in images} - _kept_by_ultralytics(dataset, split))
     notes = []

@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from yolo_focal.arguments.anchor import ANCHOR_KEYS
-from yolo_focal.arguments.focal import KEYS, closest_key, focal_keys, read_config
+from yolo_focal.arguments.focal import KEYS, focal_keys, read_config
 from yolo_focal.arguments.key import plain, problems_of
 from yolo_focal.arguments.rare import RARE_KEYS, rare_problems, read_rare_config
 from yolo_focal.arguments.training_keys import TRAINING_KEYS
 from yolo_focal.arguments.yolo_words import VERBS
 from yolo_focal.errors import ConfigError
+from yolo_focal.spelling import closest, did_you_mean
 from yolo_focal.ultra import host
 from yolo_focal.ultra.datasets import resolve_data
 from yolo_focal.ultra.hooks.auto_alpha import settled_config
@@ -100,11 +101,8 @@ def misspelt(given: Mapping[str, Any], known: Mapping[str, Any]) -> list[str]:
         if (here := _YOLOV5_WORDS.get(name.lstrip("-").replace("-", "_"))) is not None:
             sentences.append(f"'{name}' is YOLOv5's; here it is {here}")
         else:
-            close = closest_key(name, known)
-            sentences.append(
-                f"'{name}' is not a training argument; "
-                + (f"did you mean '{close}'?" if close else "'yolo-focal help' lists the arguments")
-            )
+            hint = did_you_mean(name, known, "'yolo-focal help' lists the arguments")
+            sentences.append(f"'{name}' is not a training argument; {hint}")
     return sentences
 
 
@@ -116,7 +114,7 @@ def check_call(given: Mapping[str, Any], known: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: with one sentence per problem.
     """
-    meant_for_us = [name for name in given if name not in known and closest_key(name, known) in TRAINING_KEYS]
+    meant_for_us = [name for name in given if name not in known and closest(name, known) in TRAINING_KEYS]
     acting = [name for name in given if name in TRAINING_KEYS and (name != "focal" or given[name])]
     if not (meant_for_us or acting):
         return

@@ -6,7 +6,6 @@ the labels of its dataset once; each epoch logs the numbers.
 
 import dataclasses
 import functools
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from yolo_focal.data.yolo import read_data_yaml
 from yolo_focal.errors import ConfigError, DataError
 from yolo_focal.numbers import is_number
 from yolo_focal.ultra.datasets import data_file, datasets_folder, find_data_yaml
+from yolo_focal.ultra.logger import LOGGER
 
 __all__ = ["count_anew", "settled_config"]
 
@@ -90,5 +90,5 @@ def _alpha_of(data_yaml: Path, pose: bool, fraction: float, classes: tuple[int, 
         for name, value, count in list(zip(dataset.names, alpha, counts, strict=True))[:_MOST_SHOWN]
     ]
     rest = f" and {len(alpha) - len(shown)} more" if len(alpha) > len(shown) else ""
-    logging.getLogger("ultralytics").info(f"focal: fl_alpha={AUTO} -> {', '.join(shown)}{rest}")
+    LOGGER.info(f"focal: fl_alpha={AUTO} -> {', '.join(shown)}{rest}")
     return alpha

@@ -7,7 +7,6 @@ at conf=0.001 thousands of candidates per image arrive and the limit is met in e
 
 import contextlib
 import inspect
-import logging
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from typing import Any
 from torch import Tensor
 
 from yolo_focal.ultra.hooks.seam import seam
+from yolo_focal.ultra.logger import LOGGER
 
 __all__ = ["CandidateCount", "SEAMS", "TOO_MANY_CANDIDATES", "count_candidates", "watch_for_too_many_candidates"]
 
@@ -94,7 +94,7 @@ def _note_candidates(given: dict[str, Any]) -> None:
     mean = sum(counts) / max(len(counts), 1)
     if mean > TOO_MANY_CANDIDATES and not _too_many_reported:
         _too_many_reported = True
-        logging.getLogger("ultralytics").warning(
+        LOGGER.warning(
             f"{mean:,.0f} candidates per image reach NMS at conf={given['conf_thres']:g} "
             f"(usual: below {TOO_MANY_CANDIDATES:,}). No image is lost, but validation is slow. "
             "Scores are low and flat: train longer, or refit them with "

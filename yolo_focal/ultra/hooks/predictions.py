@@ -1,7 +1,6 @@
 """A prediction that finds nothing in any image says what to do about it."""
 
 import inspect
-import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -10,6 +9,7 @@ from yolo_focal.arguments.focal import read_config
 from yolo_focal.ultra import host
 from yolo_focal.ultra.datasets import BOX_TASKS
 from yolo_focal.ultra.hooks.seam import seam, takes
+from yolo_focal.ultra.logger import LOGGER
 
 __all__ = ["SEAMS"]
 
@@ -48,7 +48,7 @@ def _hint(predictor: Any) -> None:
             "; a focal loss can leave low scores, which 'yolo-focal calibrate model=CHECKPOINT data=DATA' refits so "
             "that the usual conf= suits them"
         )
-    logging.getLogger("ultralytics").info(hint)
+    LOGGER.info(hint)
 
 
 def _is_focal(backend: Any) -> bool:

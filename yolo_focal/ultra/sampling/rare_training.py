@@ -1,7 +1,6 @@
 """A training with rare_sampling or rare_paste: checked before it starts, and fitted to its data loader."""
 
 import functools
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from yolo_focal.data.yolo import label_file, read_data_yaml
 from yolo_focal.errors import ConfigError, DataError, UnsupportedModelError
 from yolo_focal.ultra import host
 from yolo_focal.ultra.datasets import BOX_TASKS, data_file, datasets_folder, resolve_data
+from yolo_focal.ultra.logger import LOGGER, is_main_process
 from yolo_focal.ultra.sampling.acting_epochs import never_pastes, never_stops, pasted_epochs
 from yolo_focal.ultra.sampling.crops import CropBank, Crops, find_crops
 from yolo_focal.ultra.sampling.draws import EpochBatches, EpochDraws, Stream
@@ -99,13 +99,13 @@ def show_rare_classes(trainer: Any) -> None:
     crops = _crops(dataset, class_of_box, len(names), config)
     croppable = np.isin(np.arange(len(names)), crops.category) if crops is not None else None
     exposure = expected_exposure(image_of_box, class_of_box, len(dataset), len(names), config, croppable)
-    if host.RANK in {-1, 0}:
+    if is_main_process():
         for line in exposure_lines(exposure, names, config, trainer.args.task in PASTED_TASKS):
-            logging.getLogger("ultralytics").info(line)
+            LOGGER.info(line)
         if (why := never_pastes(config, vars(trainer.args))) is not None:
-            logging.getLogger("ultralytics").warning(why)
+            LOGGER.warning(why)
         elif (which := pasted_epochs(config, vars(trainer.args))) is not None:
-            logging.getLogger("ultralytics").info(which)
+            LOGGER.info(which)
     draws = EpochDraws(exposure.factors, int(trainer.args.seed), config.stop_epoch(trainer.epochs))
     stream = Stream(
         rank=max(host.RANK, 0),
