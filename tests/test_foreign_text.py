@@ -13,13 +13,13 @@ from tests.data.coco_files import write_coco
 from tests.evaluation.test_report import report_of
 from yolo_focal.cli import main
 from yolo_focal.console import conclude, say
-from yolo_focal.data.problem_lines import first_names, problem_lines
+from yolo_focal.data.problem_lines import problem_lines
 from yolo_focal.data.yolo import read_data_yaml
 from yolo_focal.errors import reason_of
 from yolo_focal.evaluation.plots import plot_per_class
 from yolo_focal.evaluation.report import per_class_csv, summary_lines
 from yolo_focal.evaluation.side_by_side import plot_classes
-from yolo_focal.foreign_text import for_plot, for_spreadsheet, printable
+from yolo_focal.foreign_text import first_names, for_plot, for_spreadsheet, printable
 from yolo_focal.text_table import aligned
 
 HOSTILE = "\x1b[31mred\x1b[0m\n=SUM(A1)\u202e"

@@ -19,6 +19,7 @@ FLOORS = {
     "files": 0,
     "foreign_text": 0,
     "numbers": 0,
+    "paths": 0,
     "plain_output": 0,
     "plot_style": 0,
     "spelling": 0,

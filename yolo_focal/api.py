@@ -76,7 +76,7 @@ def _at_work(values: dict[str, Any]) -> Iterator[None]:
         ConfigError: a device, image size or optimizer that Ultralytics would refuse once it has begun.
     """
     import yolo_focal
-    from yolo_focal.ultra.drivers.judged_late import check_before_run
+    from yolo_focal.ultra.drivers.check_before_run import check_before_run
     from yolo_focal.ultra.hooks.checkpoints import safe_loading
     from yolo_focal.ultra.logger import warnings_only
 

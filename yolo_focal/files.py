@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from yolo_focal.errors import DataError
+from yolo_focal.paths import exists
 
 __all__ = [
     "check_new_folder",
@@ -51,24 +52,16 @@ def check_writable(path: Path, exist_ok: bool = True) -> None:
 
     Without `exist_ok` also where there is one.
     """
-    if _exists(path) and not exist_ok:
+    if exists(path) and not exist_ok:
         raise DataError(f"{path} exists; name another file, or give exist_ok=True to replace it")
     missing = _missing_folders(path)
     _temporary_file(path, missing).unlink()
     _remove_empty(missing)
 
 
-def _exists(path: Path) -> bool:
-    """Whether there is something at `path`; False also where its name is longer than the disk takes."""
-    try:
-        return path.exists()
-    except OSError:
-        return False
-
-
 def _missing_folders(path: Path) -> list[Path]:
     """The folders above `path` that are not there, the innermost first."""
-    return [parent for parent in path.parents if not _exists(parent)]
+    return [parent for parent in path.parents if not exists(parent)]
 
 
 def _remove_empty(folders: Iterable[Path]) -> None:
@@ -86,7 +79,7 @@ def _make_room(path: Path) -> None:
 
 
 def _temporary_file(path: Path, missing: Iterable[Path]) -> Path:
-    if _exists(path) and path.is_dir():
+    if exists(path) and path.is_dir():
         raise DataError(f"{path} is a folder; name a file")
     try:
         _make_room(path)
@@ -126,10 +119,10 @@ def write_json(path: Path, content: Any) -> None:
 def numbered_folder(path: Path) -> Path:
     """`path`, absolute, or where that exists the first of path2, path3, ... that does not."""
     path = path.absolute()
-    if not _exists(path):
+    if not exists(path):
         return path
     numbers = itertools.count(2)
-    return next(each for n in numbers if not _exists(each := path.with_name(f"{path.name}{n}")))
+    return next(each for n in numbers if not exists(each := path.with_name(f"{path.name}{n}")))
 
 
 @contextlib.contextmanager
@@ -174,13 +167,13 @@ def check_new_folder(path: Path, exist_ok: bool = False) -> None:
 
 def _temporary_folder(path: Path, exist_ok: bool, missing: Iterable[Path]) -> Path:
     try:
-        exists = _exists(path)
-        if path.is_symlink() and not exists:
+        there = exists(path)
+        if path.is_symlink() and not there:
             raise DataError(f"the output folder {path} is a link that leads nowhere; name a new one or remove it")
-        if exists and (not path.is_dir() or (any(path.iterdir()) and not exist_ok)):
+        if there and (not path.is_dir() or (any(path.iterdir()) and not exist_ok)):
             raise DataError(f"the output folder {path} is not empty; name a new one or remove it")
         _make_room(path)
-        place = path if exists else path.parent
+        place = path if there else path.parent
         return Path(tempfile.mkdtemp(prefix=f".{path.name[:50]}-", dir=place))
     except OSError as error:
         _remove_empty(missing)

@@ -56,7 +56,7 @@ class _Filter:
             self.write(line)
 
     def finish(self) -> None:
-        """Nothing more comes."""
+        """To be called when nothing more comes: writes what was held back."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)

@@ -26,7 +26,7 @@ __all__ = [
 SCORES = "scores"  # the question that is answered by calibrating the trainings' last checkpoints
 NMS_FREE = "nms_free"  # the one that is answered by evaluating them on the branch of an end-to-end head without NMS
 LIMIT = "limit"  # the one that is answered by validating them with and without NMS's time limit
-SUMMARY, _TRIALS = "summary.json", "trials.jsonl"
+SUMMARY = "summary.json"
 
 
 def keep_raw_results(study: Study, out: Path, folder: Path) -> None:
@@ -45,7 +45,7 @@ def keep_raw_results(study: Study, out: Path, folder: Path) -> None:
     summary["comparison"].update(data=study.data, model=study.model)
     summary.pop("command", None)
     write_json(folder / study.name / SUMMARY, summary)
-    write_rows(folder / study.name / "trials.jsonl", rows)
+    write_rows(folder / study.name / JOURNAL, rows)
 
 
 def read_summary(study: Study, folder: Path) -> dict[str, Any]:
@@ -56,7 +56,7 @@ def read_summary(study: Study, folder: Path) -> dict[str, Any]:
 
 def ap_by_trial(study: Study, folder: Path) -> dict[tuple[str, int], float]:
     """AP by configuration and seed."""
-    rows = read_rows(folder / study.name / _TRIALS, "tables")
+    rows = read_rows(folder / study.name / JOURNAL, "tables")
     return {(row["configuration"], row["seed"]): row["stats"]["AP"] for row in rows}
 
 

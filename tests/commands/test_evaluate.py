@@ -174,7 +174,7 @@ def test_the_models_numbers_are_those_of_pycocotools(cells, checkpoint):
 
     from yolo_focal.data.coco import read_coco
     from yolo_focal.evaluation.model import evaluate_model
-    from yolo_focal.evaluation.results import results_of
+    from yolo_focal.evaluation.results_file import results_of
 
     annotations = read_coco(cells / "annotations.json")
     result = evaluate_model(str(checkpoint), cells / "data.yaml", annotations=annotations, imgsz=64)

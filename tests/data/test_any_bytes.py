@@ -17,7 +17,7 @@ from yolo_focal.data.voc import read_voc
 from yolo_focal.data.yolo import read_data_yaml
 from yolo_focal.errors import ConfigError, YoloFocalError
 from yolo_focal.evaluation.coco_source import ground_truth_from_coco
-from yolo_focal.evaluation.results import read_results
+from yolo_focal.evaluation.results_file import read_results
 
 COCO = {
     "images": [{"id": 1, "file_name": "a.jpg", "width": 10, "height": 20}],

@@ -10,12 +10,12 @@ from PIL import Image
 
 from tests.data.coco_files import write_coco
 from yolo_focal import cli
-from yolo_focal.data.problem_lines import first_names
 from yolo_focal.data.subset import SubsetOptions, make_subset
 from yolo_focal.data.voc_to_yolo import VocOptions, voc_to_yolo
 from yolo_focal.data.yolo import read_data_yaml
 from yolo_focal.data.yolo_to_coco import write_coco_files
 from yolo_focal.errors import DataError
+from yolo_focal.foreign_text import first_names
 
 NOISE = np.random.default_rng(0).integers(0, 255, (80, 100, 3), dtype=np.uint8)
 

@@ -11,7 +11,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from yolo_focal.evaluation.boxes import Category, Detections, GroundTruth
-from yolo_focal.evaluation.results import results_of
+from yolo_focal.evaluation.results_file import results_of
 
 
 @dataclass

@@ -26,7 +26,7 @@ from yolo_focal.evaluation.coco_eval import (
 )
 from yolo_focal.evaluation.coco_source import ground_truth_from_coco
 from yolo_focal.evaluation.matching import AREA_RANGES, match_detections
-from yolo_focal.evaluation.results import results_of
+from yolo_focal.evaluation.results_file import results_of
 from yolo_focal.evaluation.yolo_source import ground_truth_from_yolo
 
 EXACT = 1e-12

@@ -49,7 +49,7 @@ def refuse_undecoded(words: Iterable[str]) -> None:
 def check_values(
     command: str, keys: Sequence[Key], given: Mapping[str, Any], extra: Iterable[str] = ()
 ) -> dict[str, Any]:
-    """The same for values given in Python, where None stands for a key that is not given.
+    """The checked values of arguments given in Python, where None stands for a key that is not given.
 
     Raises:
         ConfigError: as `parse_arguments`.

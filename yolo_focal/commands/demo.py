@@ -15,7 +15,7 @@ from yolo_focal.evaluation.evaluation import Evaluation
 from yolo_focal.evaluation.model import evaluate_model
 from yolo_focal.evaluation.side_by_side import Row, markdown_table, plain_table, plot_classes, side_by_side
 from yolo_focal.files import write_text
-from yolo_focal.ultra.drivers.judged_late import check_before_run
+from yolo_focal.ultra.drivers.check_before_run import check_before_run
 from yolo_focal.ultra.drivers.load_model import load_to_compare
 from yolo_focal.ultra.drivers.quiet_training import TrainedModel, train_quietly
 from yolo_focal.ultra.hooks.checkpoints import safe_loading

@@ -5,8 +5,9 @@ from typing import Any
 
 from yolo_focal.arguments.output import take_output
 from yolo_focal.console import say
-from yolo_focal.data.problem_lines import first_names, left_out_lines, problem_lines, use_of_data
+from yolo_focal.data.problem_lines import left_out_lines, problem_lines, use_of_data
 from yolo_focal.data.voc_to_yolo import VocOptions, voc_to_yolo
+from yolo_focal.foreign_text import first_names
 from yolo_focal.ultra.drivers.written_set import left_out_by_training
 
 __all__ = ["run"]

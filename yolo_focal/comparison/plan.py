@@ -14,16 +14,15 @@ from yolo_focal.arguments.passed_on import MEASURED_WITH
 from yolo_focal.comparison.configurations import Configuration
 from yolo_focal.comparison.trial import Trial
 from yolo_focal.console import quiet
-from yolo_focal.data.paths import is_file
 from yolo_focal.data.usable import refuse_repeated, refuse_unusable
 from yolo_focal.data.yolo import read_data_yaml
 from yolo_focal.errors import ConfigError, DataError
 from yolo_focal.evaluation.buckets import frequency_buckets
 from yolo_focal.evaluation.training_counts import training_counts_from_yolo
 from yolo_focal.files import write_json
+from yolo_focal.paths import is_file
 from yolo_focal.ultra.datasets import datasets_folder, find_data_yaml, refuse_unusable_data
-from yolo_focal.ultra.drivers.asked_and_used import check_asked
-from yolo_focal.ultra.drivers.judged_late import check_before_run
+from yolo_focal.ultra.drivers.check_before_run import check_asked, check_before_run
 from yolo_focal.ultra.drivers.load_model import load_to_compare
 
 __all__ = ["LOCK", "Plan", "Split", "check_folder", "claim_folder", "make_plan", "trial_folder"]

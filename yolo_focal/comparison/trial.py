@@ -21,8 +21,8 @@ from yolo_focal.evaluation.evaluation import Evaluation
 from yolo_focal.evaluation.matches_file import load_matches, save_matches
 from yolo_focal.evaluation.model import evaluate_model
 from yolo_focal.files import fingerprint, write_json, write_text
-from yolo_focal.ultra.drivers.asked_and_used import expected_criterion
 from yolo_focal.ultra.drivers.quiet_training import train_quietly
+from yolo_focal.ultra.drivers.running_criterion import expected_criterion
 from yolo_focal.ultra.hooks.auto_alpha import settled_config
 from yolo_focal.ultra.logger import warnings_only
 

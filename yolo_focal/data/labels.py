@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from yolo_focal.data.paths import is_file
 from yolo_focal.errors import DataError
+from yolo_focal.paths import is_file
 
 __all__ = ["LabelProblem", "Labels", "read_labels"]
 

@@ -1,12 +1,12 @@
-"""What is said of a dataset that was written: the first problems, the first names of many, and how to train on it."""
+"""What is said of a dataset that was written: the first problems, and how to train on it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from yolo_focal.console import pasteable
 from yolo_focal.foreign_text import printable
 
-__all__ = ["MOST_PROBLEMS", "first_names", "left_out_lines", "problem_lines", "use_of_data"]
+__all__ = ["MOST_PROBLEMS", "left_out_lines", "problem_lines", "use_of_data"]
 
 MOST_PROBLEMS = 5
 
@@ -24,15 +24,6 @@ def left_out_lines(left_out: Sequence[object], split: str = "") -> list[str]:
     if not left_out:
         return []
     return [f"{split}: left out: {len(left_out)}".removeprefix(": "), *problem_lines(left_out)]
-
-
-def first_names(names: Iterable[object], most: int = 3) -> str:
-    """The first of `names`, and how many more there are: `a, b, c and 12 more`."""
-    listed = [printable(str(name)) for name in names]
-    shown, rest = listed[:most], len(listed) - most
-    if rest <= 1:  # to name the last one takes no more room than to count it
-        return ", ".join(listed)
-    return f"{', '.join(shown)} and {rest} more"
 
 
 def use_of_data(data_yaml: Path) -> str:

@@ -11,11 +11,12 @@ from yolo_focal.data.coco import CocoDataset, read_coco
 from yolo_focal.data.fetch import fetch_images, image_url
 from yolo_focal.data.images import refuse_unreadable_names
 from yolo_focal.data.layout import WrittenCheck, unchecked, write_data_yaml
-from yolo_focal.data.problem_lines import first_names, problem_lines, use_of_data
+from yolo_focal.data.problem_lines import problem_lines, use_of_data
 from yolo_focal.data.selection import Selection, SelectionRules, partition, select_images
 from yolo_focal.data.subset_files import CocoSource, SubsetPart, subset_notes, subset_record, write_part
 from yolo_focal.errors import DataError
 from yolo_focal.files import check_new_folder, new_folder, write_json
+from yolo_focal.foreign_text import first_names
 from yolo_focal.spelling import did_you_mean
 from yolo_focal.text_table import aligned
 

@@ -6,10 +6,10 @@ from PIL import Image, ImageOps
 
 from yolo_focal.data.images import DATA_OF_IMAGE_ERRORS, READ_FORMATS, image_size
 from yolo_focal.data.labels import LabelProblem, Labels
-from yolo_focal.data.paths import exists
-from yolo_focal.data.problem_lines import first_names
 from yolo_focal.data.yolo import YoloDataset, label_file
 from yolo_focal.errors import DataError
+from yolo_focal.foreign_text import first_names
+from yolo_focal.paths import exists
 
 __all__ = ["checked_image", "refuse_repeated", "refuse_unusable", "repeated_images"]
 

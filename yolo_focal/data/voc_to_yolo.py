@@ -7,13 +7,13 @@ from typing import Any
 
 from yolo_focal.data.images import IMAGE_SUFFIXES, image_size, place_image, refuse_wrong_size
 from yolo_focal.data.layout import WrittenCheck, refuse_clashes, unchecked, write_data_yaml, write_labels
-from yolo_focal.data.problem_lines import first_names
 from yolo_focal.data.progress_bar import progress_bar
 from yolo_focal.data.selection import partition
 from yolo_focal.data.voc import VocRecord, read_voc
 from yolo_focal.data.yolo import SPLITS
 from yolo_focal.errors import ConfigError, DataError
 from yolo_focal.files import check_new_folder, new_folder
+from yolo_focal.foreign_text import first_names
 
 __all__ = ["VocOptions", "voc_to_yolo"]
 

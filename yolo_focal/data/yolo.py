@@ -13,8 +13,8 @@ import yaml
 
 from yolo_focal.data.images import IMAGE_SUFFIXES
 from yolo_focal.data.labels import Labels, read_labels
-from yolo_focal.data.paths import exists, is_file, is_folder
 from yolo_focal.errors import DataError, reason_of
+from yolo_focal.paths import exists, is_file, is_folder
 from yolo_focal.plain_yaml import load_yaml
 
 __all__ = ["SPLITS", "YoloDataset", "label_file", "read_data_yaml", "whole_number"]

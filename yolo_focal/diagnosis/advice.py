@@ -9,12 +9,12 @@ import torch
 
 from yolo_focal.arguments.focal import FocalConfig
 from yolo_focal.data.label_statistics import SplitStatistics
-from yolo_focal.data.problem_lines import first_names
 from yolo_focal.diagnosis.rare_classes import RareClasses
 from yolo_focal.diagnosis.study import FOCAL_IN_THE_STUDY, NMS_FREE_IN_THE_STUDY, RARE_IN_THE_STUDY
+from yolo_focal.foreign_text import first_names
 from yolo_focal.losses import LOSSES
-from yolo_focal.ultra.drivers.asked_and_used import PLAIN
 from yolo_focal.ultra.drivers.diagnosis import Diagnosis
+from yolo_focal.ultra.drivers.running_criterion import PLAIN
 
 __all__ = ["Advice", "Examination", "advise", "network_sides", "optimal_score"]
 

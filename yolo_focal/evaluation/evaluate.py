@@ -14,7 +14,7 @@ from yolo_focal.evaluation.coco_source import ground_truth_from_coco
 from yolo_focal.evaluation.evaluation import evaluate_detections
 from yolo_focal.evaluation.model import evaluate_model, evaluate_model_on_coco
 from yolo_focal.evaluation.report import Report, evaluation_document, per_class_csv
-from yolo_focal.evaluation.results import read_results
+from yolo_focal.evaluation.results_file import read_results
 from yolo_focal.evaluation.training_counts import TrainingCounts, training_counts_from_coco
 from yolo_focal.files import new_folder, write_json, write_text
 
@@ -33,7 +33,7 @@ def evaluated(arguments: dict[str, Any]) -> Report:
 
 
 def evaluated_into(arguments: dict[str, Any], out: Path, exist_ok: bool) -> Report:
-    """The same, written into the folder `out` as evaluation.json, per_class.csv and pictures."""
+    """The report of `evaluated`, written into the folder `out` as evaluation.json, per_class.csv and pictures."""
     # First of all: an output folder that cannot be used must not cost an evaluation.
     with new_folder(out, exist_ok) as folder:
         report = evaluated(arguments)

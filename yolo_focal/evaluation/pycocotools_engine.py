@@ -8,7 +8,7 @@ from pycocotools.cocoeval import COCOeval
 
 from yolo_focal.evaluation.boxes import Detections, GroundTruth
 from yolo_focal.evaluation.coco_eval import STATS
-from yolo_focal.evaluation.results import results_of
+from yolo_focal.evaluation.results_file import results_of
 
 __all__ = ["stats_by_pycocotools"]
 

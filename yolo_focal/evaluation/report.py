@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 
 from yolo_focal import __version__
-from yolo_focal.data.problem_lines import first_names
 from yolo_focal.evaluation.agreement import Agreement
 from yolo_focal.evaluation.calibration import Calibration
 from yolo_focal.evaluation.evaluation import BucketResult, ClassResult, Evaluation
 from yolo_focal.evaluation.model import ModelEvaluation
 from yolo_focal.evaluation.thresholds import OperatingPoint
-from yolo_focal.foreign_text import printable
+from yolo_focal.foreign_text import first_names, printable
 from yolo_focal.numbers import null_for_nan
 from yolo_focal.text_table import aligned, as_csv, three_decimals
 from yolo_focal.ultra.drivers.predictions import Predictions

@@ -118,7 +118,7 @@ class Result:
             self.values.view(shape)[where] = value.to(self.values.dtype)
 
     def finish(self) -> Outcome:
-        """All of it."""
+        """The sums or values of all chunks, the gradients and the slopes."""
         result = torch.stack(self.sums).sum() if self.values is None else self.values
         return Outcome(result, self.gradients, None if self.slopes is None else torch.stack(self.slopes).sum(0))
 

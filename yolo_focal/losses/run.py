@@ -132,7 +132,7 @@ def run(
     *,
     slopes: bool,
 ) -> tuple[Tensor, Tensor | None]:
-    """The same; with `slopes` also the two sums of absolute derivatives of `Measured`, which need no autograd.
+    """The loss, and with `slopes` also the two sums of absolute derivatives of `Measured`, which need no autograd.
 
     `observe` is called once with the derivative where one is wanted; not with the Triton kernel, which keeps none.
     """

@@ -15,12 +15,12 @@ from yolo_focal.arguments.commands import TRUST
 from yolo_focal.arguments.hyp import find_hyp, read_hyp
 from yolo_focal.arguments.training_keys import TRAINING_KEYS
 from yolo_focal.arguments.yolo_words import SPECIAL
-from yolo_focal.data.paths import exists
 from yolo_focal.errors import ConfigError, DataError, MissingExtraError, YoloFocalError, reason_of
+from yolo_focal.paths import exists
 from yolo_focal.ultra import host
 from yolo_focal.ultra.anchor.checks import translate_for
 from yolo_focal.ultra.datasets import check_data_exists, datasets_folder, resolve_data
-from yolo_focal.ultra.drivers.judged_late import check_before_run, refused_value
+from yolo_focal.ultra.drivers.check_before_run import check_before_run
 from yolo_focal.ultra.drivers.load_model import load_model
 from yolo_focal.ultra.hooks.arguments import check_call, misspelt
 from yolo_focal.ultra.hooks.checkpoints import refuse_missing, safe_loading
@@ -56,11 +56,21 @@ def run_yolo(words: Sequence[str]) -> int:
     except OSError as error:  # missing, unwritable, disk full
         raise DataError(reason_of(error) + _yolov5_hint(words)) from error
     except (ValueError, TypeError, NotImplementedError, AssertionError) as error:
-        if isinstance(error, YoloFocalError) or not refused_value(error, words):
+        if isinstance(error, YoloFocalError) or not _refused_value(error, words):
             raise
         raise ConfigError(reason_of(error)) from error
     _add_our_part(words[0].lstrip("-"))
     return 0
+
+
+def _refused_value(error: Exception, words: Sequence[str]) -> bool:
+    """Whether `error` tells the user about the value of one of the command line's words, `name=value`."""
+    message = str(error)
+    pairs = [word.lstrip("-").partition("=")[::2] for word in words if "=" in word]
+    return any(
+        value and any(quoted in message for quoted in (f"{name}={value}", f"{name}='{value}'", f"'{value}'"))
+        for name, value in pairs
+    )
 
 
 def _add_our_part(command: str) -> None:

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from yolo_focal.data.paths import exists, is_file, is_folder
-from yolo_focal.data.problem_lines import first_names
 from yolo_focal.data.shapes import ensure_shapes
 from yolo_focal.data.usable import refuse_unusable
 from yolo_focal.data.yolo import read_data_yaml, whole_number
 from yolo_focal.errors import DataError, YoloFocalError, reason_of
+from yolo_focal.foreign_text import first_names
+from yolo_focal.paths import exists, is_file, is_folder
 from yolo_focal.resources import cfg_file, cfg_names
 from yolo_focal.spelling import did_you_mean
 from yolo_focal.ultra import host

@@ -4,7 +4,7 @@ from yolo_focal.errors import UnsupportedUltralyticsError
 from yolo_focal.ultra import host, training, training_log
 from yolo_focal.ultra.anchor import registration
 from yolo_focal.ultra.criteria import class_weights, detection, rtdetr, softmax
-from yolo_focal.ultra.hooks import arguments, checkpoints, child_processes, nms, predictions
+from yolo_focal.ultra.hooks import arguments, checkpoints, child_processes, empty_predictions, nms
 from yolo_focal.ultra.hooks.seam import Patch
 from yolo_focal.ultra.sampling import training_images
 
@@ -21,7 +21,7 @@ PATCHES: tuple[Patch, ...] = (
     *training_images.SEAMS,
     *checkpoints.SEAMS,
     *nms.SEAMS,
-    *predictions.SEAMS,
+    *empty_predictions.SEAMS,
     *registration.PATCHES,
     *child_processes.PATCHES,
 )

@@ -49,7 +49,7 @@ class Measured:
     resampled: Floats
 
     def of_seeds(self, seeds: Sequence[int]) -> "Measured":
-        """The same, of some of the seeds."""
+        """What was measured with some of the seeds, in their order."""
         places = [self.seeds.index(seed) for seed in seeds]
         return Measured(tuple(seeds), self.value[places], self.resampled[:, places])
 

@@ -21,7 +21,7 @@ from yolo_focal.ultra.class_losses import OBJECTNESS
 from yolo_focal.ultra.criteria.focal_term import FocalTerm
 from yolo_focal.ultra.criteria.schedule import leave_training
 from yolo_focal.ultra.datasets import explained_dataset_errors
-from yolo_focal.ultra.drivers.asked_and_used import PLAIN, check_asked
+from yolo_focal.ultra.drivers.check_before_run import check_asked
 from yolo_focal.ultra.drivers.class_gradients import (
     ClassTerm,
     Floats,
@@ -31,6 +31,7 @@ from yolo_focal.ultra.drivers.class_gradients import (
 )
 from yolo_focal.ultra.drivers.load_model import load_model
 from yolo_focal.ultra.drivers.predictions import remove_label_cache
+from yolo_focal.ultra.drivers.running_criterion import PLAIN
 from yolo_focal.ultra.hooks.auto_alpha import settled_config
 from yolo_focal.ultra.logger import warnings_only
 

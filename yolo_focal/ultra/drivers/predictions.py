@@ -182,16 +182,16 @@ class _Record:
         self._rows: list[npt.NDArray[np.float64]] = []
 
     def start(self, batches: int) -> None:
-        """So many batches are to come."""
+        """Begin the bar anew, with the number of batches to come."""
         self._bar.set_description(self._predicting, refresh=False)
         self._bar.reset(batches)
 
     def end_batch(self) -> None:
-        """Another one is done."""
+        """Move the bar by one batch."""
         self._bar.update(1)
 
     def close(self) -> None:
-        """No more is to come."""
+        """Close the bar."""
         self._bar.close()
 
     def add(self, file: str, shape: Sequence[int], rows: npt.NDArray[np.float64]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import yolo_focal
 from yolo_focal.data.progress_bar import open_bar
 from yolo_focal.ultra import host
-from yolo_focal.ultra.drivers.asked_and_used import criterion_in_use
+from yolo_focal.ultra.drivers.running_criterion import criterion_in_use
 from yolo_focal.ultra.logger import warnings_only
 
 __all__ = ["TrainedModel", "train_quietly"]

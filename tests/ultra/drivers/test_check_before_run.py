@@ -8,7 +8,8 @@ import pytest
 import yolo_focal
 from yolo_focal import cli
 from yolo_focal.errors import ConfigError
-from yolo_focal.ultra.drivers.judged_late import check_before_run, refused_value
+from yolo_focal.ultra.command_line import _refused_value
+from yolo_focal.ultra.drivers.check_before_run import check_before_run
 
 COMMANDS = ["demo", "compare", "tune", "doctor", "evaluate", "calibrate", "train", "val", "predict", "export"]
 
@@ -79,6 +80,6 @@ def test_a_format_to_export_to_is_ultralytics_to_judge(tmp_path, monkeypatch, ca
 def test_an_error_about_something_else_stays_unexpected():
     """Only a sentence that names a value as the user wrote it is about the user's input."""
     words = ["train", "model=yolo11n.pt", "--imgsz=64", "data="]
-    assert refused_value(ValueError("'imgsz=64' is bad"), words) and refused_value(ValueError("no '64'"), words)
-    assert not refused_value(ValueError("shape 64 does not match"), words)
-    assert not refused_value(ValueError("''"), words)
+    assert _refused_value(ValueError("'imgsz=64' is bad"), words) and _refused_value(ValueError("no '64'"), words)
+    assert not _refused_value(ValueError("shape 64 does not match"), words)
+    assert not _refused_value(ValueError("''"), words)

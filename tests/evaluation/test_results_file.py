@@ -9,7 +9,7 @@ import pytest
 from tests.evaluation.coco_reference import random_case
 from yolo_focal.errors import DataError
 from yolo_focal.evaluation.boxes import Category, GroundTruth
-from yolo_focal.evaluation.results import read_results, results_of
+from yolo_focal.evaluation.results_file import read_results, results_of
 
 GOOD = {"image_id": 7, "category_id": 3, "bbox": [1, 2, 3, 4], "score": 0.5}
 

@@ -1,7 +1,10 @@
-"""Arguments whose values Ultralytics judges only once a run has begun and written: judged before it, in one line."""
+"""The arguments of a run checked before it begins and writes: those of an experiment all, those of any run a few.
+
+Device, image size and optimizer are values that Ultralytics judges only once a run has begun.
+"""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -9,9 +12,11 @@ from torch import nn
 
 from yolo_focal.errors import ConfigError, reason_of
 from yolo_focal.ultra import host
+from yolo_focal.ultra.hooks.arguments import misspelt
 from yolo_focal.ultra.logger import warnings_only
+from yolo_focal.ultra.training import check_training
 
-__all__ = ["check_before_run", "refused_value"]
+__all__ = ["check_asked", "check_before_run"]
 
 
 def check_before_run(given: Mapping[str, Any]) -> None:
@@ -29,14 +34,29 @@ def check_before_run(given: Mapping[str, Any]) -> None:
         raise ConfigError(problems)
 
 
-def refused_value(error: Exception, words: Sequence[str]) -> bool:
-    """Whether `error` tells the user about the value of one of the command line's words, `name=value`."""
-    message = str(error)
-    pairs = [word.lstrip("-").partition("=")[::2] for word in words if "=" in word]
-    return any(
-        value and any(quoted in message for quoted in (f"{name}={value}", f"{name}='{value}'", f"'{value}'"))
-        for name, value in pairs
-    )
+def check_asked(model: Any, arguments: Mapping[str, Any]) -> None:
+    """Check all arguments of a training before it starts; the plugin is enabled.
+
+    Args:
+        model: an `ultralytics.YOLO`.
+        arguments: as they will be given to its `train`.
+
+    Raises:
+        YoloFocalError: an argument is unknown or wrong, or cannot act on this model and dataset.
+    """
+    if problems := misspelt(arguments, host.DEFAULT_CFG_DICT):
+        raise ConfigError(problems)
+    try:
+        host.get_cfg(overrides=dict(arguments))
+    except (TypeError, ValueError) as error:
+        raise ConfigError(str(error)) from error
+    stride = max(int(model.model.stride.max()), 32)
+    if arguments["imgsz"] % stride:
+        raise ConfigError(
+            f"imgsz must be a multiple of {stride}, the stride of this model, got {arguments['imgsz']}; Ultralytics "
+            "would train at another size than asked"
+        )
+    check_training(model.model, arguments)
 
 
 def _device_problem(device: Any) -> str | None:

@@ -1,21 +1,17 @@
-"""A training checked before it starts, and what it really computes, read off its criterion while it runs."""
+"""What a training really computes, read off its criterion while it runs, and what it should compute."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
 
 from yolo_focal.arguments.focal import FocalConfig
-from yolo_focal.errors import ConfigError
 from yolo_focal.ultra import host
 from yolo_focal.ultra.anchor.criterion import AnchorCriterion
 from yolo_focal.ultra.class_losses import Place, class_losses
 from yolo_focal.ultra.criteria.detection import acts_on
 from yolo_focal.ultra.criteria.focal_term import FocalTerm
-from yolo_focal.ultra.hooks.arguments import misspelt
-from yolo_focal.ultra.training import check_training
 
-__all__ = ["PLAIN", "check_asked", "criterion_in_use", "expected_criterion"]
+__all__ = ["PLAIN", "criterion_in_use", "expected_criterion"]
 
 PLAIN = "BCE"
 
@@ -62,28 +58,3 @@ def expected_criterion(branches: list[str], config: FocalConfig | None, weighted
         + (suffix if branch != "anchor" else "")
         for branch in branches
     }
-
-
-def check_asked(model: Any, arguments: Mapping[str, Any]) -> None:
-    """Check all arguments of a training before it starts; the plugin is enabled.
-
-    Args:
-        model: an `ultralytics.YOLO`.
-        arguments: as they will be given to its `train`.
-
-    Raises:
-        YoloFocalError: an argument is unknown or wrong, or cannot act on this model and dataset.
-    """
-    if problems := misspelt(arguments, host.DEFAULT_CFG_DICT):
-        raise ConfigError(problems)
-    try:
-        host.get_cfg(overrides=dict(arguments))
-    except (TypeError, ValueError) as error:
-        raise ConfigError(str(error)) from error
-    stride = max(int(model.model.stride.max()), 32)
-    if arguments["imgsz"] % stride:
-        raise ConfigError(
-            f"imgsz must be a multiple of {stride}, the stride of this model, got {arguments['imgsz']}; Ultralytics "
-            "would train at another size than asked"
-        )
-    check_training(model.model, arguments)
