@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 
 from yolo_focal.comparison.statistics.student_t import student_critical, student_two_sided
-from yolo_focal.comparison.statistics.verdicts import LEVEL, holm
+from yolo_focal.comparison.statistics.verdicts import AP_SHARE, LEVEL, holm
 
 __all__ = ["mean_and_half", "mean_with_interval", "differences_by_seed", "verdicts"]
 
@@ -31,8 +31,13 @@ def differences_by_seed(measured: Mapping[tuple[str, int], float], first: str, s
 
 
 def verdicts(questions: Sequence[Sequence[float]]) -> list[str]:
-    """Better, worse or cannot tell for the differences of each question, corrected for their number as Holm does."""
-    adjusted = holm([_p_value(each) for each in questions], [1 / len(questions)] * len(questions))
+    """Better, worse or cannot tell for the differences in AP of each question, corrected for their number.
+
+    By Holm's procedure with the share of the level that `compare` gives to AP, so that a word means in both the same; a
+    table is a family of its own.
+    """
+    share = AP_SHARE / len(questions)
+    adjusted = holm([_p_value(each) for each in questions], [share] * len(questions))
     return [
         "cannot tell" if not p_value <= LEVEL else "better" if statistics.mean(differences) > 0 else "worse"
         for differences, p_value in zip(questions, adjusted, strict=True)

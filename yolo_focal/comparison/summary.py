@@ -59,7 +59,7 @@ class Summary:
         verdicts: on every difference, by configuration other than the baseline; empty where no pair of trials finished.
         finished: the journal's row of every finished trial by configuration and seed.
         failed: the error of every failed trial by configuration and seed.
-        winner: the configuration of highest AP among those shown to be better, else the baseline.
+        winner: of the configurations shown to be better in AP the one furthest above the baseline, else the baseline.
     """
 
     plan: Plan
@@ -142,7 +142,7 @@ def unjudged(plan: Plan, journal: Journal, resamples: int) -> Summary:
 def _winner(plan: Plan, verdicts: Mapping[str, list[Verdict]]) -> Configuration:
     by_name = {each.name: each for each in plan.configurations}
     better = {
-        name: verdict.difference.value
+        name: verdict.difference.difference  # and not AP, which is over other seeds where trials have failed
         for name, several in verdicts.items()
         for verdict in several
         if verdict.difference.metric == PRIMARY and verdict.word == "better"
@@ -184,6 +184,8 @@ def advice(verdict: Verdict, images: int) -> str:
         return ""
     if components.seeds < 2:
         return "one seed does not show how much trainings differ by luck, give seeds=3 or more"
+    if components.same_luck and difference.difference:
+        return "every seed shows the same difference, which says nothing of luck; give more seeds"
     if verdict.required is None:
         return f"only {components.images} image{'s' * (components.images != 1)} can show it"
     if difference.difference == 0:

@@ -13,8 +13,8 @@ import pytest
 from tests.comparison.comparisons import SPLIT, carry_out, plan
 from yolo_focal.comparison.report.charts import axis
 from yolo_focal.comparison.report.files import write_report
-from yolo_focal.comparison.report.html import headline
-from yolo_focal.comparison.summary import summarise, summary_document
+from yolo_focal.comparison.report.html import headline, signed
+from yolo_focal.comparison.summary import _winner, summarise, summary_document
 from yolo_focal.errors import DataError
 from yolo_focal.evaluation.matches_file import load_matches, save_matches
 
@@ -34,6 +34,28 @@ def test_large_differences_are_found_in_the_right_direction(reported):
     assert summary.verdicts["qfl"][0].word == "worse"
     assert summary.winner.name == "focal"
     assert "Train with focal: it was shown to be better in AP." in printed
+
+
+def test_the_winner_gains_most_and_not_by_the_seeds_it_lacks(tmp_path):
+    """A better configuration that failed on the baseline's worst seed has the higher mean, and gains less."""
+    comparison = plan(tmp_path / "out")
+    found = summarise(comparison, carry_out(comparison, {"focal": 1.5, "qfl": 1.5}), resamples=50)
+
+    def better(name, value, gained):
+        first = found.verdicts[name][0]
+        return [replace(first, word="better", difference=replace(first.difference, value=value, difference=gained))]
+
+    verdicts = {"focal": better("focal", 0.43, 0.03), "qfl": better("qfl", 0.41, 0.05)}
+    assert _winner(comparison, verdicts).name == "qfl"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.0123, "+0.012"), (-0.0004, "−0.0004"), (0.0002, "+0.0002"), (0.0, "+0.000"), (float("nan"), "-")],
+)
+def test_a_difference_is_shown_on_its_side_of_zero(value, shown):
+    """Also one that three decimals would round to zero."""
+    assert signed(value) == shown
 
 
 def test_the_winner_s_command_trains_it_as_it_was_trained(reported):

@@ -132,6 +132,17 @@ def test_one_image_gives_no_interval():
     assert difference.difference != 0
 
 
+def test_seeds_that_all_differ_by_the_same_are_no_certainty():
+    """A class that one side always finds and the other never: no interval, no p-value; equal sides are equal."""
+    resampled = np.tile(np.random.default_rng(0).normal(0, 0.01, (50, 1, 1)), (1, 2, 1))
+    never = Measured((0, 1), np.zeros((2, 1)), np.zeros((50, 2, 1)))
+    always = Measured((0, 1), np.ones((2, 1)), 1 + resampled)
+    metrics = dataclasses.replace(_one_metric(), images=np.array([10]))
+    (difference,), (none,) = (paired_differences(each, never, metrics) for each in (always, never))
+    assert difference.difference == 1 and math.isnan(difference.p_value) and math.isnan(difference.low)
+    assert none.difference == 0 and none.p_value == pytest.approx(1)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("seeds", "luck"), [(3, 0.03), (5, 0.1)])
 def test_intervals_and_verdicts_are_right_as_often_as_they_say(seeds, luck):

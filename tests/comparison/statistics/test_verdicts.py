@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from yolo_focal.comparison.statistics.bootstrap import Difference, VarianceComponents
-from yolo_focal.comparison.statistics.verdicts import LEVEL, holm, judge
+from yolo_focal.comparison.statistics.verdicts import LEVEL, RequiredSize, holm, judge
 
 
 def rejected_step_by_step(p_values, weights, level):
@@ -117,6 +117,22 @@ def test_what_seeds_alone_cannot_settle_is_not_promised():
     )
     assert first.seeds is None and first.images_times is not None
     assert second.seeds is not None and second.images_times is None
+
+
+def test_seeds_alone_are_advised_up_to_five_times_those_at_hand():
+    """Twenty seeds that saw a small difference are told of the many that would settle it; five hear "too small"."""
+    required = []
+    for seeds, variance in ((20, 2e-5), (5, 8e-5)):  # the same trainings
+        each = difference(value=0.007, p_value=0.1, seeds=seeds, images=87, parts=(0.0, variance, 0.0))
+        required.append(judge({"focal": [each, difference("AP50", p_value=0.9)]})["focal"][0].required)
+    assert 50 < required[0].seeds <= 100 and required[1] == RequiredSize(None, None, None)
+
+
+def test_both_together_ask_for_no_more_seeds_than_seeds_alone_may():
+    """What 50 seeds on more images would not settle is too small."""
+    open_one = difference(value=0.02, p_value=0.2, seeds=5, images=100, parts=(1e-4, 1e-4, 0.0))
+    both = judge({"focal": [open_one, difference("AP50", p_value=0.9)]})["focal"][0].required.both_times
+    assert both is None or both * 5 <= 50
 
 
 def test_weights_add_up_whatever_the_size_of_the_comparison():

@@ -119,8 +119,11 @@ def headline(summary: Summary) -> str:
 
 
 def signed(value: float) -> str:
-    """A difference with its sign, three decimals."""
-    return "-" if math.isnan(value) else f"{value:+.3f}".replace("-", "−")
+    """A difference with its sign, three decimals; four where three would hide on which side of zero it is."""
+    if math.isnan(value):
+        return "-"
+    digits = 3 if value == 0 or abs(value) >= 0.0005 else 4
+    return f"{value:+.{digits}f}".replace("-", "−")
 
 
 def interval_text(difference: Difference) -> str:

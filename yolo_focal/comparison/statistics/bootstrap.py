@@ -32,6 +32,7 @@ __all__ = ["Difference", "Measured", "VarianceComponents", "common_seeds", "meas
 
 CONFIDENCE = 0.95
 _LEAST_P = 1e-12  # smaller ones are not told apart
+_LEAST_VARIANCE = 1e-18  # of AP; below it is rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +75,11 @@ class VarianceComponents:
     from_both: float
     between_seeds: float
 
+    @property
+    def same_luck(self) -> bool:
+        """Whether all paired seeds differ by the same, which says nothing of how much luck trainings have."""
+        return self.between_seeds < _LEAST_VARIANCE
+
     def standard_error(self, seeds: float, images: float) -> float:
         """What the standard error would be with other numbers of seeds and images."""
         more_images, more_seeds = images / self.images, seeds / self.seeds
@@ -95,12 +101,13 @@ class VarianceComponents:
     def least_shown(self, level: float, seeds: float, images: float) -> float:
         """The least difference that is more than chance at `level`, with other numbers of seeds and images.
 
-        The part of the images has a normal critical value, that of the seeds Student's with one degree less than there
-        are seeds. Unlike Satterthwaite's approximation this keeps small levels too: few seeds that happen to agree do
-        not pass for certainty.
+        Both parts have Student's critical value: that of the images with one degree less than there are images which
+        show the metric, that of the seeds with one degree less than there are seeds. No seeds make up for what the
+        images alone leave open. Unlike Satterthwaite's approximation this keeps small levels too: few seeds that happen
+        to agree do not pass for certainty.
         """
-        normal = student_critical(level, max(images - 1, 1))
-        student = student_critical(level, seeds - 1)
+        of_images = student_critical(level, max(images - 1, 1))
+        of_seeds = student_critical(level, seeds - 1)
         by_image, by_both = self.from_images * self.images / images, self.from_both * self.images / images
         if (seeds, images) == (self.seeds, self.images):
             by_seed = self.between_seeds
@@ -108,8 +115,8 @@ class VarianceComponents:
             by_seed = (self.from_seeds + by_both) * self.seeds / seeds
         by_both *= self.seeds / seeds
         return max(
-            math.hypot(normal * math.sqrt(by_image), student * math.sqrt(by_seed)),
-            normal * math.sqrt(by_image + by_both),
+            math.hypot(of_images * math.sqrt(by_image), of_seeds * math.sqrt(by_seed)),
+            of_images * math.sqrt(by_image + by_both),
         )
 
     def p_value(self, difference: float) -> float:
@@ -206,7 +213,7 @@ def _difference(metric: str, images: int, values: Floats, baseline: Floats, resa
     difference = float((values - baseline).mean())
     components = _variance_components(images, values - baseline, resampled)
     half, p_value = math.nan, math.nan
-    if components is not None:
+    if components is not None and not (components.same_luck and difference):
         error = components.standard_error(components.seeds, images)
         degrees = components.degrees(components.seeds, images)
         half = error * student_quantile((1 + CONFIDENCE) / 2, degrees)

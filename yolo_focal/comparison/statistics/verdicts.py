@@ -17,11 +17,14 @@ from yolo_focal.comparison.metrics import PRIMARY
 from yolo_focal.comparison.statistics.bootstrap import Difference, VarianceComponents
 from yolo_focal.comparison.statistics.student_t import student_quantile
 
-__all__ = ["LEVEL", "RequiredSize", "Verdict", "Word", "holm", "judge"]
+__all__ = ["AP_SHARE", "LEVEL", "RequiredSize", "Verdict", "Word", "holm", "judge"]
 
 LEVEL = 0.05  # chance of any false verdict
+AP_SHARE = 0.5  # of it, for the main question; the rest is for all others
 POWER = 0.8  # chance that an experiment of the advised size would settle a difference as large as the one seen
-MOST_SEEDS, MOST_TIMES = 50, 20  # beyond them the advice is that the difference is too small to settle
+# Beyond these the advice is that the difference is too small to settle.
+MOST_SEEDS = 50  # or five times those at hand
+MOST_TIMES = 20  # the images at hand
 Word = Literal["better", "worse", "cannot tell"]
 
 
@@ -60,7 +63,7 @@ class Verdict:
     def required(self) -> RequiredSize | None:
         """What would likely settle an open question; None where it is settled or nothing can be said."""
         components = self.difference.components
-        if self.word != "cannot tell" or components.seeds < 2 or math.isnan(components.from_images):
+        if self.word != "cannot tell" or components.seeds < 2 or math.isnan(self.difference.low):
             return None
         return _required_size(abs(self.difference.difference), components, LEVEL * self.share)
 
@@ -95,7 +98,7 @@ def judge(differences: Mapping[str, Sequence[Difference]]) -> dict[str, list[Ver
     rows = [(name, each) for name, several in differences.items() for each in several]
     primary = sum(each.metric == PRIMARY for _, each in rows)
     others = len(rows) - primary
-    weights = [0.5 / primary if each.metric == PRIMARY else 0.5 / others for _, each in rows]
+    weights = [AP_SHARE / primary if each.metric == PRIMARY else (1 - AP_SHARE) / others for _, each in rows]
     adjusted = holm([each.p_value for _, each in rows], weights)
     verdicts: dict[str, list[Verdict]] = {name: [] for name in differences}
     for (name, each), weight, p_value in zip(rows, weights, adjusted, strict=True):
@@ -121,12 +124,15 @@ def _required_size(size: float, components: VarianceComponents, level: float) ->
     def settles(seeds: float, images: float) -> bool:
         return size >= components.least_shown(level, seeds, images) + power * components.standard_error(seeds, images)
 
+    most_seeds = max(MOST_SEEDS, 5 * components.seeds)
     images_times = _smallest(lambda n: settles(components.seeds, components.images * n / 10), 10, 10 * MOST_TIMES)
     both_times = _smallest(
-        lambda n: settles(components.seeds * n / 10, components.images * n / 10), 10, 10 * MOST_TIMES
+        lambda n: settles(components.seeds * n / 10, components.images * n / 10),
+        10,
+        min(10 * MOST_TIMES, 10 * most_seeds // components.seeds),
     )
     return RequiredSize(
-        seeds=_smallest(lambda n: settles(n, components.images), components.seeds, MOST_SEEDS),
+        seeds=_smallest(lambda n: settles(n, components.images), components.seeds, most_seeds),
         images_times=None if images_times is None else images_times / 10,
         both_times=None if both_times is None else both_times / 10,
     )
