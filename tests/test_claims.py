@@ -2,13 +2,15 @@
 
 import functools
 import json
+import math
 import re
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean, quantiles, stdev
 
 import pytest
 
-from yolo_focal.comparison.statistics.student_t import student_critical
+from yolo_focal.comparison.statistics.student_t import student_critical, student_quantile
+from yolo_focal.comparison.statistics.verdicts import AP_SHARE, LEVEL, POWER
 
 ROOT = Path(__file__).parents[1]
 
@@ -68,6 +70,23 @@ def between(study, first, second, file="trials.jsonl"):
 def without_nms(study, configuration):
     """How it differs from BCE on the other branch of an end-to-end head."""
     return between(study, configuration, "bce", "nms_free.jsonl")
+
+
+def seeds_for_one_point():
+    """With which one point of AP is likely seen, images aside: median and third quartile over all differences."""
+    needed = []
+    for file in (ROOT / "docs/evidence").glob("*/trials.jsonl"):
+        rows = map(json.loads, file.read_text(encoding="utf-8").splitlines())
+        ap = {(row["configuration"], row["seed"]): 100 * row["stats"]["AP"] for row in rows}
+        for name in {name for name, _ in ap} - {"bce"}:
+            spread = stdev(ap[name, seed] - ap["bce", seed] for other, seed in ap if other == name)
+            needed.append(next(n for n in range(2, 10_000) if least_seen(n) * spread / n**0.5 <= 1))
+    return quantiles(needed, n=4)[1:]
+
+
+def least_seen(seeds):
+    """In standard errors: what is shown at the level of AP, and as much more as the power asks for."""
+    return student_critical(LEVEL * AP_SHARE, seeds - 1) + student_quantile(POWER, math.inf)
 
 
 EVIDENCE = "docs/evidence.md"
@@ -155,6 +174,11 @@ CLAIMS = [  # a page, a sentence with # for every number, and the numbers
     ("docs/which.md", "fine-tuned on blood cells, # points of AP and # on platelets", all_and_rare(_ANCHOR_3X, _PASTE)),
     ("docs/rare.md", "gained # points and # on platelets after 60 epochs", all_and_rare(_ANCHOR_3X, _PASTE)),
     (EVIDENCE, "comes nearest, # points above (# to #)", with_interval(_ANCHOR, "focal")),
+    (
+        "docs/explanation/certainty.md",
+        "would need some # seeds to see it, and a quarter more than #",
+        seeds_for_one_point(),
+    ),
     (EVIDENCE, "and adds # on face masks (# to #)", between("masks", "rare-focal", "rare")),
     ("docs/which.md", "`fl_gain=auto` was # points of AP above BCE over 20 seeds", [points(_ANCHOR, "focal")]),
     ("docs/anchor_detector.md", "criteria is # points of mAP50-95 above BCE (# to #)", with_interval(_ANCHOR, "focal")),

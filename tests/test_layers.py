@@ -39,6 +39,7 @@ FLOORS = {
     "commands": 8,
     "cli": 9,
     "__main__": 10,
+    "child": 10,
 }
 KNOWS_ULTRALYTICS = PACKAGE / "ultra" / "host.py"
 ROOMS_OF_ULTRA = {  # a room imports from lower floors only

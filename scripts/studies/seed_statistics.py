@@ -33,11 +33,12 @@ def differences_by_seed(measured: Mapping[tuple[str, int], float], first: str, s
 def verdicts(questions: Sequence[Sequence[float]]) -> list[str]:
     """Better, worse or cannot tell for the differences in AP of each question, corrected for their number.
 
-    By Holm's procedure with the share of the level that `compare` gives to AP, so that a word means in both the same; a
-    table is a family of its own.
+    As `compare` would if nothing but AP were shown: AP has its share of the level, the rest is kept for all other
+    metrics. A table is a family of its own.
     """
-    share = AP_SHARE / len(questions)
-    adjusted = holm([_p_value(each) for each in questions], [share] * len(questions))
+    of_others = math.nan, 1 - AP_SHARE
+    p_values, shares = zip(*[(_p_value(each), AP_SHARE / len(questions)) for each in questions], of_others, strict=True)
+    adjusted = holm(p_values, shares)[:-1]
     return [
         "cannot tell" if not p_value <= LEVEL else "better" if statistics.mean(differences) > 0 else "worse"
         for differences, p_value in zip(questions, adjusted, strict=True)

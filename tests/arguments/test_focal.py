@@ -113,6 +113,7 @@ def test_the_text_of_a_config_is_what_the_start_line_shows():
     [
         ({"fl_warmup": 500, "epochs": 1}, "fl_warmup=500 takes 500 epochs, but the training has epochs=1; lower it"),
         ({"fl_warmup": 1, "epochs": 1}, "fl_warmup=1 holds gamma at 0 in all of epochs=1; lower it or train longer"),
+        ({"fl_warmup": 1, "fl_gamma": 0}, "fl_warmup=1 cannot act: fl_gamma=0 is where it would lead; leave it out"),
         ({"fl_warmup": 1, "fl_cooldown": 0.5, "epochs": 2}, "fl_warmup=1 fl_cooldown=0.5 holds gamma at 0 in all"),
         ({"fl_warmup": 3, "fl_cooldown": 0.8, "epochs": 10}, "fl_warmup=3 fl_cooldown=0.8 takes 11 epochs"),
         ({"fl_loss": "bce", "fl_cooldown": 0.2}, "fl_cooldown=0.2 cannot act: fl_loss=bce has no gamma; leave it out"),

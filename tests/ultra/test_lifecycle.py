@@ -87,6 +87,60 @@ def test_resume_from_the_command_line(enabled, tiny_data, tmp_path):
     assert torch.load(last, weights_only=False)["train_args"]["fl_gamma"] == 2.0
 
 
+@pytest.mark.slow
+def test_resume_by_path_with_the_arguments_of_the_run(enabled, tiny_data, tmp_path):
+    """Where the dataset stands in the checkpoint alone, and alpha is counted in it."""
+    from ultralytics import YOLO
+
+    with pytest.raises(Interrupted):
+        train_quickly(
+            tiny_data, tmp_path, callbacks={"on_fit_epoch_end": interrupt_after(0)}, epochs=2, fl_alpha="auto"
+        )
+    resumed = YOLO("yolo11n.yaml")
+    resumed.train(resume=str(tmp_path / "run" / "weights" / "last.pt"), fl_alpha="auto")
+    assert resumed.trainer.start_epoch == 1
+    assert isinstance(resumed.trainer.model.criterion.bce.config.alpha, tuple)
+
+
+def test_a_model_whose_training_ended_early_is_saved_as_stock_loads_it(enabled, trained, tiny_data, tmp_path):
+    """And trains on: it builds its criterion anew."""
+    from ultralytics import YOLO
+
+    model = YOLO(trained.run / "weights" / "last.pt")
+    model.add_callback("on_train_batch_end", interrupt_after(0))
+    given = {**QUICK, "data": str(tiny_data), "project": str(tmp_path), "focal": True}
+    with pytest.raises(Interrupted):
+        model.train(**given)
+    model.save(tmp_path / "kept.pt")
+    assert b"yolo_focal" not in (tmp_path / "kept.pt").read_bytes()
+    model.clear_callback("on_train_batch_end")
+    model.train(**given)
+    assert isinstance(model.trainer.model.criterion.bce, ClassCriterion)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"fl_branch": "one2one"}, "fl_branch=one2one needs an end-to-end head"),
+        ({"fl_scope": "obj"}, "fl_scope"),
+        ({"fl_vfl_alpha": 0.3}, "fl_vfl_alpha"),
+        ({"fl_class_weights": 0.5, "classes": [0]}, "fl_class_weights=0.5 cannot act with one class"),
+    ],
+)
+@pytest.mark.parametrize("own_trainer", [False, True])
+def test_what_cannot_act_is_refused_in_every_way_to_train(enabled, tiny_data, tmp_path, given, message, own_trainer):
+    """Also where a trainer is made without a model."""
+    from ultralytics import YOLO
+    from ultralytics.models.yolo.detect import DetectionTrainer
+
+    arguments = {**QUICK, "data": str(tiny_data), "project": str(tmp_path), "focal": True, **given}
+    with pytest.raises((ConfigError, UnsupportedModelError), match=message):
+        if own_trainer:
+            DetectionTrainer(overrides={**arguments, "model": "yolov8n.yaml"}).train()
+        else:
+            YOLO("yolov8n.yaml").train(**arguments)
+
+
 @pytest.mark.parametrize("given", [{"fl_branch": "one2one"}, {"rare_sampling": "auto", "rect": True}, {"obj": 3.0}])
 def test_a_resume_that_starts_anew_is_checked_like_any_training(enabled, trained, tiny_data, tmp_path, given):
     """Upstream starts a new training where the model is no checkpoint of an unfinished one."""

@@ -87,3 +87,12 @@ def test_the_defaults_know_the_keys_while_enabled(enabled):
 def test_the_package_says_which_python_and_version():
     """`yolo_focal.__version__` is what the distribution's metadata says."""
     assert importlib.metadata.version("yolo_focal") == yolo_focal.__version__
+
+
+def test_a_model_without_a_head_of_its_own_is_built_as_in_stock(enabled):
+    """Its YAML has the head row in the backbone."""
+    from ultralytics.nn.tasks import DetectionModel
+
+    rows = [[-1, 1, "Conv", [8, 3, 2]], [-1, 1, "Conv", [16, 3, 2]], [-1, 1, "Conv", [16, 3, 2]]]
+    model = DetectionModel({"nc": 2, "backbone": [*rows, [[2], 1, "Detect", ["nc"]]], "head": []}, verbose=False)
+    assert type(model.model[-1]).__name__ == "Detect"

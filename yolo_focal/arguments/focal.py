@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from yolo_focal.arguments.key import Key, Problem, number, one_of, problems_of, switch
+from yolo_focal.console import is_part_of_a_run
 from yolo_focal.errors import ConfigError
 from yolo_focal.loss_facts import LOSS_FACTS
 from yolo_focal.numbers import is_number
@@ -175,10 +176,6 @@ class FocalConfig:
                 f"{f' with {among_them}' if among_them else ''}; "
                 "give one number per class, or a single number for all"
             )
-        if self.class_weights and number_of_classes == 1:
-            raise ConfigError(
-                f"fl_class_weights={self.class_weights:g} cannot act with one class, whose weight is 1; leave it out"
-            )
 
     def __str__(self) -> str:
         """As in the start line of a training: `focal(gamma=1.5, alpha=0.25, gain=auto)`."""
@@ -283,6 +280,8 @@ def _schedule_problems(values: Mapping[str, Any], arguments: Mapping[str, Any]) 
         return [f"{named} does not fit fl_loss={values['fl_loss']}, {why} as gamma nears 0; leave it out"]
     if moving and not LOSS_FACTS[values["fl_loss"]].uses_gamma:
         return [f"{named} cannot act: fl_loss={values['fl_loss']} has no gamma; leave it out"]
+    if moving and not values["fl_gamma"] and not is_part_of_a_run():  # a trial of a tuning may end up there
+        return [f"{named} cannot act: fl_gamma=0 is where it would lead; leave it out"]
     epochs = arguments.get("epochs")
     if not moving or arguments.get("time") or epochs is None or not is_number(epochs):
         return []

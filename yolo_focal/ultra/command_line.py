@@ -1,5 +1,6 @@
 """The `yolo` command with the plugin on: arguments are checked first, then handed to Ultralytics' entry point."""
 
+import contextlib
 import re
 import sys
 from collections.abc import Sequence
@@ -30,8 +31,12 @@ __all__ = ["checked_words", "run_yolo"]
 _BARE_SWITCHES = frozenset({"half", "int8", "end2end", "nms"})  # upstream takes these words alone as True
 
 
-def run_yolo(words: Sequence[str]) -> int:
+def run_yolo(words: Sequence[str], inherited_trust: bool = False) -> int:
     """Do what `yolo WORDS` does, with the plugin enabled.
+
+    Args:
+        words: the command line.
+        inherited_trust: whether checkpoints are loaded as the process that started this one loads them.
 
     Raises:
         YoloFocalError: an argument is unknown or wrong, or a file is missing; nothing was started.
@@ -45,7 +50,7 @@ def run_yolo(words: Sequence[str]) -> int:
     if words[0].lstrip("-") not in SPECIAL:
         sys.argv[1:] = checked_words(words)
     try:
-        with safe_loading(trust):
+        with contextlib.nullcontext() if inherited_trust else safe_loading(trust):
             host.entrypoint()
     except BrokenPipeError:
         raise
@@ -68,7 +73,8 @@ def _refused_value(error: Exception, words: Sequence[str]) -> bool:
     message = str(error)
     pairs = [word.lstrip("-").partition("=")[::2] for word in words if "=" in word]
     return any(
-        value and any(quoted in message for quoted in (f"{name}={value}", f"{name}='{value}'", f"'{value}'"))
+        (value and any(quoted in message for quoted in (f"{name}={value}", f"{name}='{value}'", f"'{value}'")))
+        or (name == "model" and value.endswith(".pt") and value in message)  # a checkpoint that cannot be used
         for name, value in pairs
     )
 

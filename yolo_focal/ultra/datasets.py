@@ -2,9 +2,11 @@
 
 import contextlib
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from yolo_focal.data.shapes import ensure_shapes
 from yolo_focal.data.usable import refuse_unusable
@@ -26,6 +28,7 @@ __all__ = [
     "datasets_folder",
     "explained_dataset_errors",
     "find_data_yaml",
+    "learns_one_class",
     "local_yaml",
     "refuse_unusable_data",
     "refuse_without_validation",
@@ -211,6 +214,18 @@ def check_data_exists(data: Any) -> None:
             f"data={str(data)[:200]} does not exist; give a data YAML, the name of an Ultralytics dataset, or "
             "data=shapes"
         )
+
+
+def learns_one_class(given: Mapping[str, Any], task: str, number_of_classes: int | None) -> bool:
+    """Whether a training sees objects of a single class, which is neither rarer nor more frequent than anything.
+
+    Args:
+        given: the arguments of the call.
+        task: of the model.
+        number_of_classes: of the dataset; None where it is not known yet.
+    """
+    seen = given.get("classes") if task != "classify" else None  # a classifier is trained on all
+    return number_of_classes == 1 or (seen is not None and len(set(np.ravel(seen).tolist())) == 1)
 
 
 def class_count(data: str | Path, task: str = "detect") -> int:

@@ -14,6 +14,7 @@ from yolo_focal.ultra.class_losses import class_losses
 from yolo_focal.ultra.criteria.detection import check_branch
 from yolo_focal.ultra.criteria.focal_term import FocalTerm
 from yolo_focal.ultra.criteria.softmax import BinaryPixelCriterion, SoftmaxTerm
+from yolo_focal.ultra.datasets import learns_one_class
 
 __all__ = ["check_family", "start_line"]
 
@@ -61,6 +62,10 @@ def check_family(
     """
     if idle := idle_settings(given, config):
         raise ConfigError(idle)
+    if config.class_weights and learns_one_class(given, getattr(model, "task", "detect"), number_of_classes):
+        raise ConfigError(
+            f"fl_class_weights={config.class_weights:g} cannot act with one class, whose weight is 1; leave it out"
+        )
     of_rtdetr = config.loss == "vfl" and _is(model, "RTDETRDetectionModel")  # which has an alpha of its own for vfl
     if config.alpha == AUTO and LOSSES[config.loss].alpha_on_negatives and not of_rtdetr:
         raise ConfigError(

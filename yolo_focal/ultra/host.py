@@ -86,7 +86,7 @@ NAMES: dict[str, Name] = {
         "has the words and keys of the command line, what reads them, and the command of child trainings",
         (
             *("MODES", "TASKS", "CFG_FLOAT_KEYS", "CFG_FRACTION_KEYS", "CFG_INT_KEYS", "_YOLO_CLI_COMMAND"),
-            *("merge_equals_args", "parse_key_value_pair", "check_cfg", "check_dict_alignment"),
+            *("merge_equals_args", "parse_key_value_pair", "check_cfg", "check_dict_alignment", "_handle_deprecation"),
         ),
     ),
     "entrypoint": Name("ultralytics.cfg:entrypoint", "is the yolo command, which reads sys.argv"),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from yolo_focal.ultra import host
 
-__all__ = ["LOGGER", "is_main_process", "warnings_only"]
+__all__ = ["LOGGER", "is_main_process", "silence", "warnings_only"]
 
 LOGGER = logging.getLogger("ultralytics")
 
@@ -16,11 +16,20 @@ def is_main_process() -> bool:
     return host.RANK in {-1, 0}
 
 
-@contextlib.contextmanager
-def warnings_only() -> Iterator[None]:
+def warnings_only() -> contextlib.AbstractContextManager[None]:
     """Ultralytics' log and its own progress bars are silent inside the block; warnings are not."""
+    return _from_level(logging.WARNING)
+
+
+def silence() -> contextlib.AbstractContextManager[None]:
+    """Ultralytics says nothing at all inside the block."""
+    return _from_level(logging.CRITICAL + 1)
+
+
+@contextlib.contextmanager
+def _from_level(least: int) -> Iterator[None]:
     level = LOGGER.level
-    LOGGER.setLevel(logging.WARNING)
+    LOGGER.setLevel(least)
     try:
         yield
     finally:

@@ -116,10 +116,20 @@ def _train(original: Callable[..., Any], self: Any, trainer: Any = None, **kwarg
         with explained_dataset_errors(data, **reading):
             result = original(self, trainer=trainer, **kwargs)
     except KeyboardInterrupt as interruption:
+        _forget_criterion(self.model)
         raise KeyboardInterrupt(_what_is_kept(self, started, resumed=bool(given.get("resume")))) from interruption
+    except Exception:
+        _forget_criterion(self.model)
+        raise
     if not is_part_of_a_run() and (line := _next_step(self)) is not None:
         LOGGER.info(line)
     return result
+
+
+def _forget_criterion(model: Any) -> None:
+    """A model that stays behind when its training ends early is saved without this package's classes in it."""
+    if isinstance(model, nn.Module) and hasattr(model, "criterion"):
+        del model.criterion  # the next training builds its own
 
 
 def _trainings(given: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -202,9 +212,14 @@ def _resume_training(original: Callable[..., None], self: Any, ckpt: dict[str, A
 )
 def _setup_train(original: Callable[[Any], None], self: Any) -> None:
     original(self)
-    model = host.unwrap_model(self.model)
-    if read_config(vars(self.args)) is None and anchor_head(model) is None:
+    model, arguments = host.unwrap_model(self.model), vars(self.args)
+    config = read_config(arguments)
+    if config is None and anchor_head(model) is None:
         return
+    if config is not None and not self.resume:  # a trainer that no model started was not checked before
+        check_family(model, config, arguments, self.data["nc"])
+        if anchor_head(model) is None:
+            check_anchor_training(model, arguments, self.data["nc"])
     line = start_line(model.init_criterion())  # as the first batch will build it
     if line is None:
         raise UnsupportedModelError(

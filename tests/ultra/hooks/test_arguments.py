@@ -12,7 +12,7 @@ from yolo_focal.arguments.hyp import find_hyp, read_hyp
 from yolo_focal.arguments.training_keys import TRAINING_KEYS
 from yolo_focal.errors import ConfigError
 from yolo_focal.resources import cfg_names
-from yolo_focal.ultra.hooks.arguments import check_call
+from yolo_focal.ultra.hooks.arguments import check_call, misspelt
 
 
 def stock_arguments(**changes):
@@ -57,6 +57,17 @@ def test_a_misspelt_key_and_a_bad_value_are_reported_together(enabled):
     assert len(caught.value.problems) == 2
     assert "'fl_gama' is not a training argument; did you mean 'fl_gamma'?" in str(caught.value)
     assert "fl_alpha must be a number between 0 and 1" in str(caught.value)
+
+
+@pytest.mark.parametrize("focal", [{}, {"focal": True}, {"rare_sampling": "auto"}])
+def test_what_ultralytics_renames_or_drops_is_left_to_it(enabled, focal, caplog):
+    """Its deprecated words act as in stock, whatever of this plugin is on, and are warned of once."""
+    caplog.set_level("WARNING", logger="ultralytics")
+    given = {"half": True, "end2end": False, "hide_labels": True, "line_thickness": 2, "crop_fraction": 1.0}
+    found = arguments(label_smoothing=0.1, **given, **focal)
+    assert (found.quantize, found.show_labels, found.line_width) == (16, False, 2)
+    assert not hasattr(found, "label_smoothing") and caplog.text.count("crop_fraction") == 1
+    assert misspelt(given, {}) == []
 
 
 ALPHAS = [0.25, 0.5, 0.75]  # exact in every precision

@@ -62,12 +62,23 @@ def test_a_model_that_is_tuned_carries_the_passenger(enabled, monkeypatch):
     assert isinstance(pickle.loads(pickle.dumps(model.yolo_focal)), EnableWhenUnpickled)
 
 
+def test_a_space_of_this_plugins_arguments_switches_it_on(enabled, monkeypatch):
+    """As giving any of them does."""
+    from ultralytics import YOLO
+
+    asked = {}
+    monkeypatch.setattr(host.Tuner, "__init__", lambda self, args, _callbacks: asked.update(vars(args)))
+    monkeypatch.setattr(host.Tuner, "__call__", lambda self, **_: None)
+    YOLO("yolo11n.yaml").tune(data="coco8.yaml", space={"fl_gamma": (0.5, 2.0)})
+    assert asked["focal"] is True and asked["fl_gamma"] == 1.5
+
+
 def test_the_command_of_a_trial_is_this_plugins_while_enabled():
     """And stock's own before and after."""
     command = host.cfg._YOLO_CLI_COMMAND
     stock = list(command)
     yolo_focal.enable()
-    assert command == [sys.executable, "-m", "yolo_focal"]
+    assert command == [sys.executable, "-m", "yolo_focal.child"]
     yolo_focal.disable()
     assert command == stock
 

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import subprocess
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from tests.helpers import run_command_line
 from yolo_focal import cli
 from yolo_focal.arguments.commands import COMMANDS as all_commands
 from yolo_focal.errors import CheckpointError
+from yolo_focal.ultra import host
 from yolo_focal.ultra.drivers.load_model import load_model
 from yolo_focal.ultra.hooks.checkpoints import safe_loading
 
@@ -70,6 +72,20 @@ def test_trust_loads_it_as_ultralytics_does(hostile):
     with safe_loading(trust=True), pytest.raises(CheckpointError):
         load_model(checkpoint)
     assert trace.exists()
+
+
+@pytest.mark.parametrize(("said", "executed"), [("true", False), ("false", True), (None, True)])
+def test_a_training_that_ultralytics_starts_trusts_as_its_parent(hostile, tmp_path, monkeypatch, said, executed):
+    """What `trust=` of the parent made of the environment stands; plain Python, which says nothing, loads as stock."""
+    checkpoint, trace = hostile
+    monkeypatch.delenv("ULTRALYTICS_SAFE_LOAD", raising=False)
+    if said is not None:
+        monkeypatch.setenv("ULTRALYTICS_SAFE_LOAD", said)
+    yolo_focal.enable()
+    command = [*host.cfg._YOLO_CLI_COMMAND, "train", f"model={checkpoint}", "data=shapes", "epochs=1"]
+    yolo_focal.disable()
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2 and trace.exists() == executed, done.stderr[-2000:]
 
 
 def test_the_word_reaches_the_commands_of_ultralytics(hostile, tmp_path):

@@ -37,6 +37,8 @@ def check_anchor_training(model: nn.Module, given: Mapping[str, Any], number_of_
     if anchor_head(model) is None:
         _refuse_anchor_arguments(model, given)
         return
+    if given.get("label_smoothing"):  # which Ultralytics leaves out with a warning
+        raise ConfigError("'label_smoothing' is YOLOv5's; here it is cls_smoothing")
     anchor = read_anchor_config(given)
     if number_of_classes == 1:
         _refuse_class_loss(given)

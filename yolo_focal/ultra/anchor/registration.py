@@ -66,10 +66,10 @@ def _yaml_model_load(original: Callable[[Any], dict[str, Any]], path: Any) -> di
     takes("d", "ch", "verbose"),
 )
 def _parse_model(original: Callable[..., Any], d: dict[str, Any], ch: int, verbose: bool = True) -> Any:
-    *layers, last = d["head"]
-    if any(row[2] == _HEAD for row in [*d["backbone"], *layers]):
+    elsewhere = [row[2] for row in [*d["backbone"], *d["head"][:-1]]]
+    if _HEAD in elsewhere:
         raise ConfigError(f"{_HEAD} must be the last row of the model YAML's head; move it there")
-    if last[2] != _HEAD:
+    if not d["head"] or d["head"][-1][2] != _HEAD:
         return original(d, ch, verbose)
     return _parse_anchor_model(original, d, ch, verbose)
 

@@ -21,6 +21,7 @@ from yolo_focal.ultra import host
 from yolo_focal.ultra.datasets import resolve_data
 from yolo_focal.ultra.hooks.auto_alpha import settled_config
 from yolo_focal.ultra.hooks.seam import seam
+from yolo_focal.ultra.logger import silence
 
 __all__ = ["PATCHES", "check_call", "misspelt"]
 
@@ -86,9 +87,14 @@ _YOLOV5_WORDS = {
     "img": "imgsz=",
     "img_size": "imgsz=",
     "batch_size": "batch=",
-    "label_smoothing": "cls_smoothing=, for the anchor detector",
     "noautoanchor": "autoanchor=False, for the anchor detector",
 }
+
+
+def is_deprecated(name: str) -> bool:
+    """Whether Ultralytics still takes `name`, with a warning, to rename it or to leave it out."""
+    with silence():  # which it gives here as well
+        return name not in host.cfg._handle_deprecation({name: True})
 
 
 def misspelt(given: Mapping[str, Any], known: Mapping[str, Any]) -> list[str]:
@@ -96,7 +102,7 @@ def misspelt(given: Mapping[str, Any], known: Mapping[str, Any]) -> list[str]:
     allowed = {*known, "augmentations", "save_dir"}  # upstream accepts these two beyond its defaults
     sentences = []
     for name in given:
-        if name in allowed:
+        if name in allowed or is_deprecated(name):
             continue
         if (here := _YOLOV5_WORDS.get(name.lstrip("-").replace("-", "_"))) is not None:
             sentences.append(f"'{name}' is YOLOv5's; here it is {here}")
@@ -114,7 +120,8 @@ def check_call(given: Mapping[str, Any], known: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: with one sentence per problem.
     """
-    meant_for_us = [name for name in given if name not in known and closest(name, known) in TRAINING_KEYS]
+    unknown = [name for name in given if name not in known and not is_deprecated(name)]
+    meant_for_us = [name for name in unknown if closest(name, known) in TRAINING_KEYS]
     acting = [name for name in given if name in TRAINING_KEYS and (name != "focal" or given[name])]
     if not (meant_for_us or acting):
         return
@@ -166,7 +173,8 @@ def _check_cfg(original: Callable[..., None], cfg: dict[str, Any], *args: Any, *
             if cfg.get(name) == key.default:  # absent and at its default are the same to the anchor detector
                 cfg.pop(name, None)
         cfg["data"] = resolve_data(cfg.get("data"))
-        if cfg.get("mode") == "train" and not isinstance(cfg["data"], list | tuple):  # of several, each for itself
+        # Of several datasets each for itself; that of a resumed training stands in its checkpoint.
+        if cfg.get("mode") == "train" and not cfg.get("resume") and not isinstance(cfg["data"], list | tuple):
             settled_config(cfg)  # for its refusals, before anything is written
     original(cfg, *args, **kwargs)
 

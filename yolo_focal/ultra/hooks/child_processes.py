@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import yolo_focal
+from yolo_focal.arguments.focal import focal_keys
 from yolo_focal.ultra import host
 from yolo_focal.ultra.hooks.seam import seam
 
@@ -27,7 +28,7 @@ class _ChildCommand:
         return "ultralytics.cfg._YOLO_CLI_COMMAND: one list holds the command of child trainings, shared by importers"
 
     def install(self) -> None:
-        host.cfg._YOLO_CLI_COMMAND[:] = [sys.executable, "-m", "yolo_focal"]
+        host.cfg._YOLO_CLI_COMMAND[:] = [sys.executable, "-m", "yolo_focal.child"]
 
     def uninstall(self) -> None:
         host.cfg._YOLO_CLI_COMMAND[:] = _ORIGINAL
@@ -64,6 +65,8 @@ def _enabled_passenger() -> EnableWhenUnpickled:
 )
 def _tune(original: Callable[..., Any], self: Any, *args: Any, **kwargs: Any) -> Any:
     self.yolo_focal = EnableWhenUnpickled()  # Ray pickles the model into its workers
+    if focal_keys(kwargs.get("space") or {}):
+        kwargs.setdefault("focal", True)  # as giving any of them does
     return original(self, *args, **kwargs)
 
 

@@ -13,7 +13,7 @@ from yolo_focal.console import is_part_of_a_run
 from yolo_focal.data.yolo import label_file, read_data_yaml
 from yolo_focal.errors import ConfigError, DataError, UnsupportedModelError
 from yolo_focal.ultra import host
-from yolo_focal.ultra.datasets import BOX_TASKS, data_file, datasets_folder, resolve_data
+from yolo_focal.ultra.datasets import BOX_TASKS, data_file, datasets_folder, learns_one_class, resolve_data
 from yolo_focal.ultra.logger import LOGGER, is_main_process
 from yolo_focal.ultra.sampling.acting_epochs import never_pastes, never_stops, pasted_epochs
 from yolo_focal.ultra.sampling.crops import CropBank, Crops, find_crops
@@ -63,8 +63,7 @@ def check_rare_training(model: nn.Module, given: Mapping[str, Any], number_of_cl
     # A trial of a tuning may come near to 0, where the space begins.
     if not is_part_of_a_run() and (why := never_stops(config, {**host.DEFAULT_CFG_DICT, **given})):
         raise ConfigError(why)
-    seen = given.get("classes") if task != "classify" else None  # a classifier is trained on all
-    if number_of_classes == 1 or (seen is not None and len(set(np.ravel(seen).tolist())) == 1):
+    if learns_one_class(given, task, number_of_classes):
         raise ConfigError(f"{config} cannot act with one class: nothing is rarer than anything; leave it out")
     if task != "classify" and given.get("data") is not None and _has_no_objects(data_file(resolve_data(given["data"]))):
         raise ConfigError(
