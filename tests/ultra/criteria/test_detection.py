@@ -9,7 +9,7 @@ from torch import nn
 
 from tests.ultra.helpers import batch_of, build
 from yolo_focal.arguments.focal import FocalConfig
-from yolo_focal.errors import ConfigError
+from yolo_focal.errors import ConfigError, UnsupportedModelError
 from yolo_focal.ultra.criteria.detection import ClassCriterion, box_criteria
 from yolo_focal.ultra.families import start_line
 
@@ -67,6 +67,30 @@ def test_a_list_of_the_wrong_length_is_refused_when_the_criterion_is_built(enabl
     """The number of classes is known there at the latest."""
     with pytest.raises(ConfigError, match="fl_alpha has 2 numbers, but the dataset has 3 classes"):
         build("yolo11n.yaml", fl_alpha=[0.5, 0.5]).init_criterion()
+
+
+def test_a_criterion_that_sums_the_class_loss_itself_is_refused(enabled):
+    """It would take the sum for the elements; one that only adds a term of its own is trained."""
+    from ultralytics.utils.loss import v8DetectionLoss
+
+    class Weighted(v8DetectionLoss):
+        """Weighs the elements."""
+
+        def loss(self, preds, batch):
+            """As it likes."""
+            return self.bce(preds, batch).mul(2).sum()
+
+    class Longer(v8DetectionLoss):
+        """Has a term more."""
+
+        def loss(self, preds, batch):
+            """Beside those of Ultralytics."""
+            return super().loss(preds, batch) + 1
+
+    model = build("yolo11n.yaml", focal=True)
+    with pytest.raises(UnsupportedModelError, match=r"Weighted\.loss computes the class loss from self\.bce"):
+        Weighted(model)
+    assert isinstance(Longer(model).bce, ClassCriterion)
 
 
 @pytest.mark.parametrize("yaml", ["yolo11n.yaml", "yolo26n.yaml"])

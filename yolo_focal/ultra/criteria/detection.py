@@ -78,10 +78,26 @@ def _init(
             f"{type(self).__name__}.bce is {self.bce!r}, expected BCEWithLogitsLoss(reduction='none'); "
             "focal cannot wrap it: train with focal=False"
         )
+    if method := _own_sum(type(self)):
+        raise UnsupportedModelError(
+            f"{method} computes the class loss from self.bce in its own way, which would take focal's sum over all "
+            "elements for the elements; train it with focal=False"
+        )
     config.check_classes(self.nc)
     weights = None if self.class_weights is None else self.class_weights.flatten()
     self.bce = ClassCriterion(config, weights, self.device, schedule_of(model))
     self.class_weights = None  # they are inside the sum now; upstream would multiply a second time
+
+
+def _own_sum(criterion: type) -> str | None:
+    """The method of somebody's own criterion that uses self.bce; Ultralytics' own do no more than add it up."""
+    for kind in criterion.__mro__:
+        if kind.__module__.partition(".")[0] == "ultralytics":
+            return None
+        for name, function in vars(kind).items():
+            if name != "__init__" and "bce" in getattr(getattr(function, "__code__", None), "co_names", ()):
+                return f"{kind.__name__}.{name}"
+    return None
 
 
 def acts_on(config: FocalConfig, branch: str) -> bool:
