@@ -139,7 +139,7 @@ CLAIMS = [  # a page, a sentence with # for every number, and the numbers
     ),
     (
         EVIDENCE,
-        "both branches is # points below BCE on YOLO26n (# to #) and # on YOLOv10n (# to #), both shown",
+        "both branches is # points below BCE on YOLO26n (# to #) and # on YOLOv10n (# to #), hints on both models",
         [each for model in (_YOLO26, _YOLOV10) for each in without_nms(model, "focal")],
     ),
     (
