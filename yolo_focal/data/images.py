@@ -50,7 +50,7 @@ def image_size(path: Path) -> tuple[int, int]:
     try:
         with Image.open(path) as image:
             width, height = image.size
-            turned = image.getexif().get(EXIF_ORIENTATION) in QUARTER_TURNS
+            turned = _exif(image).get(EXIF_ORIENTATION) in QUARTER_TURNS
             by_header = image.format in TURNED_BY_EXIF
     except FileNotFoundError:
         raise DataError(f"the image {path} does not exist") from None
@@ -67,6 +67,15 @@ def image_size(path: Path) -> tuple[int, int]:
             return decoded.shape[1], decoded.shape[0]
         return (height, width) if turned else (width, height)
     raise DataError(f"cannot read the image {path} ({reason}); replace it or take it out of the set")
+
+
+def _exif(image: Image.Image) -> Image.Exif:
+    """The EXIF data of an image as its decoder takes them; Pillow would look for an orientation in XMP as well."""
+    if image.format not in ("JPEG", "MPO"):
+        return image.getexif()
+    exif = Image.Exif()
+    exif.load(image.info.get("exif", b""))
+    return exif
 
 
 def refuse_wrong_size(path: Path, stated: tuple[int, int], record: str) -> None:
