@@ -78,13 +78,19 @@ def _exif(image: Image.Image) -> Image.Exif:
     return exif
 
 
-def refuse_wrong_size(path: Path, stated: tuple[int, int], record: str) -> None:
+def refuse_wrong_size(path: Path, stated: tuple[int, int], record: str, size: tuple[int, int] | None = None) -> None:
     """Raise if an image has not the (width, height) that `record` states, which its boxes are relative to.
+
+    Args:
+        path: the image.
+        stated: what the record says.
+        record: its name.
+        size: of the image, where it is known already.
 
     Raises:
         DataError: they differ, or the image cannot be read.
     """
-    width, height = image_size(path)
+    width, height = size or image_size(path)
     if (width, height) != stated:
         raise DataError(
             f"{path} is {width}x{height}, but {record} says {stated[0]}x{stated[1]}; its boxes would be wrong, so "

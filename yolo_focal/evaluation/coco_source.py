@@ -9,6 +9,7 @@ import yaml
 from yolo_focal.data.coco import CocoDataset, class_boxes
 from yolo_focal.data.images import place_image, refuse_unreadable_names, refuse_wrong_size
 from yolo_focal.data.layout import refuse_clashes, write_labels
+from yolo_focal.data.usable import lacking_end_marker
 from yolo_focal.data.yolo import label_file
 from yolo_focal.errors import DataError
 from yolo_focal.evaluation.boxes import Category, GroundTruth
@@ -98,6 +99,9 @@ def _area(source: Path, annotation: dict[str, Any]) -> float:
 
 
 def _link(source: Path, link: Path) -> None:
+    if lacking_end_marker([source]):  # Ultralytics would write it anew through the link
+        place_image(source, link, "copy")
+        return
     try:
         place_image(source, link, "symlink")
     except DataError:  # Windows without the right to make links
