@@ -126,7 +126,7 @@ def test_images_that_only_their_header_makes_images(tmp_path, refused, command, 
         cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
         image.unlink()
     line = refused(command, data)
-    assert f".{suffix} cannot be decoded, though its header is one; replace the file or take it out of" in line
+    assert f".{suffix} cannot be decoded, though its header can be read; replace the file or take it out of" in line
     assert command == "val" or not list(tmp_path.rglob("*.cache"))
 
 

@@ -133,7 +133,7 @@ def _refuse_undecodable(error: Exception) -> None:
     """Raise DataError where an error, perhaps of a data loader's process, is about an image that passed the checks."""
     found = re.search(r"^(?:FileNotFoundError: )?Image Not Found (.+)$", str(error), re.MULTILINE)
     if isinstance(error, FileNotFoundError) and found is not None:
-        fault = "cannot be decoded, though its header is one" if exists(Path(found[1])) else "is no longer there"
+        fault = "cannot be decoded, though its header can be read" if exists(Path(found[1])) else "is no longer there"
         raise DataError(f"the image {found[1]} {fault}; replace the file or take it out of the set") from error
 
 
