@@ -19,6 +19,7 @@ from tests.ultra.helpers import build
 from yolo_focal.cli import main
 from yolo_focal.evaluation.model import evaluate_model
 from yolo_focal.evaluation.recalibration.recalibrate import harm, other_split, recalibrate
+from yolo_focal.evaluation.recalibration.report import recalibration_lines
 from yolo_focal.ultra.drivers.predictions import collect_predictions
 from yolo_focal.ultra.drivers.score_folding import fold_scores, load_branch, score_branches
 
@@ -197,6 +198,8 @@ def test_what_a_map_makes_worse_is_found(calibrated, tmp_path):
     found = recalibrate(calibrated / "model.pt", str(calibrated / "data.yaml"), tmp_path / "new.pt", **settings)
     for result in found:
         assert harm(result) == []
+        noted = dataclasses.replace(result, notes=("no class frequencies",))
+        assert recalibration_lines([noted, noted], "val", "test")[-2:] == ["", "Note: no class frequencies"]
         back = dataclasses.replace(result, before=result.after, after=result.before)
         assert any(each.startswith("calibration error over all detections 0.") for each in harm(back))
 

@@ -164,6 +164,7 @@ def test_bad_input_is_one_line_exit_code_2_and_nothing_written(original, tmp_pat
         (words(original, tmp_path, out=tmp_path / "out.onnx"), "must end in .pt"),
         (words(original, tmp_path, out=tmp_path / "my_yolov5n.pt"), "call it my_yolov5n-anchor.pt"),
         (words(original, tmp_path, out=original), "has a name that Ultralytics replaces"),
+        (words(original, tmp_path, data="typo.yaml"), "data=typo.yaml does not exist; give a data YAML"),
         (words(original, tmp_path, data=data), "the checkpoint has 80 classes, but"),
         (
             words(original, tmp_path, wieghts=original),

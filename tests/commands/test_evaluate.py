@@ -2,17 +2,22 @@
 
 import csv
 import json
+import re
 import shutil
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import yaml
 
+from tests.helpers import write_squares
 from tests.ultra.helpers import chatty
 from yolo_focal.arguments.command_line import parse_arguments
 from yolo_focal.arguments.commands import COMMANDS
 from yolo_focal.commands import evaluate
+from yolo_focal.data.yolo import read_data_yaml
+from yolo_focal.data.yolo_to_coco import write_coco_files
 from yolo_focal.errors import CheckpointError, ConfigError, DataError
 
 PICTURES = {"per_class.png", "thresholds.png", "reliability.png"}
@@ -272,6 +277,65 @@ def test_an_unreadable_image_is_named(cells, checkpoint, tmp_path):
     damaged.write_bytes(b"no image")
     with pytest.raises(DataError, match=rf"1 of 4 images of .* could not be read, the first is .*{damaged.name}"):
         run(model=checkpoint, data=cells / "data.yaml", imgsz=64, out=tmp_path / "out")
+
+
+@pytest.fixture
+def squares(tmp_path) -> dict[str, Path]:
+    """The model and the data YAML of the light and dark squares, for `run`."""
+    model = chatty("yolo11n.yaml")
+    model.model.names = {0: "light", 1: "dark", 2: "other"}
+    model.save(tmp_path / "squares.pt")
+    return {"model": tmp_path / "squares.pt", "data": write_squares(tmp_path / "squares"), "imgsz": 64}
+
+
+def test_images_that_were_made_smaller_after_the_export_are_refused(squares, tmp_path):
+    """Beside a data YAML too: the boxes of the annotations are in pixels of the size that they state."""
+    dataset = read_data_yaml(squares["data"])
+    write_coco_files(dataset, tmp_path / "coco")
+    annotations = tmp_path / "coco/instances_val.json"
+    run(**squares, annotations=annotations, out=tmp_path / "fits")
+    for file in dataset.image_files("val")[1:]:
+        cv2.imwrite(str(file), cv2.resize(cv2.imread(str(file)), (32, 32)))
+    with pytest.raises(
+        DataError, match=r"1\.png is 32x32, but images id \d+ of .*_val\.json says 64x64; its boxes would"
+    ):
+        run(**squares, annotations=annotations, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("kind", ["images", "folder"])
+def test_a_training_split_that_was_left_elsewhere_is_noted(squares, tmp_path, capsys, kind):
+    """Validation does not need it; the frequencies of classes do."""
+    shutil.rmtree(tmp_path / "squares/images/train")
+    if kind == "images":
+        (tmp_path / "squares/images/train").mkdir()
+    run(**squares, out=tmp_path / "out")
+    content = json.loads((tmp_path / "out/evaluation.json").read_text())
+    assert content["buckets"] == [] and content["classes"][0]["training_instances"] is None
+    fault = "train names .*train, which does not exist" if kind == "folder" else "no images for train in .*train"
+    assert re.search(f"Note: no class frequencies: .*squares.yaml: {fault}; ", capsys.readouterr().out)
+
+
+def test_a_jpeg_that_ultralytics_writes_anew_is_noted(squares, tmp_path):
+    """It does where bytes follow the end; nothing is said of one that is whole, nor where the file is only read."""
+    folder = tmp_path / "squares/images/val"
+    for number in (0, 1):
+        cv2.imwrite(str(folder / f"{number}.jpg"), cv2.imread(str(folder / f"{number}.png")))
+        (folder / f"{number}.png").unlink()
+    appended = (folder / "1.jpg").read_bytes() + b"more"
+    (folder / "1.jpg").write_bytes(appended)
+    write_coco_files(read_data_yaml(squares["data"]), tmp_path / "coco")
+    run(model=squares["model"], data=tmp_path / "coco/instances_val.json", images=folder, imgsz=64, out=tmp_path / "o")
+    assert (folder / "1.jpg").read_bytes() == appended
+    run(**squares, out=tmp_path / "first")
+    assert (folder / "1.jpg").read_bytes() != appended
+    run(**squares, out=tmp_path / "second")
+    first, second = (
+        json.loads((tmp_path / name / "evaluation.json").read_text())["notes"] for name in ("first", "second")
+    )
+    assert [note for note in first if note not in second] == [
+        f"Ultralytics wrote 1 JPEG files of val without an end marker anew: {folder / '1.jpg'}"
+    ]
 
 
 @pytest.mark.parametrize("door", ["model", "results"])

@@ -1,9 +1,12 @@
 """Datasets that a command cannot use: one line with file, line, value and remedy, exit code 2, nothing written."""
 
+import inspect
 import shutil
 
 import pytest
+from PIL import Image
 from ultralytics.data.utils import check_cls_dataset, check_det_dataset, find_dataset_yaml
+from ultralytics.engine import trainer
 
 from tests.helpers import write_squares
 from yolo_focal import cli
@@ -110,6 +113,49 @@ def test_a_list_that_is_no_text(tmp_path, refused, command):
     (tmp_path / "data/list.txt").write_bytes(b"\xff\xfe\x00a")
     data.write_text(data.read_text().replace("images/train", "list.txt").replace("images/val", "list.txt"))
     assert "cannot read the image list" in refused(command, data)
+
+
+@pytest.mark.parametrize("suffix", ["bmp", "tif"])
+@pytest.mark.parametrize("command", ["val", "evaluate", "doctor", "calibrate"])
+def test_images_that_only_their_header_makes_images(tmp_path, refused, command, suffix):
+    """Pillow finds no fault with them, so Ultralytics drops none; its decoder does."""
+    data = write_squares(tmp_path / "data")
+    for image in sorted((tmp_path / "data/images").rglob("*.png")):
+        cut = image.with_suffix(f".{suffix}")
+        Image.open(image).save(cut)
+        cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
+        image.unlink()
+    line = refused(command, data)
+    assert f".{suffix} cannot be decoded, though its header can be read; replace the file or take it out of" in line
+    assert command == "val" or not list(tmp_path.rglob("*.cache"))
+
+
+@pytest.mark.parametrize("command", ["evaluate", "doctor", "calibrate"])
+def test_a_number_of_channels_that_is_none(tmp_path, refused, command):
+    """Quoted, it would become a layer's size."""
+    data = write_squares(tmp_path / "data")
+    data.write_text(data.read_text() + "channels: '3'\n")
+    assert "channels must be a whole number of at least 1, without quotes, got '3'" in refused(command, data)
+
+
+@pytest.mark.parametrize("command", ["evaluate", "calibrate"])
+def test_other_channels_than_the_model_s(tmp_path, refused, command):
+    """Before the first image is read."""
+    data = write_squares(tmp_path / "data")
+    data.write_text(data.read_text() + "channels: 1\n")
+    assert "has images of 1 channels (channels:), but the model takes 3; correct it, or give a" in refused(
+        command, data
+    )
+    assert not list(tmp_path.rglob("*.cache"))
+
+
+@pytest.mark.skipif('data.get("test")' in inspect.getsource(trainer), reason="this Ultralytics takes the test split")
+@pytest.mark.parametrize("command", ["train", "doctor"])
+def test_a_test_split_in_place_of_val(tmp_path, refused, command):
+    """Ultralytics' own words."""
+    data = write_squares(tmp_path / "data", train=8, test=8)
+    data.write_text(data.read_text() + "val:\n")
+    assert "'val:' images not found" in refused(command, data)
 
 
 @pytest.mark.parametrize("command", ["evaluate", "compare", "calibrate"])

@@ -72,6 +72,17 @@ def test_the_size_is_that_of_the_pixels_training_sees(tmp_path: Path, suffix: st
     assert image_size(path) == (width, height)
 
 
+@pytest.mark.parametrize("suffix", ["jpg", "mpo", "png", "webp"])
+@pytest.mark.parametrize("exif", [b"", Image.Exif().tobytes()])
+def test_an_orientation_in_xmp_is_that_of_no_decoder(tmp_path: Path, suffix: str, exif: bytes) -> None:
+    """Editors write it there as well; Pillow goes by it, OpenCV and so a training does not."""
+    path = tmp_path / f"1.{suffix}"
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    Image.new("RGB", (40, 30)).save(path, exif=exif, xmp=xmp)
+    height, width = imread(path).shape[:2]
+    assert image_size(path) == (width, height) == (40, 30)
+
+
 def test_a_turned_image_needs_its_turned_size(tmp_path: Path) -> None:
     """Boxes are relative to the image as training sees it."""
     path = draw(tmp_path / "1.jpg", 6)

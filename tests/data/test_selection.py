@@ -120,6 +120,10 @@ def test_max_images_makes_a_long_tail_smaller() -> None:
 @given(st.lists(st.integers(), unique=True), st.floats(0, 1), st.integers(0, 9))
 def test_a_partition_loses_nothing(images: list[int], share: float, seed: int) -> None:
     """Both parts together are all images, the second is the asked share, and order does not matter."""
+    if round(share * len(images)) == len(images):
+        with pytest.raises(DataError, match=rf"^val_share={share:g} leaves none of the {len(images)} images to train"):
+            partition(images, share, seed)
+        return
     rest, part = partition(images, share, seed)
     assert sorted(rest + part) == sorted(images)
     assert len(part) == round(share * len(images))

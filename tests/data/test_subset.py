@@ -372,6 +372,59 @@ def test_an_image_named_like_labels_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999"])
+@pytest.mark.parametrize(
+    ("record", "place"),
+    [
+        ("annotations", "annotations id 1: score"),
+        ("images", "images id 1: score"),
+        ("categories", "categories id 7: score"),
+        ("info", "info: year"),
+        ("licenses", "licenses"),
+    ],
+)
+def test_a_number_that_json_does_not_have_is_refused_before_an_image_is_read(
+    tmp_path: Path, number: str, record: str, place: str
+) -> None:
+    """Python's JSON reads it, so other programs do write it; of records that are left out it does not matter."""
+    boxes = [{"image_id": n, "category_id": n + 6, "bbox": [0, 0, 9, 9]} for n in (1, 2)]
+    extra = {"info": {"url": "", "year": 1}, "licenses": [1]}
+    source = write_coco(tmp_path / "source", {1: (32, 32), 2: (32, 32)}, boxes, {7: "thing", 8: "other"}, **extra)
+    content = json.loads(source.annotations.read_text())
+    if record == "info":
+        content["info"]["year"] = "NUMBER"
+    elif record == "licenses":
+        content["licenses"][0] = "NUMBER"
+    else:
+        content[record][0]["score"] = ["NUMBER"]
+    source.annotations.write_text(json.dumps(content).replace('"NUMBER"', number))
+    (source.images / "0001.png").write_bytes(b"")
+    message = rf"instances\.json: {place} has NaN or an infinity, which JSON cannot hold; correct it"
+    with pytest.raises(DataError, match=message):
+        subset(source, tmp_path / "set", SubsetOptions())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["source"]
+    if record in ("annotations", "images", "categories"):
+        subset(source, tmp_path / "set", SubsetOptions(categories=("other",)))
+
+
+def test_background_alone_is_refused(tmp_path: Path) -> None:
+    """`keep_empty` takes it; without any object beside it there is nothing to learn."""
+    source = write_coco(tmp_path / "source", {1: (32, 32), 2: (32, 32)}, [], {1: "thing"})
+    with pytest.raises(
+        DataError, match=r"instances\.json: none of the 2 images for train has an object; there is noth"
+    ):
+        subset(source, tmp_path / "set", SubsetOptions(keep_empty=True))
+
+
+def test_a_name_that_no_file_can_have_is_a_missing_image(tmp_path: Path) -> None:
+    """Listed as such beside the others."""
+    boxes = [{"image_id": n, "category_id": 1, "bbox": [0, 0, 9, 9]} for n in (1, 2)]
+    source = write_coco(tmp_path / "source", {1: (32, 32), 2: (32, 32)}, boxes, {1: "thing"})
+    source.annotations.write_text(source.annotations.read_text().replace("0002.png", "x" * 300 + ".png"))
+    record = subset(source, tmp_path / "set", SubsetOptions())["splits"]["train"]
+    assert (record["images"], record["source_problem_counts"]) == (1, {"image missing": 1})
+
+
 def test_an_occupied_output_folder_is_refused(tmp_path: Path) -> None:
     """Files of the user are never mixed with a new set."""
     source = one_image(tmp_path / "source", [[0, 0, 9, 9]])

@@ -113,9 +113,15 @@ def test_a_split_that_is_named_and_absent_does_not_hinder_the_others(tmp_path, c
 
 
 def test_conversion_without_labels_is_noted(tmp_path, capsys):
-    """It is valid, and hardly what was meant."""
+    """It is valid, and hardly what was meant; of the split that has none."""
     assert cli.main(["yolo2coco", f"data={dataset(tmp_path, '')}", f"out={tmp_path / 'coco'}"]) == 0
-    assert "note: no image has a label" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "note: no image of train has a label" in printed and "note: no image of val has a label" in printed
+    for file in (tmp_path / "labels/train").iterdir():
+        file.write_text(GOOD)
+    assert cli.main(["yolo2coco", f"data={tmp_path}", f"out={tmp_path / 'other'}"]) == 0
+    printed = capsys.readouterr().out
+    assert "note: no image of val has a label" in printed and "of train has" not in printed
 
 
 UNLABELLED = {

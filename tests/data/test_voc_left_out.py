@@ -73,6 +73,22 @@ def test_a_share_beside_lists_that_divide_the_images_is_refused(voc, lists):
         convert(voc, val_share=0.5)
 
 
+def test_a_share_that_leaves_nothing_to_train_on_is_refused(voc):
+    """Of few images a large share is all of them."""
+    with pytest.raises(DataError, match=r"^val_share=0\.9 leaves none of the 4 images to train on; lower it"):
+        convert(voc, val_share=0.9)
+    list_of(voc, "trainval", b"a\n")
+    list_of(voc, "val", b"a\n")
+    with pytest.raises(DataError, match=r"all images of .*trainval\.txt are in val too: nothing to train on"):
+        convert(voc, out="other")
+
+
+def test_hidden_files_are_no_annotations(voc):
+    """A Mac leaves one beside every file that it packs."""
+    (voc / "Annotations/._a.xml").write_bytes(b"\0\5\x16\7")
+    assert convert(voc)[1] == {"train": ["a", "b", "c c", "empty"]}
+
+
 def test_lists_with_marks_spaces_and_a_byte_order_mark(voc):
     """As they are written by hand and for single classes."""
     list_of(voc, "train", b"\xef\xbb\xbfa  1\nc c\nb -1\nb -1\n")

@@ -114,6 +114,12 @@ def test_aliases_that_multiply_cost_nothing(tmp_path: Path) -> None:
         ),
         ("train: images\nnames: [a]\nkpt_shape: 17", "kpt_shape must be .*, such as .*, got 17"),
         ("train: images\nnames: [a]\nkpt_shape: [-1, 2]", r"got \[-1, 2\]"),
+        (
+            "train: images\nnames: [a]\nchannels: '3'",
+            "channels must be a whole number of at least 1, without quotes, .*'3'",
+        ),
+        ("train: images\nnames: [a]\nchannels: 0", "channels must be .*, got 0"),
+        ("train: images\nnames: [a]\nchannels: true", "channels must be .*, got True"),
         ("path: [1]\ntrain: images\nnames: [a]", "path must be a folder name"),
         ("- a\n- b", "must map train:, val: and names:, got list"),
         ("a: [", "is not a plain YAML file"),

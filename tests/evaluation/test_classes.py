@@ -4,6 +4,7 @@ import pytest
 
 from yolo_focal.errors import DataError
 from yolo_focal.evaluation.classes import match_classes
+from yolo_focal.evaluation.training_counts import TrainingCounts
 
 
 def test_equal_names_keep_their_order():
@@ -51,3 +52,24 @@ def test_what_cannot_be_matched_is_refused(model, dataset, rule, phrases):
     with pytest.raises(DataError) as error:
         match_classes(model, dataset, rule)
     assert all(phrase in str(error.value) for phrase in phrases)
+
+
+@pytest.mark.parametrize(
+    ("names", "trained", "message"),
+    [
+        (
+            ["a"],
+            ["b"],
+            "the classes of the evaluated dataset (a) and of train.json (b) have no name in common; give two",
+        ),
+        (["a"], ["b", "b"], "several classes of train.json are called 'b'; rename them"),
+    ],
+)
+def test_where_classes_of_training_cannot_be_matched_no_model_is_blamed(names, trained, message):
+    """Nor is there another rule for them, unless one was asked for."""
+    counts = TrainingCounts(trained, [1] * len(trained), [1] * len(trained), "train.json")
+    with pytest.raises(DataError) as error:
+        counts.in_order_of(names)
+    assert str(error.value).startswith(message) and "classes=index" not in str(error.value)
+    with pytest.raises(DataError, match="classes=index"):
+        counts.in_order_of(names, "match")

@@ -26,8 +26,10 @@ def run(arguments: dict[str, Any]) -> int:
         file = output.path / f"instances_{split}.json"
         if record["images"]:
             lines.append(f"{file}: {record['images']} images, {record['annotations']} annotations")
+            if not record["annotations"]:
+                lines.append(
+                    f"note: no image of {split} has a label; label files are expected in labels/ beside images/"
+                )
         lines += [*problem_lines(record["problems"]), *left_out_lines(record["left_out"], split)]
-    if not any(record["annotations"] for record in report.values()):
-        lines.append("note: no image has a label; label files are expected in labels/ beside images/")
     conclude("\n".join(lines), f"written to {output.path}")
     return 0

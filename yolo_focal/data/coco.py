@@ -156,7 +156,10 @@ def _by_id(records: list[Any], section: str, faults: list[str]) -> dict[int, dic
     found: dict[int, dict[str, Any]] = {}
     for position, record in enumerate(records):
         if not isinstance(record, dict) or not is_id(record.get("id")):
-            faults.append(f"{section}[{position}]: needs an integer id, got {short(record)}")
+            faults.append(
+                f"{section}[{position}]: needs an integer id, got "
+                f"{short(record['id'] if isinstance(record, dict) and 'id' in record else record)}"
+            )
         elif record["id"] in found:
             faults.append(f"{section}[{position}]: id {record['id']} is used twice")
         else:

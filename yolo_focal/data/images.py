@@ -50,7 +50,7 @@ def image_size(path: Path) -> tuple[int, int]:
     try:
         with Image.open(path) as image:
             width, height = image.size
-            turned = image.getexif().get(EXIF_ORIENTATION) in QUARTER_TURNS
+            turned = _exif(image).get(EXIF_ORIENTATION) in QUARTER_TURNS
             by_header = image.format in TURNED_BY_EXIF
     except FileNotFoundError:
         raise DataError(f"the image {path} does not exist") from None
@@ -69,13 +69,28 @@ def image_size(path: Path) -> tuple[int, int]:
     raise DataError(f"cannot read the image {path} ({reason}); replace it or take it out of the set")
 
 
-def refuse_wrong_size(path: Path, stated: tuple[int, int], record: str) -> None:
+def _exif(image: Image.Image) -> Image.Exif:
+    """The EXIF data of an image as its decoder takes them; Pillow would look for an orientation in XMP as well."""
+    if image.format not in ("JPEG", "MPO"):
+        return image.getexif()
+    exif = Image.Exif()
+    exif.load(image.info.get("exif", b""))
+    return exif
+
+
+def refuse_wrong_size(path: Path, stated: tuple[int, int], record: str, size: tuple[int, int] | None = None) -> None:
     """Raise if an image has not the (width, height) that `record` states, which its boxes are relative to.
+
+    Args:
+        path: the image.
+        stated: what the record says.
+        record: its name.
+        size: of the image, where it is known already.
 
     Raises:
         DataError: they differ, or the image cannot be read.
     """
-    width, height = image_size(path)
+    width, height = size or image_size(path)
     if (width, height) != stated:
         raise DataError(
             f"{path} is {width}x{height}, but {record} says {stated[0]}x{stated[1]}; its boxes would be wrong, so "

@@ -104,9 +104,15 @@ def select_images(counts: ImageCounts, classes: Iterable[int], rules: SelectionR
 
 
 def partition(image_ids: Iterable[int], share: float, seed: int) -> tuple[list[int], list[int]]:
-    """Split ids at random into the rest and a `share` of them (rounded), both ascending; order-independent."""
+    """Split ids at random into the rest and a `share` of them (rounded), both ascending; order-independent.
+
+    Raises:
+        DataError: there is no rest.
+    """
     order = _seeded_order(image_ids, seed)
     number = round(share * len(order))
+    if number == len(order):
+        raise DataError(f"val_share={share:g} leaves none of the {number} images to train on; lower it")
     return sorted(order[number:]), sorted(order[:number])
 
 

@@ -13,10 +13,18 @@ from yolo_focal.data.images import refuse_unreadable_names
 from yolo_focal.data.layout import WrittenCheck, unchecked, write_data_yaml
 from yolo_focal.data.problem_lines import problem_lines, use_of_data
 from yolo_focal.data.selection import Selection, SelectionRules, partition, select_images
-from yolo_focal.data.subset_files import CocoSource, SubsetPart, subset_notes, subset_record, write_part
+from yolo_focal.data.subset_files import (
+    CocoSource,
+    SubsetPart,
+    refuse_unwritable,
+    subset_notes,
+    subset_record,
+    write_part,
+)
 from yolo_focal.errors import DataError
 from yolo_focal.files import check_new_folder, new_folder, write_json
 from yolo_focal.foreign_text import first_names
+from yolo_focal.paths import is_file, is_folder
 from yolo_focal.spelling import did_you_mean
 from yolo_focal.text_table import aligned
 
@@ -80,6 +88,7 @@ def make_subset(
     for part in parts:
         chosen_names = {number: part.dataset.images[number]["file_name"] for number in part.selection.images}
         refuse_unreadable_names(chosen_names, part.dataset.source)
+        refuse_unwritable(part, written)
     notes = subset_notes(parts)
     with new_folder(out) as root:
         for part in parts:
@@ -149,6 +158,11 @@ def _parts(
                 f"no image is left for {part.split}: {part.source.annotations} has {len(part.dataset.images)} images, "
                 "but none fits the categories and rules; relax them"
             )
+    if not any(parts[0].selection.reached.values()):
+        raise DataError(
+            f"{train.annotations}: none of the {len(parts[0].selection.images)} images for train has an object; there "
+            "is nothing to learn"
+        )
     return parts
 
 
@@ -174,13 +188,13 @@ def _image_files(source: CocoSource, dataset: CocoDataset) -> dict[int, Path]:
     Raises:
         DataError: there are none, or two images of the annotations could only be one file.
     """
-    if not source.images.is_dir() and not source.server:
+    if not is_folder(source.images) and not source.server:
         raise DataError(f"the image folder {source.images} does not exist; give the folder of the images as images=")
     found: dict[int, Path] = {}
     first: dict[Path, int] = {}
     for number in sorted(dataset.images):
         name = Path(dataset.images[number]["file_name"])
-        path = next((p for p in (source.images / name, source.images / name.name) if p.is_file()), None)
+        path = next((p for p in (source.images / name, source.images / name.name) if is_file(p)), None)
         if path is None and source.server:
             path = source.images / name.name
         if path is not None:

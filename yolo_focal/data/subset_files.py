@@ -1,6 +1,7 @@
 """What a subset writes: images and labels of a split, its filtered annotations, and its record in the manifest."""
 
 import hashlib
+import json
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +13,10 @@ from yolo_focal.data.layout import refuse_clashes, write_labels
 from yolo_focal.data.progress_bar import progress_bar
 from yolo_focal.data.selection import Selection
 from yolo_focal.data.yolo import label_file
+from yolo_focal.errors import DataError
 from yolo_focal.files import write_json
 
-__all__ = ["CocoSource", "SubsetPart", "subset_notes", "subset_record", "write_part"]
+__all__ = ["CocoSource", "SubsetPart", "refuse_unwritable", "subset_notes", "subset_record", "write_part"]
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,33 @@ def write_part(root: Path, part: SubsetPart, written: list[int], link: str) -> N
         place_image(part.files[number], target, link)
         write_labels(label_file(target), class_boxes(part.dataset, number, place), image["width"], image["height"])
     write_json(root / "annotations" / f"instances_{part.split}.json", _filtered(part, written))
+
+
+def refuse_unwritable(part: SubsetPart, written: list[int]) -> None:
+    """Raise where a record that would be written holds NaN or an infinity, which Python reads and JSON does not have.
+
+    Raises:
+        DataError: with the first such record and its field.
+    """
+    for section, content in _filtered(part, written).items():
+        if _is_json(content):
+            continue
+        place, record = section, content
+        if isinstance(content, list):
+            record = next(each for each in content if not _is_json(each))
+            if isinstance(record, dict) and "id" in record:
+                place = f"{section} id {record['id']}"
+        if isinstance(record, dict):
+            place += f": {next(key for key, value in record.items() if not _is_json(value))}"
+        raise DataError(f"{part.dataset.source}: {place} has NaN or an infinity, which JSON cannot hold; correct it")
+
+
+def _is_json(content: Any) -> bool:
+    try:
+        json.dumps(content, allow_nan=False)
+    except ValueError:
+        return False
+    return True
 
 
 def _filtered(part: SubsetPart, written: list[int]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What Ultralytics makes of the images of a split: those it drops and why, and whether anything is left of it."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from PIL import Image, ImageOps
@@ -11,7 +12,14 @@ from yolo_focal.errors import DataError
 from yolo_focal.foreign_text import first_names
 from yolo_focal.paths import exists
 
-__all__ = ["checked_image", "refuse_repeated", "refuse_unusable", "repeated_images"]
+__all__ = [
+    "NO_END_MARKER",
+    "checked_image",
+    "lacking_end_marker",
+    "refuse_repeated",
+    "refuse_unusable",
+    "repeated_images",
+]
 
 _REMEDIES = {
     "class out of range": "classes count from 0, in the order of names:",
@@ -22,6 +30,7 @@ _REMEDIES = {
     "unreadable image": "replace the file or take it out of the set",
     "truncated image": "replace the file or take it out of the set",
 }
+NO_END_MARKER = "JPEG without an end marker"
 _LEAST_SIDE = 10  # pixels, Ultralytics' own limit
 
 
@@ -55,13 +64,30 @@ def _size_and_fault(path: Path) -> tuple[tuple[int, int] | None, tuple[str, str]
             ImageOps.exif_transpose(image)
     except DATA_OF_IMAGE_ERRORS:
         return None, ("truncated image", "")
-    return image_size(path), ("JPEG without an end marker", "Ultralytics writes the file anew when it first reads it")
+    return image_size(path), (NO_END_MARKER, "Ultralytics writes the file anew when it first reads it")
 
 
 def _has_end_marker(path: Path) -> bool:
     with path.open("rb") as file:
         file.seek(-2, 2)
         return file.read() == b"\xff\xd9"
+
+
+def lacking_end_marker(images: Iterable[Path]) -> list[Path]:
+    """Those that Ultralytics writes anew when it first reads them: JPEG files that are cut or go on after their end."""
+    return [
+        image
+        for image in images
+        if exists(image)
+        and _begins_as_jpeg(image)
+        and not _has_end_marker(image)
+        and any(problem.kind == NO_END_MARKER for problem in checked_image(image)[1])
+    ]
+
+
+def _begins_as_jpeg(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(2) == b"\xff\xd8"
 
 
 def repeated_images(images: list[Path]) -> list[Path]:

@@ -98,11 +98,11 @@ def voc_to_yolo(voc: Path, out: Path, options: VocOptions, *, check: WrittenChec
 def _items(voc: Path) -> dict[str, _Item]:
     """Every annotation file, read, with its image, by stem."""
     folder = voc / "Annotations" if (voc / "Annotations").is_dir() else voc
-    files = sorted(file for file in folder.iterdir() if file.suffix.lower() == ".xml") if folder.is_dir() else []
+    files = _visible(folder, frozenset([".xml"]))
     if not files:
         raise DataError(f"no *.xml in {voc / 'Annotations'} or {voc}; give the folder of a Pascal VOC dataset")
     images: dict[str, list[Path]] = {}
-    for each in (each for place in IMAGE_FOLDERS for each in _images(voc / place)):
+    for each in (each for place in IMAGE_FOLDERS for each in _visible(voc / place, IMAGE_SUFFIXES)):
         images.setdefault(each.stem, []).append(each)
     items: dict[str, _Item] = {}
     owner: dict[Path, Path] = {}  # image -> its annotation file
@@ -139,15 +139,16 @@ def _image_of(annotation: Path, record: VocRecord, images: dict[str, list[Path]]
     return None
 
 
-def _images(folder: Path) -> list[Path]:
+def _visible(folder: Path, suffixes: frozenset[str]) -> list[Path]:
+    """What has one of the suffixes in a folder, which may be absent; not macOS's `._name`, and nothing hidden."""
     found = folder.iterdir() if folder.is_dir() else ()
-    return sorted(file for file in found if file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith("."))
+    return sorted(file for file in found if file.suffix.lower() in suffixes and not file.name.startswith("."))
 
 
 def _left_out(voc: Path, items: dict[str, _Item], splits: dict[str, list[str]]) -> list[str]:
     """What the dataset has and the converted one has not."""
     used = {item.image for item in items.values()}
-    without = [image for place in IMAGE_FOLDERS for image in _images(voc / place) if image not in used]
+    without = [image for place in IMAGE_FOLDERS for image in _visible(voc / place, IMAGE_SUFFIXES) if image not in used]
     lines = [f"{image}: no annotation file, so it cannot be told whether it is empty; left out" for image in without]
     listed = {stem for stems in splits.values() for stem in stems}
     return lines + [
@@ -189,6 +190,8 @@ def _splits(voc: Path, stems: list[str], options: VocOptions) -> tuple[dict[str,
     elif splits:
         raise DataError(f"{folder} has {', '.join(splits)} but no train.txt; add it")
     pool = [stem for stem in both or stems if all(stem not in listed for listed in splits.values())]
+    if not pool:
+        raise DataError(f"all images of {folder / 'trainval.txt'} are in {', '.join(splits)} too: nothing to train on")
     numbers, val = partition(range(len(pool)), options.val_share, options.seed)
     parts = {"train": [pool[number] for number in numbers], "val": [pool[number] for number in val]}
     return {**{split: chosen for split, chosen in parts.items() if chosen}, **splits}, notes

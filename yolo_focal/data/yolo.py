@@ -113,7 +113,7 @@ def read_data_yaml(path: Path, datasets_dir: Path | None = None) -> YoloDataset:
 
     Raises:
         DataError: the file is missing, not a plain YAML mapping, or lacks usable `names` and at least one split, or
-            its `kpt_shape` is none.
+            its `kpt_shape` or `channels` is none.
     """
     content = _load_mapping(path)
     if "validation" in content:
@@ -128,6 +128,7 @@ def read_data_yaml(path: Path, datasets_dir: Path | None = None) -> YoloDataset:
     sources = {split: _sources(path, root, split, content[split]) for split in SPLITS if content.get(split)}
     if not sources:
         raise DataError(f"{path} names no images; it needs train: and val: (folders or list files)")
+    _check_channels(path, content)
     return YoloDataset(path, names, sources, _kpt_shape(path, content), frozenset(map(str, content)))
 
 
@@ -225,6 +226,14 @@ def _kpt_shape(path: Path, content: dict[str, Any]) -> tuple[int, int] | None:
             f"got {_brief(shape)}"
         )
     return (shape[0], shape[1]) if shape[0] else None
+
+
+def _check_channels(path: Path, content: dict[str, Any]) -> None:
+    channels = content.get("channels", 3)
+    if type(channels) is not int or channels < 1:
+        raise DataError(
+            f"{path}: channels must be a whole number of at least 1, without quotes, got {_brief(channels)}"
+        )
 
 
 def _sources(path: Path, root: Path, split: str, value: Any) -> tuple[Path, ...]:

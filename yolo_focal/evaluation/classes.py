@@ -31,7 +31,14 @@ class ClassMatch:
     not_in_dataset: tuple[str, ...]
 
 
-def match_classes(model_names: Sequence[str], dataset_names: Sequence[str], rule: ClassRule = "match") -> ClassMatch:
+def match_classes(
+    model_names: Sequence[str],
+    dataset_names: Sequence[str],
+    rule: ClassRule = "match",
+    *,
+    sides: tuple[str, str] = ("the model", "the dataset"),
+    by_number: bool = True,
+) -> ClassMatch:
     """Map the classes of a model to those of a dataset.
 
     Names are compared without regard to case, and with spaces, hyphens and underscores taken for one another.
@@ -40,6 +47,8 @@ def match_classes(model_names: Sequence[str], dataset_names: Sequence[str], rule
         model_names: by class index of the model.
         dataset_names: by class index of the dataset.
         rule: `match` or `known`: by name; `index`: by number, where the names differ on purpose.
+        sides: what the two are called in messages.
+        by_number: whether these may advise to use `index`.
 
     Raises:
         DataError: no class in common by name, a name that several classes share, or numbers of classes that differ
@@ -51,21 +60,21 @@ def match_classes(model_names: Sequence[str], dataset_names: Sequence[str], rule
     if rule == "index":
         if len(ours) != len(theirs):
             raise DataError(
-                f"classes=index needs as many classes on both sides, got {len(ours)} in the model and {len(theirs)} in "
-                "the dataset; use classes=match"
+                f"classes=index needs as many classes on both sides, got {len(ours)} in {sides[0]} and {len(theirs)} "
+                f"in {sides[1]}; use classes=match"
             )
         return ClassMatch(np.arange(len(ours)), True, (), ())
-    for names, side in ((ours, "model"), (theirs, "dataset")):
+    for names, side in zip((ours, theirs), sides, strict=True):
         if repeated := sorted({name for name in names if names.count(name) > 1}):
-            raise DataError(
-                f"several classes of the {side} are called '{repeated[0]}'; rename them or use classes=index"
-            )
+            way_out = " or use classes=index" if by_number else ""
+            raise DataError(f"several classes of {side} are called '{repeated[0]}'; rename them{way_out}")
     place = {name: index for index, name in enumerate(theirs)}
     index = np.array([place.get(name, -1) for name in ours], dtype=np.int64)
     if (index < 0).all():
+        way_out = ", or use classes=index if only the names differ" if by_number else ""
         raise DataError(
-            f"the model's classes ({_some(model_names)}) and the dataset's ({_some(dataset_names)}) have no name in "
-            "common; evaluate on the dataset the model was trained for, or use classes=index if only the names differ"
+            f"the classes of {sides[0]} ({_some(model_names)}) and of {sides[1]} ({_some(dataset_names)}) have no name "
+            f"in common; give two that belong together{way_out}"
         )
     known = set(ours)
     return ClassMatch(

@@ -9,10 +9,12 @@ import yaml
 from yolo_focal.data.coco import CocoDataset, class_boxes
 from yolo_focal.data.images import place_image, refuse_unreadable_names, refuse_wrong_size
 from yolo_focal.data.layout import refuse_clashes, write_labels
+from yolo_focal.data.usable import lacking_end_marker
 from yolo_focal.data.yolo import label_file
 from yolo_focal.errors import DataError
 from yolo_focal.evaluation.boxes import Category, GroundTruth
 from yolo_focal.numbers import is_number
+from yolo_focal.paths import is_file
 
 __all__ = ["ground_truth_from_coco", "write_yolo_view"]
 
@@ -60,7 +62,7 @@ def write_yolo_view(dataset: CocoDataset, images: Path, folder: Path) -> Path:
     names = {image_id: record["file_name"] for image_id, record in dataset.images.items()}
     refuse_unreadable_names(names, dataset.source)
     refuse_clashes((record["file_name"] for record in dataset.images.values()), dataset.source)
-    missing = [record for record in dataset.images.values() if not (images / record["file_name"]).is_file()]
+    missing = [record for record in dataset.images.values() if not is_file(images / record["file_name"])]
     if missing:
         raise DataError(
             f"{len(missing)} of {len(dataset.images)} images of {dataset.source} are not in {images}, the first is "
@@ -97,6 +99,9 @@ def _area(source: Path, annotation: dict[str, Any]) -> float:
 
 
 def _link(source: Path, link: Path) -> None:
+    if lacking_end_marker([source]):  # Ultralytics would write it anew through the link
+        place_image(source, link, "copy")
+        return
     try:
         place_image(source, link, "symlink")
     except DataError:  # Windows without the right to make links

@@ -110,7 +110,7 @@ def _of_model(arguments: dict[str, Any]) -> Report:
         model = evaluate_model(
             arguments["model"], arguments["data"], split=arguments["split"], annotations=annotations, **common
         )
-    notes = _problem_notes(annotations.problems) if annotations else []
+    notes = [*model.notes, *(_problem_notes(annotations.problems) if annotations else [])]
     for names, what in (
         (model.classes.not_predicted, "the model cannot predict these classes, all their objects count as missed"),
         (model.classes.not_in_dataset, "detections of these classes, which the dataset does not have, are left out"),
@@ -144,7 +144,9 @@ def _by_engine(engine: str, report: Report, ground_truth: GroundTruth, detection
 
 def _training_counts(arguments: dict[str, Any]) -> TrainingCounts | None:
     file = arguments["train_annotations"]
-    return training_counts_from_coco(read_coco(Path(file))) if file else None
+    if not file:
+        return None
+    return dataclasses.replace(training_counts_from_coco(read_coco(Path(file))), source=f"train_annotations={file}")
 
 
 def _problem_notes(problems: list[Any]) -> list[str]:

@@ -1,5 +1,6 @@
 """A model on a dataset: its detections collected by Ultralytics' validator, measured by COCO's rules."""
 
+import dataclasses
 import functools
 import tempfile
 from collections.abc import Sequence
@@ -10,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from yolo_focal.data.coco import CocoDataset
-from yolo_focal.data.usable import refuse_repeated, refuse_unusable
+from yolo_focal.data.images import refuse_wrong_size
+from yolo_focal.data.usable import lacking_end_marker, refuse_repeated, refuse_unusable
 from yolo_focal.data.yolo import read_data_yaml
 from yolo_focal.errors import DataError
 from yolo_focal.evaluation.agreement import Agreement, compare_with_ultralytics
@@ -19,7 +21,11 @@ from yolo_focal.evaluation.buckets import BucketRule
 from yolo_focal.evaluation.classes import ClassMatch, ClassRule, match_classes
 from yolo_focal.evaluation.coco_source import ground_truth_from_coco, write_yolo_view
 from yolo_focal.evaluation.evaluation import Evaluation, evaluate_detections
-from yolo_focal.evaluation.training_counts import TrainingCounts, training_counts_from_yolo
+from yolo_focal.evaluation.training_counts import (
+    TrainingCounts,
+    missing_training_images,
+    training_counts_from_yolo,
+)
 from yolo_focal.evaluation.yolo_source import ground_truth_from_yolo
 from yolo_focal.ultra.datasets import datasets_folder, find_data_yaml, refuse_unusable_data
 from yolo_focal.ultra.drivers.predictions import Predictions, collect_predictions
@@ -37,6 +43,7 @@ class ModelEvaluation:
         detections: the model's detections in the classes of the dataset, clipped to their images.
         predictions: what Ultralytics' validator returned: speed, candidates, its own metrics.
         classes: how the model's classes map to the dataset's.
+        notes: sentences about the dataset that a reader of the numbers should know.
     """
 
     evaluation: Evaluation
@@ -44,6 +51,7 @@ class ModelEvaluation:
     detections: Detections = field(repr=False)
     predictions: Predictions = field(repr=False)
     classes: ClassMatch = field(repr=False)
+    notes: tuple[str, ...] = field(default=(), repr=False)
 
     @functools.cached_property
     def agreement(self) -> Agreement:
@@ -84,20 +92,29 @@ def evaluate_model(
         DataError, CheckpointError, UnsupportedModelError: as the functions called.
     """
     dataset = read_data_yaml(find_data_yaml(data), datasets_folder())
+    unended: list[Path] = []
     if Path(data).exists():  # what Ultralytics ships under a name it also downloads; a file's download: is never run
         refuse_unusable(dataset, split, labelled=annotations is None)
         refuse_repeated(dataset, split)
         refuse_unusable_data(dataset.yaml_file, (split,), ())
+        unended = lacking_end_marker(dataset.image_files(split))
     predictions = collect_predictions(model, dataset.yaml_file, split=split, **settings)
     if annotations is not None:
         ground_truth = ground_truth_from_coco(annotations)
+        _refuse_other_sizes(predictions, annotations, ground_truth)
     else:
         files = (str(file.absolute()) for file in predictions.image_files)
         sizes = dict(zip(files, predictions.image_sizes, strict=True))
         ground_truth = ground_truth_from_yolo(dataset, split, sizes)
+    notes = []
     if training is None and (counted := training_counts_from_yolo(dataset)) is not None:
         training = counted.in_order_of(ground_truth.names, class_rule)  # the classes of `data` are those of the model
-    return _measured(predictions, ground_truth, training, class_rule, bucket_rule, settings.get("conf", 0.0))
+    elif training is None and (missing := missing_training_images(dataset)) is not None:
+        notes.append(f"no class frequencies: {missing}")
+    if anew := sorted(set(unended) - set(lacking_end_marker(unended))):
+        notes.append(f"Ultralytics wrote {len(anew)} JPEG files of {split} without an end marker anew: {anew[0]}")
+    measured = _measured(predictions, ground_truth, training, class_rule, bucket_rule, settings.get("conf", 0.0))
+    return dataclasses.replace(measured, notes=tuple(notes))
 
 
 def evaluate_model_on_coco(
@@ -171,6 +188,16 @@ def _measured(
     detections = detections_from_predictions(predictions, ground_truth, classes)
     evaluation = evaluate_detections(ground_truth, detections, training=training, bucket_rule=bucket_rule, conf=conf)
     return ModelEvaluation(evaluation, ground_truth, detections, predictions, classes)
+
+
+def _refuse_other_sizes(predictions: Predictions, annotations: CocoDataset, ground_truth: GroundTruth) -> None:
+    """Raise where an image has not the size that the annotations state, as after it was made smaller."""
+    index = _image_index(predictions.image_files, ground_truth)
+    for place, file, size in zip(index, predictions.image_files, predictions.image_sizes, strict=True):
+        if place >= 0:
+            number = ground_truth.image_ids[place]
+            stated = annotations.images[number]["width"], annotations.images[number]["height"]
+            refuse_wrong_size(file, stated, f"images id {number} of {annotations.source}", size)
 
 
 def _remaining_reason(ground_truth: GroundTruth, classes: ClassMatch) -> str:

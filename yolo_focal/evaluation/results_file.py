@@ -223,10 +223,11 @@ def _categories(path: Path, records: Sequence[Mapping[str, Any]], ground_truth: 
     unknown = np.flatnonzero(found < 0).tolist()
     if unknown and ids != "known":
         known = sorted(place)
+        by_number = "" if ids == "index" else "classes=index if these are class numbers from 0, "
         raise DataError(
             f"{path}: record {unknown[0]}: category_id {records[unknown[0]]['category_id']} is none of the "
-            f"{len(known)} ids {known[0]} to {known[-1]} ({len(unknown)} detections are like this); use classes=index "
-            "if these are class numbers from 0, classes=known to leave such detections out"
+            f"{len(known)} ids {known[0]} to {known[-1]} ({len(unknown)} detections are like this); use {by_number}"
+            "classes=known to leave such detections out"
         )
     return found
 

@@ -1,6 +1,7 @@
 """From what a user writes after `data=` to the dataset it means: a file, a folder, `shapes`, or a bare name."""
 
 import contextlib
+import re
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -122,12 +123,21 @@ def explained_dataset_errors(
     except YoloFocalError:
         raise
     except Exception as error:
+        _refuse_undecodable(error)
         if task in BOX_TASKS:
             refuse_unusable_data(data, splits, (), task=task, single_class=single_class)
         if not _raised_over_a_dataset(error):
             raise
         reason = reason_of(error.__cause__ or error)
         raise DataError(f"data={data} cannot be used by Ultralytics: {reason[:500]}") from error
+
+
+def _refuse_undecodable(error: Exception) -> None:
+    """Raise DataError where an error, perhaps of a data loader's process, is about an image that passed the checks."""
+    found = re.search(r"^(?:FileNotFoundError: )?Image Not Found (.+)$", str(error), re.MULTILINE)
+    if isinstance(error, FileNotFoundError) and found is not None:
+        fault = "cannot be decoded, though its header can be read" if exists(Path(found[1])) else "is no longer there"
+        raise DataError(f"the image {found[1]} {fault}; replace the file or take it out of the set") from error
 
 
 def _raised_over_a_dataset(error: BaseException | None) -> bool:
@@ -235,8 +245,9 @@ def class_count(data: str | Path, task: str = "detect") -> int:
     last one unless there is a single class.
 
     Raises:
-        DataError: the file is no data YAML.
+        DataError: there is no such file, or it is no data YAML.
     """
+    check_data_exists(data)
     found = _data_yaml(data)
     content = host.YAML.load(found) if found is not None else {}
     content = content if isinstance(content, dict) else {}

@@ -2,6 +2,7 @@
 
 import copy
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import torch
 
 from tests.ultra.helpers import build
 from yolo_focal.errors import CheckpointError, UnsupportedModelError
+from yolo_focal.ultra.drivers.load_model import load_model
 from yolo_focal.ultra.drivers.score_folding import (
     ONE_TO_MANY,
     ONE_TO_ONE,
@@ -22,6 +24,7 @@ from yolo_focal.ultra.drivers.score_folding import (
     score_branches,
     write_folded,
 )
+from yolo_focal.ultra.hooks.checkpoints import safe_loading
 
 SCALE, SHIFT, CLASS_SHIFTS = 2.5, -1.25, (0.5, 0.0, -0.75)
 HEADS = ["yolov8n.yaml", "yolo11n.yaml", "yolo12n.yaml", "yolov8n-seg.yaml", "yolov8n-pose.yaml"]
@@ -188,12 +191,20 @@ def test_a_classifier_is_refused():
 
 def test_files_that_are_no_checkpoints_are_refused(tmp_path):
     """A missing file, other bytes, and a checkpoint without a model: one line each, with the name."""
-    (tmp_path / "text.pt").write_text("no checkpoint")
     torch.save({"epoch": 1}, tmp_path / "empty.pt")
     with pytest.raises(CheckpointError, match=r"model=.*missing\.pt cannot be loaded"):
         read_checkpoint(tmp_path / "missing.pt")
-    with pytest.raises(CheckpointError, match=r"model=.*text\.pt cannot be loaded"):
-        read_checkpoint(tmp_path / "text.pt")
+    for content in (b"no checkpoint", b"hello", b"", pickle.dumps({"model": 1}), bytes(range(256))):
+        (tmp_path / "text.pt").write_bytes(content)
+        with pytest.raises(
+            CheckpointError, match=r"text\.pt cannot be loaded \(it is damaged, or no PyTorch checkpoint\)"
+        ):
+            read_checkpoint(tmp_path / "text.pt")
+        with (
+            safe_loading(),
+            pytest.raises(CheckpointError, match=r"text\.pt cannot be loaded \(it is damaged, or no Py"),
+        ):
+            load_model(tmp_path / "text.pt")
     with pytest.raises(CheckpointError, match=r"model=.*empty\.pt holds no model"):
         read_checkpoint(tmp_path / "empty.pt")
 

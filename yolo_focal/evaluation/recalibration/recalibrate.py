@@ -43,6 +43,7 @@ class Recalibration:
         after: the result on the evaluated split.
         moved_conf: the image of the cut-off 0.001 under a map that keeps the order, else None.
         moved_ap: AP of the result with its cut-off at `moved_conf`, which lets the same detections through as before.
+        notes: sentences about the dataset, from both splits.
     """
 
     branch: str
@@ -53,6 +54,7 @@ class Recalibration:
     after: ModelEvaluation
     moved_conf: float | None
     moved_ap: float | None
+    notes: tuple[str, ...] = ()
 
     @property
     def before_and_after(self) -> tuple[tuple[str, ModelEvaluation], tuple[str, ModelEvaluation]]:
@@ -168,16 +170,18 @@ def recalibrate(
     for branch, sample, score_map, measured in fitted:
         moved_conf = score_map.score(LEAST_SCORE) if score_map.keeps_order else None
         true = int(sample.true.sum())
+        before = measured if evaluate_split == split else measured_anew(checkpoint, branch)
         results.append(
             Recalibration(
                 branch=branch,
                 score_map=score_map,
                 true=true,
                 false=len(sample.true) - true,
-                before=measured if evaluate_split == split else measured_anew(checkpoint, branch),
+                before=before,
                 after=measured_anew(out, branch),
                 moved_conf=moved_conf,
                 moved_ap=None if moved_conf is None else measured_anew(out, branch, moved_conf).evaluation.stats["AP"],
+                notes=tuple(dict.fromkeys([*measured.notes, *before.notes])),
             )
         )
     return results

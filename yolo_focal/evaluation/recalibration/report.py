@@ -9,6 +9,7 @@ from yolo_focal import __version__
 from yolo_focal.evaluation.model import ModelEvaluation
 from yolo_focal.evaluation.recalibration.recalibrate import LEAST_SCORE, Recalibration
 from yolo_focal.evaluation.report import Report, evaluation_document, point_cells
+from yolo_focal.foreign_text import printable
 from yolo_focal.text_table import aligned, three_decimals
 
 __all__ = ["recalibration_document", "recalibration_lines"]
@@ -60,6 +61,7 @@ def recalibration_lines(results: Sequence[Recalibration], split: str, evaluate_s
             *_notes(result),
             "",
         ]
+    lines += [f"Note: {printable(note)}" for note in dict.fromkeys(note for result in results for note in result.notes)]
     if split == evaluate_split:
         lines.append(
             f"Note: measured on the split it was fitted on, which flatters the calibration; give evaluate_split= or "

@@ -164,7 +164,8 @@ def diagnose(yolo: Any, arguments: Mapping[str, Any]) -> Diagnosis:
     check_asked(yolo, arguments)
     with _prepared(yolo, arguments) as trainer:
         model = host.unwrap_model(trainer.model).train().requires_grad_(False)
-        batch = trainer.preprocess_batch(next(iter(trainer.train_loader)))
+        with explained_dataset_errors(arguments["data"], task=str(yolo.task)):
+            batch = trainer.preprocess_batch(next(iter(trainer.train_loader)))
         found = _examined(model, batch, trainer, fresh=_starts_untrained(yolo, arguments, trainer.data["names"]))
     for name, value in found.running.items.items():
         if not math.isfinite(value):
@@ -198,7 +199,8 @@ def _prepared(yolo: Any, arguments: Mapping[str, Any]) -> Iterator[Any]:
             overrides = {**yolo.overrides, **arguments, **_ONE_BATCH, **place}
             # Ultralytics gives the loggers of its settings (MLflow, Comet, ...) to classes called Trainer.
             kind = type("Examination", (yolo._smart_load("trainer"),), {})
-            trainer = kind(overrides=overrides)
+            with explained_dataset_errors(overrides["data"], task=str(yolo.task)):
+                trainer = kind(overrides=overrides)
             if yolo.ckpt:
                 weights = None if overrides.get("pretrained", True) is False else yolo.model
                 trainer.model = trainer.get_model(weights=weights, cfg=yolo.model.yaml)

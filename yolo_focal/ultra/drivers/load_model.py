@@ -1,5 +1,7 @@
 """A model by its name or path, or one sentence about why it cannot be had."""
 
+import pickle
+import struct
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -7,12 +9,19 @@ from typing import Any
 import yolo_focal
 from yolo_focal.console import pasteable
 from yolo_focal.errors import CheckpointError, ConfigError, UntrustedCheckpointError, reason_of
+from yolo_focal.paths import is_file
 from yolo_focal.ultra import host
 from yolo_focal.ultra.datasets import UPRIGHT_BOX_TASKS
 from yolo_focal.ultra.hooks.checkpoints import refuse_missing
 from yolo_focal.ultra.hooks.seam import MARK
 
-__all__ = ["load_model", "load_to_compare", "unloadable"]
+__all__ = ["LOADING_ERRORS", "load_model", "load_to_compare", "unloadable"]
+
+# What loading a damaged file, or one that is no model, ends in: bytes that are no pickle may look like one for a while.
+LOADING_ERRORS = (
+    *(OSError, ValueError, ImportError, TypeError, AttributeError, LookupError, NotImplementedError, RuntimeError),
+    *(AssertionError, EOFError, MemoryError, OverflowError, pickle.PickleError, struct.error),
+)
 
 _LARGEST_PICKLE = 50_000_000  # bytes; that of a detector has a few hundred thousand
 
@@ -36,7 +45,7 @@ def load_model(name: str | Path) -> Any:
         return kind(str(name))
     except UntrustedCheckpointError:
         raise
-    except (OSError, ValueError, ImportError, TypeError, AttributeError, LookupError, NotImplementedError) as error:
+    except LOADING_ERRORS as error:
         raise unloadable(name, error) from error
     finally:
         if not enabled:
@@ -74,7 +83,11 @@ def _is_original_yolov5(path: Path) -> bool:
 
 def unloadable(name: str | Path, error: Exception) -> CheckpointError:
     """What to tell the user where loading `name` ended in `error`."""
+    path, reason = Path(name), reason_of(error)
+    explained = isinstance(error, OSError | ImportError) or "YOLOv5" in reason
+    if not explained and path.suffix.lower() == ".pt" and is_file(path) and not zipfile.is_zipfile(path):
+        reason = "it is damaged, or no PyTorch checkpoint"  # what an unpickler says of such bytes is chance
     return CheckpointError(
-        f"model={name} cannot be loaded ({reason_of(error)}); give an architecture such as yolo11n.yaml, or a "
+        f"model={name} cannot be loaded ({reason}); give an architecture such as yolo11n.yaml, or a "
         "checkpoint or exported model of Ultralytics"
     )

@@ -103,36 +103,38 @@ def collect_predictions(
     check_data_exists(data)
     model = _load(model)
     record = _Record(split)
-    validator = _recording(model._smart_load("validator"), record)
+    validator = _recording(model, record)
     started = time.time()
-    with (
-        tempfile.TemporaryDirectory(prefix="yolo_focal_") as folder,
-        _lifted_time_limit(),
-        count_candidates() as count,
-        explained_dataset_errors(data, (split,), task=str(model.task)),
-        warnings_only(),
-        contextlib.closing(record),
-    ):
-        metrics = _validated(
-            model,
-            validator=validator,
-            data=data,
-            split=split,
-            imgsz=imgsz,
-            conf=conf,
-            iou=iou,
-            max_det=max_det,
-            batch=batch,
-            device=device,
-            **({} if nms is None else {"nms": nms}),
-            project=folder,
-            name="val",
-            plots=False,
-            save_json=False,
-            val=False,  # else official COCO splits are also evaluated with a package that may not be installed
-            verbose=False,
-        )
-    remove_label_cache(record.label_files, started)
+    try:
+        with (
+            tempfile.TemporaryDirectory(prefix="yolo_focal_") as folder,
+            _lifted_time_limit(),
+            count_candidates() as count,
+            explained_dataset_errors(data, (split,), task=str(model.task)),
+            warnings_only(),
+            contextlib.closing(record),
+        ):
+            metrics = _validated(
+                model,
+                validator=validator,
+                data=data,
+                split=split,
+                imgsz=imgsz,
+                conf=conf,
+                iou=iou,
+                max_det=max_det,
+                batch=batch,
+                device=device,
+                **({} if nms is None else {"nms": nms}),
+                project=folder,
+                name="val",
+                plots=False,
+                save_json=False,
+                val=False,  # else official COCO splits are also evaluated with a package that may not be installed
+                verbose=False,
+            )
+    finally:
+        remove_label_cache(record.label_files, started)
     return record.predictions(metrics, tuple(count.per_image) or None)
 
 
@@ -224,15 +226,20 @@ class _Record:
         )
 
 
-def _recording(validator: type[Any], record: _Record) -> type[Any]:
-    """A subclass of a detection validator that notes each image's detections in original pixels."""
+def _recording(model: Any, record: _Record) -> type[Any]:
+    """A subclass of the validator of a detector that notes each image's detections in original pixels."""
     scale_boxes = host.scale_boxes
 
-    class RecordingValidator(validator):  # type: ignore[misc]
+    class RecordingValidator(model._smart_load("validator")):  # type: ignore[misc]
+        def get_dataloader(self, *args: Any, **kwargs: Any) -> Any:
+            _refuse_other_channels(model.model, self.args.data, self.data["channels"])
+            loader = super().get_dataloader(*args, **kwargs)
+            record.label_files = loader.dataset.label_files
+            return loader
+
         def init_metrics(self, model: Any) -> None:
             super().init_metrics(model)
             record.names = tuple(str(name) for name in self.names.values())
-            record.label_files = self.dataloader.dataset.label_files
             record.start(len(self.dataloader))
 
         def update_metrics(self, preds: list[dict[str, Any]], batch: dict[str, Any]) -> None:
@@ -260,6 +267,20 @@ def _load(model: Any) -> Any:
             f"{', '.join(UPRIGHT_BOX_TASKS)}: use yolo val for the others"
         )
     return model
+
+
+def _refuse_other_channels(model: Any, data: str | Path, channels: int) -> None:
+    """Raise where a model, unless it is an exported one, takes images of another number of channels than a dataset has.
+
+    Raises:
+        DataError: with both numbers.
+    """
+    takes = getattr(model, "yaml", {}).get("channels", channels)  # which old checkpoints do not say
+    if takes != channels:
+        raise DataError(
+            f"data={data} has images of {channels} channels (channels:), but the model takes {takes}; correct it, or "
+            "give a model that was trained on such images"
+        )
 
 
 @contextlib.contextmanager

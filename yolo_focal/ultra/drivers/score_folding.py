@@ -17,7 +17,7 @@ from yolo_focal.detector.decode import BOX_AND_OBJECTNESS
 from yolo_focal.errors import CheckpointError, UnsupportedModelError
 from yolo_focal.ultra import host
 from yolo_focal.ultra.anchor.head import AnchorDetect, last_layer
-from yolo_focal.ultra.drivers.load_model import unloadable
+from yolo_focal.ultra.drivers.load_model import LOADING_ERRORS, unloadable
 
 __all__ = [
     "ONE_TO_MANY",
@@ -41,7 +41,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """
     try:
         content = host.torch_safe_load(str(path))[0]
-    except (OSError, ValueError, ImportError, TypeError, AttributeError, AssertionError) as error:
+    except LOADING_ERRORS as error:
         raise unloadable(path, error) from error
     model = (content.get("ema") or content.get("model")) if isinstance(content, dict) else None
     if not isinstance(model, nn.Module):

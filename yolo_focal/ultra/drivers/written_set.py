@@ -5,7 +5,7 @@ from pathlib import Path
 
 from yolo_focal.console import quiet
 from yolo_focal.data.label_statistics import split_statistics
-from yolo_focal.data.usable import refuse_unusable
+from yolo_focal.data.usable import NO_END_MARKER, refuse_unusable
 from yolo_focal.data.yolo import YoloDataset, read_data_yaml
 from yolo_focal.ultra import host
 from yolo_focal.ultra.drivers.predictions import remove_label_cache
@@ -39,7 +39,7 @@ def _left_out(dataset: YoloDataset, split: str) -> list[str]:
         reasons = [str(problem) for problem in problems if problem.drops_image] or dropped
         first = reasons[0].replace(root, "")
         notes.append(f"Ultralytics will leave out {len(dropped)} of the {len(images)} images of {split}: {first}")
-    if anew := [problem for problem in problems if problem.kind == "JPEG without an end marker"]:
+    if anew := [problem for problem in problems if problem.kind == NO_END_MARKER]:
         first = str(anew[0].file).replace(root, "")
         notes.append(f"Ultralytics wrote {len(anew)} JPEG files of {split} without an end marker anew: {first}")
     return notes

@@ -12,6 +12,7 @@ import inspect
 import os
 import pickle
 import re
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -104,11 +105,12 @@ def _safe_load(original: Callable[..., Any], weight: Any, *args: Any, **kwargs: 
         kwargs["safe_only"] = _safely()
     try:
         return original(weight, *args, **kwargs)
-    except (TypeError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        reason = reason_of(error)
-        if "outside the supported" in reason and kwargs.get("safe_only"):
+    except (TypeError, ValueError, LookupError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        reason, named = reason_of(error), _named(error)
+        # Bytes that are no pickle are refused in the same words, but for the class.
+        if "outside the supported" in reason and kwargs.get("safe_only") and (named or zipfile.is_zipfile(weight)):
             raise UntrustedCheckpointError(
-                f"{weight} holds classes that are not Ultralytics' own{_named(error)}: loading them could run any "
+                f"{weight} holds classes that are not Ultralytics' own{named}: loading them could run any "
                 "code, so nothing was loaded; give trust=True if you know where the file comes from"
             ) from error
         raise CheckpointError(
