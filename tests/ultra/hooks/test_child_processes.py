@@ -100,4 +100,4 @@ def test_two_trials_of_the_tuner_train_with_the_mutated_gamma(enabled, tiny_data
     gammas = [trial["hyperparameters"]["fl_gamma"] for trial in trials]
     losses = [trial["datasets"]["squares"]["val/cls_loss"] for trial in trials]
     assert gammas[0] == 1.5 and gammas[1] != 1.5 and 0.5 <= gammas[1] <= 3
-    assert losses[1] != pytest.approx(losses[0], rel=0.2)  # the gamma arrived: a smaller one gives a larger loss
+    assert losses[1] != pytest.approx(losses[0], rel=1e-3)  # the gamma arrived: all else is the same training
