@@ -138,8 +138,8 @@ CLAIMS = [  # a page, a sentence with # for every number, and the numbers
     ),
     (
         EVIDENCE,
-        "With the gain per batch, the default, they are # to # points below, with SGD #",
-        [*least_and_most(""), points(_SGD, "focal")],
+        "With the gain per batch, the default, they are # to # points below, with SGD #, hints, focal after 36 epochs #",
+        [*least_and_most(""), points(_SGD, "focal"), points("shapes-3x", "focal")],
     ),
     (EVIDENCE, "published scale (focal -# and -#)", [each / 100 for each in scale("shapes")]),
     (EVIDENCE, "for focal # of the # points (# to #)", _OF_SCALE),
