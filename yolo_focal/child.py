@@ -13,9 +13,9 @@ __all__ = ["main"]
 
 def main() -> None:
     """Train and exit with the code of the command line."""
-    from yolo_focal.ultra.command_line import run_yolo
+    from yolo_focal.ultra.command_line import run_child
 
-    sys.exit(exit_code_of("yolo-focal", lambda: run_yolo(sys.argv[1:], inherited_trust=True)))
+    sys.exit(exit_code_of("yolo-focal", lambda: run_child(sys.argv[1:])))
 
 
 if __name__ == "__main__":

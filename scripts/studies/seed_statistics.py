@@ -36,9 +36,8 @@ def verdicts(questions: Sequence[Sequence[float]]) -> list[str]:
     As `compare` would if nothing but AP were shown: AP has its share of the level, the rest is kept for all other
     metrics. A table is a family of its own.
     """
-    of_others = math.nan, 1 - AP_SHARE
-    p_values, shares = zip(*[(_p_value(each), AP_SHARE / len(questions)) for each in questions], of_others, strict=True)
-    adjusted = holm(p_values, shares)[:-1]
+    shares = [AP_SHARE / len(questions)] * len(questions)
+    adjusted = holm([*map(_p_value, questions), math.nan], [*shares, 1 - AP_SHARE])[:-1]  # the last: all other metrics
     return [
         "cannot tell" if not p_value <= LEVEL else "better" if statistics.mean(differences) > 0 else "worse"
         for differences, p_value in zip(questions, adjusted, strict=True)

@@ -1,6 +1,5 @@
 """The `yolo` command with the plugin on: arguments are checked first, then handed to Ultralytics' entry point."""
 
-import contextlib
 import re
 import sys
 from collections.abc import Sequence
@@ -26,17 +25,13 @@ from yolo_focal.ultra.drivers.load_model import load_model
 from yolo_focal.ultra.hooks.arguments import check_call, misspelt
 from yolo_focal.ultra.hooks.checkpoints import refuse_missing, safe_loading
 
-__all__ = ["checked_words", "run_yolo"]
+__all__ = ["checked_words", "run_child", "run_yolo"]
 
 _BARE_SWITCHES = frozenset({"half", "int8", "end2end", "nms"})  # upstream takes these words alone as True
 
 
-def run_yolo(words: Sequence[str], inherited_trust: bool = False) -> int:
-    """Do what `yolo WORDS` does, with the plugin enabled.
-
-    Args:
-        words: the command line.
-        inherited_trust: whether checkpoints are loaded as the process that started this one loads them.
+def run_yolo(words: Sequence[str]) -> int:
+    """Do what `yolo WORDS` does, with the plugin enabled, and load checkpoints as `trust=` among the words says.
 
     Raises:
         YoloFocalError: an argument is unknown or wrong, or a file is missing; nothing was started.
@@ -44,14 +39,23 @@ def run_yolo(words: Sequence[str], inherited_trust: bool = False) -> int:
     trust, words = _trust(words)
     if not words:
         raise ConfigError("trust= stands alone; add what to do, as in yolo-focal val model=best.pt trust=True")
+    with safe_loading(trust):  # from the checks on, some of which load the model
+        return run_child(words)
+
+
+def run_child(words: Sequence[str]) -> int:
+    """Do what `yolo WORDS` does, with the plugin enabled, and load checkpoints as the environment says.
+
+    Raises:
+        YoloFocalError: as `run_yolo`.
+    """
     sys.argv[:] = ["yolo", *words]  # Ultralytics keeps this very list and behaves as a command line when it starts so
     yolo_focal.enable()
     _refuse_bare_arguments(words)
     if words[0].lstrip("-") not in SPECIAL:
         sys.argv[1:] = checked_words(words)
     try:
-        with contextlib.nullcontext() if inherited_trust else safe_loading(trust):
-            host.entrypoint()
+        host.entrypoint()
     except BrokenPipeError:
         raise
     except ModuleNotFoundError as error:  # of a format to export to, most likely

@@ -74,6 +74,17 @@ def test_trust_loads_it_as_ultralytics_does(hostile):
     assert trace.exists()
 
 
+def test_what_is_checked_before_a_training_executes_nothing_either(hostile, tmp_path, monkeypatch, capsys):
+    """A YOLOv5 hyperparameter file is translated for the model, which is loaded for that."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ULTRALYTICS_SAFE_LOAD", raising=False)
+    checkpoint, trace = hostile
+    (tmp_path / "hyp.yaml").write_text("obj: 1.0\nanchor_t: 4.0\n")
+    assert cli.main(["train", f"model={checkpoint}", "data=shapes", "cfg=hyp.yaml"]) == 2
+    assert "holds classes that are not Ultralytics' own (" in capsys.readouterr().err and not trace.exists()
+    yolo_focal.disable()
+
+
 @pytest.mark.parametrize(("said", "executed"), [("true", False), ("false", True), (None, True)])
 def test_a_training_that_ultralytics_starts_trusts_as_its_parent(hostile, tmp_path, monkeypatch, said, executed):
     """What `trust=` of the parent made of the environment stands; plain Python, which says nothing, loads as stock."""

@@ -91,7 +91,7 @@ _YOLOV5_WORDS = {
 }
 
 
-def is_deprecated(name: str) -> bool:
+def _is_deprecated(name: str) -> bool:
     """Whether Ultralytics still takes `name`, with a warning, to rename it or to leave it out."""
     with silence():  # which it gives here as well
         return name not in host.cfg._handle_deprecation({name: True})
@@ -102,7 +102,7 @@ def misspelt(given: Mapping[str, Any], known: Mapping[str, Any]) -> list[str]:
     allowed = {*known, "augmentations", "save_dir"}  # upstream accepts these two beyond its defaults
     sentences = []
     for name in given:
-        if name in allowed or is_deprecated(name):
+        if name in allowed or _is_deprecated(name):
             continue
         if (here := _YOLOV5_WORDS.get(name.lstrip("-").replace("-", "_"))) is not None:
             sentences.append(f"'{name}' is YOLOv5's; here it is {here}")
@@ -120,7 +120,7 @@ def check_call(given: Mapping[str, Any], known: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: with one sentence per problem.
     """
-    unknown = [name for name in given if name not in known and not is_deprecated(name)]
+    unknown = [name for name in given if name not in known and not _is_deprecated(name)]
     meant_for_us = [name for name in unknown if closest(name, known) in TRAINING_KEYS]
     acting = [name for name in given if name in TRAINING_KEYS and (name != "focal" or given[name])]
     if not (meant_for_us or acting):
