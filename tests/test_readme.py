@@ -22,7 +22,7 @@ def blocks(language):
 def test_exactly_two_commands_do_the_set_up():
     """One installs and runs the main job, one installs and passes the tests."""
     installs = [line for line in "\n".join(blocks("bash")).splitlines() if "pip install" in line]
-    assert installs == ["pip install -e . && yolo-focal demo", 'pip install -e ".[test]" && pytest']
+    assert installs == ["pip install -e . && yolo-focal demo", 'pip install -e ".[test]" && pytest -n auto']
 
 
 def test_the_example_of_the_losses_runs():
