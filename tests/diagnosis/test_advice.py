@@ -207,6 +207,15 @@ def test_rare_classes_are_named_with_what_showing_them_more_often_gives():
     assert "them; fl_loss=bce fl_class_weights=0.5 weighs" in remedy_of(examination(tiny, focal=None))
 
 
+def test_class_weights_are_advised_beside_the_loss_that_the_model_has_and_where_they_act():
+    """RT-DETR is not trained with BCE; the channels of a prompted model are no classes of the dataset."""
+    tiny = split((1000, 50), side=3.0)
+    of_rtdetr = remedy_of(examination(tiny, focal=None, kind="RTDETRDetectionModel"))
+    assert "them; fl_loss=vfl fl_gamma=1.5 fl_vfl_alpha=0.25 fl_class_weights=0.5 weighs" in of_rtdetr
+    for kind in ("WorldModel", "YOLOEModel", "YOLOESegModel"):
+        assert remedy_of(examination(tiny, focal=None, kind=kind)) == "collect more of them"
+
+
 def test_no_pasting_is_advised_where_training_refuses_it():
     """Of rotated boxes: sampling alone where it acts, and class weights where it does not."""
     apart = split((1000, 50), box_images=np.r_[np.arange(1000) % 90, 90 + np.arange(50) % 10])

@@ -252,8 +252,8 @@ def _classes(it: Examination) -> Advice | None:
 def _shown_more_often(it: Examination, index: int) -> str:
     rare = it.rare
     if rare.exposure is None or not (rare.given or rare.suggestion):
-        beside_bce = "fl_loss=bce " if it.diagnosis.focal is None else ""  # else it would switch focal loss on
-        return f"collect more of them; {beside_bce}fl_class_weights=0.5 weighs them"
+        weighing = _weighing(it, 0.5)
+        return f"collect more of them; {weighing} weighs them" if weighing else "collect more of them"
     words = f"{it.train.names[index]} {rare.exposure.gain[index]:.2g} times as often"
     if rare.given:
         return f"keep {rare.config}, which shows {words}, and measure: yolo-focal compare"
@@ -263,6 +263,20 @@ def _shown_more_often(it: Examination, index: int) -> str:
         return f"cfg=rare ({rare.config}) shows {words}; {RARE_IN_THE_STUDY}"
     paste = f"rare_paste={rare.config.paste:g}"
     return f"{paste} shows {words}; rare_sampling cannot act, since rare classes occur in images of every kind"
+
+
+def _weighing(it: Examination, power: float) -> str:
+    """The arguments that weigh the classes and leave the loss as it is; empty where training refuses them."""
+    diagnosis = it.diagnosis
+    if diagnosis.kind.startswith(("World", "YOLOE")):
+        return ""  # their channels are prompts
+    if diagnosis.focal is not None:
+        loss = ""
+    elif diagnosis.kind == "RTDETRDetectionModel":
+        loss = "fl_loss=vfl fl_gamma=1.5 fl_vfl_alpha=0.25 "  # stock
+    else:
+        loss = "fl_loss=bce "  # without it focal loss would be switched on
+    return f"{loss}fl_class_weights={power:g}"
 
 
 def _inert_weights(it: Examination) -> Advice | None:
@@ -284,7 +298,8 @@ def _light_objects(it: Examination) -> Advice | None:
         return None
     weights = [term.weight_positives for term in it.diagnosis.running.class_terms()]
     mean = float(np.mean([(boxes * each).sum() / boxes.sum() for each in weights]))
-    if mean > 1 / MILD_CUT:
+    weighing = _weighing(it, min(it.cls_pw, 1))
+    if mean > 1 / MILD_CUT or not weighing:
         return None
     return Advice(
         "cls_pw",
@@ -292,7 +307,7 @@ def _light_objects(it: Examination) -> Advice | None:
         f"with cls_pw={it.cls_pw:g} an object weighs {mean:.2f} on average",
         "its weights are 1 on average over classes and not over objects, so it also lowers the class loss beside the "
         "box loss",
-        f"fl_loss=bce fl_class_weights={min(it.cls_pw, 1):g} weighs classes alike, an object 1 on average",
+        f"{weighing} weighs classes alike, an object 1 on average",
     )
 
 
