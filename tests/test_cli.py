@@ -56,7 +56,8 @@ REFUSED = [
     (["epochs"], "'epochs' has no value; write epochs=VALUE"),
     (["epochs="], "'epochs=' has no value; write epochs=VALUE"),
     (["imgsz=[32,"], "has an unmatched '[' or ']' bracket"),
-    (["model=no-such.pt"], "no-such.pt"),
+    (["model=no-such.pt"], "model=no-such.pt does not exist; give an architecture such as yolo11n.yaml, or"),
+    (["model=no-such.yaml"], "model=no-such.yaml does not exist; give an architecture such as yolo11n.yaml, or"),
     (["model=runs/no-such.pt"], "model=runs/no-such.pt does not exist; give a checkpoint that is there"),
     (["hyp=hyp.yaml"], "'hyp' is YOLOv5's; here it is cfg=FILE"),
     (["--image-weights"], "'image-weights' is YOLOv5's; here it is rare_sampling=auto"),
@@ -74,6 +75,25 @@ def test_bad_input_is_one_line_and_exit_code_2(run, small_set, tmp_path, words, 
     lines = [line for line in err.splitlines() if line.startswith("yolo-focal: ")]
     assert code == 2
     assert len(lines) == 1 and message in lines[0]
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "epochs=many",
+        "device=7",
+        "model=no.yaml",
+        "model=no.pt",
+        "fl_scope=obj",
+        "fl_loss=softmax",
+        "fl_alpha=[0.1,0.2]",
+    ],
+)
+def test_the_built_in_set_is_not_drawn_for_what_is_refused(run, tmp_path, monkeypatch, word):
+    """Nothing is written, in the folder of datasets either."""
+    monkeypatch.setattr("yolo_focal.ultra.datasets.datasets_folder", lambda: tmp_path / "datasets")
+    assert run(*train("shapes", word))[0] == 2
     assert not any(tmp_path.iterdir())
 
 

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from yolo_focal.losses import LOSSES, sigmoid_focal_loss
+from yolo_focal.losses import LOSSES
 
 path = Path(__file__).resolve().parents[2] / "benchmarks" / "numerics_table.py"
 spec = importlib.util.spec_from_file_location("numerics_table", path)
@@ -83,12 +83,20 @@ def test_never_nan(name, x, t, gamma, dtype):
     assert math.isfinite(logit.grad.item())
 
 
-def test_nan_in_is_nan_out():
-    """A NaN logit is not hidden: value and gradient are NaN there and nowhere else."""
-    x = torch.tensor([[math.nan, 1.0], [2.0, -1.0]], requires_grad=True)
-    value = sigmoid_focal_loss(x, torch.tensor([[0.0, 1.0], [0.0, 0.0]]))
-    value.sum().backward()
-    assert value.isnan().tolist() == x.grad.isnan().tolist() == [[True, False], [False, False]]
+@pytest.mark.parametrize("name", ELEMENTWISE)
+@pytest.mark.parametrize("rows", [2, 100_000])  # in one piece, and in chunks with a short cut for the background
+@pytest.mark.parametrize("spoilt", ["logit", "target"])
+def test_nan_in_is_nan_out(name, rows, spoilt):
+    """A NaN logit or target is not hidden: the loss is NaN there and nowhere else, and so is its sum."""
+    x, t = torch.ones(rows, 2), torch.zeros(rows, 2)
+    t[:2, 0] = 1.0
+    (x if spoilt == "logit" else t)[0, 0] = math.nan
+    x.requires_grad_()
+    value = LOSSES[name].make(gamma=1.5, alpha=0.25)(x, t)
+    total = LOSSES[name].make(gamma=1.5, alpha=0.25, reduction="sum")(x, t)
+    total.backward()
+    assert value.isnan().nonzero().tolist() == x.grad.isnan().nonzero().tolist() == [[0, 0]]
+    assert total.isnan()
 
 
 @pytest.mark.parametrize("name", ELEMENTWISE)

@@ -14,7 +14,7 @@ __all__ = ["MATCHABILITY", "MatchabilityAwareLoss", "matchability_aware_loss"]
 def _value_and_grad(
     pieces: LogisticPieces, t: Tensor, *, gamma: float | Tensor, alpha: float | Tensor | None, pos_weight: Tensor | None
 ) -> ValueAndGradient:
-    positive = t > 0
+    positive = ~(t <= 0)  # NaN too, which is to be seen in the loss
     # Through log t, because 1 - t^gamma would cancel for the best matches; log1p for the same reason.
     log_target = torch.where(positive, gamma * torch.where(t > 0.5, torch.log1p(t - 1), torch.log(t)), -torch.inf)
     loss = cross_entropy(pieces, torch.exp(log_target), pos_weight, rest=-torch.expm1(log_target))

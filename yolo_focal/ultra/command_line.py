@@ -15,7 +15,7 @@ from yolo_focal.arguments.commands import TRUST
 from yolo_focal.arguments.hyp import find_hyp, read_hyp
 from yolo_focal.arguments.training_keys import TRAINING_KEYS
 from yolo_focal.arguments.yolo_words import SPECIAL
-from yolo_focal.errors import ConfigError, DataError, MissingExtraError, YoloFocalError, reason_of
+from yolo_focal.errors import CheckpointError, ConfigError, DataError, MissingExtraError, YoloFocalError, reason_of
 from yolo_focal.paths import exists
 from yolo_focal.ultra import host
 from yolo_focal.ultra.anchor.checks import translate_for
@@ -63,7 +63,7 @@ def run_child(words: Sequence[str]) -> int:
             raise
         raise MissingExtraError(f"{error.name} is not installed; install it: pip install {error.name}") from error
     except OSError as error:  # missing, unwritable, disk full
-        raise DataError(reason_of(error) + _yolov5_hint(words)) from error
+        raise _missing_model(error, words) or DataError(reason_of(error)) from error
     except (ValueError, TypeError, NotImplementedError, AssertionError) as error:
         if isinstance(error, YoloFocalError) or not _refused_value(error, words):
             raise
@@ -102,14 +102,20 @@ def _refuse_bare_arguments(words: Sequence[str]) -> None:
         raise ConfigError(f"{ours[0]} stands alone; write yolo-focal train model=yolo11n.pt data=DATA.yaml {ours[0]}")
 
 
-def _yolov5_hint(words: Sequence[str]) -> str:
-    names = [word.partition("=")[2] for word in words if word.lstrip("-").startswith("model=")]
-    if not any(re.fullmatch(r"yolov5[nsmlx]6?\.pt", name) and not Path(name).exists() for name in names):
-        return ""
-    return (
-        f"; {names[0]} is not here, and Ultralytics looks for its own successor {names[0][:-3]}u.pt: for an original "
-        "YOLOv5 checkpoint, yolo-focal convert weights=FILE"
-    )
+def _missing_model(error: OSError, words: Sequence[str]) -> CheckpointError | None:
+    """What to say where the error is about the model named among the words, which is not there."""
+    named = [word.partition("=")[2] for word in words if word.lstrip("-").startswith("model=")]
+    if not named or exists(Path(named[-1])):
+        return None
+    missing = f"model={named[-1]} does not exist"
+    if re.fullmatch(r"yolov5[nsmlx]6?\.pt", named[-1]):
+        return CheckpointError(
+            f"{missing}, and Ultralytics looks for its own successor {named[-1][:-3]}u.pt; for an original YOLOv5 "
+            "checkpoint, yolo-focal convert weights=FILE"
+        )
+    if not isinstance(error, FileNotFoundError) or named[-1] not in str(error):
+        return None
+    return CheckpointError(f"{missing}; give an architecture such as yolo11n.yaml, or a checkpoint that is there")
 
 
 def _trust(words: Sequence[str]) -> tuple[bool, list[str]]:
@@ -171,13 +177,14 @@ def _check(given: dict[str, Any], known: dict[str, Any], verbs: set[str]) -> Non
     if problems := misspelt(given, ours):
         raise ConfigError(problems)
     try:
-        host.get_cfg(overrides={n: v for n, v in given.items() if n in known and n not in TRAINING_KEYS})
+        stock = {n: v for n, v in given.items() if n in known and n not in TRAINING_KEYS and n != "data"}
+        host.get_cfg(overrides=stock)
     except (TypeError, ValueError) as error:
         raise ConfigError(str(error)) from error
     if isinstance(given.get("model"), str):
         refuse_missing(given["model"])
     if given.get("data") is not None:
-        _check_data(resolve_data(given["data"]), given)
+        _check_data(resolve_data(given["data"], draw=False), given)
     check_before_run(given)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from yolo_focal.data.shapes import ensure_shapes
+from yolo_focal.data.shapes import SHAPE_NAMES, ensure_shapes
 from yolo_focal.data.usable import refuse_unusable
 from yolo_focal.data.yolo import read_data_yaml, whole_number
 from yolo_focal.errors import DataError, YoloFocalError, reason_of
@@ -94,10 +94,15 @@ def _yaml_in(folder: Path) -> Path:
     return found[0]
 
 
-def resolve_data(data: Any) -> Any:
-    """The data YAML of a built-in dataset's name; anything else as it is."""
+def resolve_data(data: Any, draw: bool = True) -> Any:
+    """The data YAML of a built-in dataset's name; anything else as it is.
+
+    Args:
+        data: as given by the user.
+        draw: whether `shapes` is drawn where it is not yet; a check of arguments leaves the name as it is.
+    """
     if data == "shapes":
-        return str(ensure_shapes(datasets_folder()))
+        return str(ensure_shapes(datasets_folder())) if draw else data
     if isinstance(data, str) and not exists(Path(data)) and (found := cfg_file("data", data)) is not None:
         return str(found)
     return data
@@ -219,7 +224,7 @@ def _data_yaml(data: str | Path) -> Path | None:
 
 def check_data_exists(data: Any) -> None:
     """Raise DataError where `data` is a name or path that Ultralytics will neither find nor download."""
-    if isinstance(data, str | Path) and "://" not in str(data) and data_file(data) is None:
+    if data != "shapes" and isinstance(data, str | Path) and "://" not in str(data) and data_file(data) is None:
         raise DataError(
             f"data={str(data)[:200]} does not exist; give a data YAML, the name of an Ultralytics dataset, or "
             "data=shapes"
@@ -247,6 +252,8 @@ def class_count(data: str | Path, task: str = "detect") -> int:
     Raises:
         DataError: there is no such file, or it is no data YAML.
     """
+    if data == "shapes":
+        return len(SHAPE_NAMES)
     check_data_exists(data)
     found = _data_yaml(data)
     content = host.YAML.load(found) if found is not None else {}

@@ -76,13 +76,13 @@ def _number_of_classes(given: Mapping[str, Any], task: str) -> int | None:
     """
     if given.get("data") is None:
         return None
-    data = resolve_data(given["data"])
+    data = resolve_data(given["data"], draw=False)
     if task == "classify":
         return 1 if given.get("single_cls") else class_folder_count(data)
     check_data_exists(data)
     if given.get("single_cls"):
         return 1
-    return None if local_yaml(data) is None else class_count(data, task)
+    return None if data != "shapes" and local_yaml(data) is None else class_count(data, task)
 
 
 @seam(

@@ -95,7 +95,7 @@ def save_model(model: Any, path: Path, source: Path) -> None:
 
 def check_classes(number: int, data: str) -> None:
     """Raise CheckpointError where the data YAML `data` declares another number of classes."""
-    wanted = class_count(resolve_data(data))
+    wanted = class_count(resolve_data(data, draw=False))
     if wanted != number:
         raise CheckpointError(
             f"the checkpoint has {number} classes, but {data} has {wanted}; convert without data= and train on it, "

@@ -172,11 +172,12 @@ def _check_cfg(original: Callable[..., None], cfg: dict[str, Any], *args: Any, *
         for name, key in ANCHOR_KEYS.items():
             if cfg.get(name) == key.default:  # absent and at its default are the same to the anchor detector
                 cfg.pop(name, None)
+    original(cfg, *args, **kwargs)
+    if not _is_live(cfg):  # after the types are judged: to resolve may be to draw
         cfg["data"] = resolve_data(cfg.get("data"))
         # Of several datasets each for itself; that of a resumed training stands in its checkpoint.
         if cfg.get("mode") == "train" and not cfg.get("resume") and not isinstance(cfg["data"], list | tuple):
             settled_config(cfg)  # for its refusals, before anything is written
-    original(cfg, *args, **kwargs)
 
 
 def _is_live(cfg: Mapping[str, Any]) -> bool:

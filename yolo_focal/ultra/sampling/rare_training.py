@@ -65,7 +65,8 @@ def check_rare_training(model: nn.Module, given: Mapping[str, Any], number_of_cl
         raise ConfigError(why)
     if learns_one_class(given, task, number_of_classes):
         raise ConfigError(f"{config} cannot act with one class: nothing is rarer than anything; leave it out")
-    if task != "classify" and given.get("data") is not None and _has_no_objects(data_file(resolve_data(given["data"]))):
+    data = resolve_data(given.get("data"), draw=False)
+    if task != "classify" and data not in (None, "shapes") and _has_no_objects(data_file(data)):
         raise ConfigError(
             f"{config} cannot act: the training images of data={given['data']} have no labels; leave it out"
         )
