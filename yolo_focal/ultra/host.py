@@ -120,7 +120,10 @@ NAMES: dict[str, Name] = {
         ("train", "val", "tune", "_smart_load"),
     ),
     "model_module": Name("ultralytics.engine.model", _OWNER, ("yaml_model_load",)),
-    "tasks": Name("ultralytics.nn.tasks", _OWNER, ("parse_model", "yaml_model_load", "torch_safe_load")),
+    "tasks": Name("ultralytics.nn.tasks", _OWNER, ("parse_model", "yaml_model_load", "torch_safe_load", "SAFE_LOAD")),
+    "sam_build": Name("ultralytics.models.sam.build", _OWNER, ("torch_load",)),
+    "sam3_build": Name("ultralytics.models.sam.build_sam3", _OWNER, ("torch_load",)),
+    "nas_model": Name("ultralytics.models.nas.model", _OWNER, ("torch_load",)),
     "DetectionModel": Name(
         "ultralytics.nn.tasks:DetectionModel",
         "is built from a dictionary",

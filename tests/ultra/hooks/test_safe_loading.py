@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 import torch
+import yaml
 
 import yolo_focal
 from tests.helpers import run_command_line
@@ -63,6 +64,53 @@ def test_no_command_executes_a_checkpoint(command, hostile, tmp_path, monkeypatc
     error = capsys.readouterr().err.strip().split("\n")[-1]  # bars come before it where the dataset is drawn first
     assert "holds classes that are not Ultralytics' own (" in error and "trust=True" in error
     assert not trace.exists()
+    yolo_focal.disable()
+
+
+ACTING = [
+    ("activation: __import__('os').mkdir('executed') or torch.nn.SiLU()", "unsupported activation"),
+    (
+        "backbone:\n- [-1, 1, torch_load, [\"'hostile.pt'\"]]\nhead:\n- [[0], 1, Detect, [nc]]",
+        "not a permitted model layer",
+    ),
+]
+
+
+@pytest.mark.parametrize(("lines", "reason"), ACTING, ids=["activation", "layer"])
+@pytest.mark.parametrize("command", ["evaluate", "train epochs=1", "val"], ids=lambda command: command.split()[0])
+def test_no_command_executes_an_architecture(command, lines, reason, hostile, tmp_path, monkeypatch, capsys):
+    """Ultralytics would evaluate the activation that a model YAML names, and call any function as a layer."""
+    monkeypatch.chdir(tmp_path)
+    description = yaml.safe_load((host.ROOT / "cfg/models/11/yolo11.yaml").read_text(encoding="utf-8"))
+    (tmp_path / "acting.yaml").write_text(yaml.safe_dump(description | yaml.safe_load(lines)), encoding="utf-8")
+    assert cli.main([*command.split(), "model=acting.yaml", "data=shapes", "imgsz=32"]) == 2
+    error = capsys.readouterr().err.strip().split("\n")[-1]
+    assert reason in error and "trust=True" in error
+    assert not hostile[1].exists()
+    yolo_focal.disable()
+
+
+def test_no_checkpoint_executes_what_it_says_of_its_architecture(hostile, tmp_path, monkeypatch, capsys):
+    """A checkpoint of known classes alone, from whose description another network is built for the dataset."""
+    monkeypatch.chdir(tmp_path)
+    yolo = host.YOLO("yolo11n.yaml")
+    yolo.model.yaml["activation"] = "__import__('os').mkdir('executed') or torch.nn.SiLU()"
+    yolo.save("acting.pt")
+    assert cli.main(["train", "epochs=1", "imgsz=32", "model=acting.pt", "data=shapes"]) == 2
+    assert "unsupported activation" in capsys.readouterr().err
+    assert not hostile[1].exists()
+    yolo_focal.disable()
+
+
+@pytest.mark.parametrize("name", ["yolo_nas_s.pt", "sam_b.pt", "mobile_sam.pt", "sam2_t.pt"])
+def test_no_weights_of_another_family_are_executed(name, hostile, tmp_path, monkeypatch, capsys):
+    """Which family it is Ultralytics reads from the name of the file."""
+    monkeypatch.chdir(tmp_path)
+    hostile[0].rename(tmp_path / name)
+    assert cli.main(["predict", f"model={name}", "source=."]) == 2
+    error = capsys.readouterr().err.strip().split("\n")[-1]
+    assert f"{name} holds more than weights" in error and "trust=True" in error
+    assert not hostile[1].exists()
     yolo_focal.disable()
 
 

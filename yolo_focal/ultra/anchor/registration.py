@@ -15,6 +15,7 @@ from yolo_focal.spelling import closest
 from yolo_focal.ultra import host
 from yolo_focal.ultra.anchor.criterion import AnchorCriterion
 from yolo_focal.ultra.anchor.head import AnchorDetect, anchor_head
+from yolo_focal.ultra.hooks.checkpoints import explained_architecture_errors
 from yolo_focal.ultra.hooks.seam import Patch, seam, takes
 from yolo_focal.ultra.logger import LOGGER
 
@@ -69,9 +70,10 @@ def _parse_model(original: Callable[..., Any], d: dict[str, Any], ch: int, verbo
     elsewhere = [row[2] for row in [*d["backbone"], *d["head"][:-1]]]
     if _HEAD in elsewhere:
         raise ConfigError(f"{_HEAD} must be the last row of the model YAML's head; move it there")
-    if not d["head"] or d["head"][-1][2] != _HEAD:
-        return original(d, ch, verbose)
-    return _parse_anchor_model(original, d, ch, verbose)
+    with explained_architecture_errors():
+        if not d["head"] or d["head"][-1][2] != _HEAD:
+            return original(d, ch, verbose)
+        return _parse_anchor_model(original, d, ch, verbose)
 
 
 def _parse_anchor_model(parse_model: Callable[..., Any], d: dict[str, Any], ch: int, verbose: bool) -> Any:

@@ -20,7 +20,7 @@ __all__ = ["LOADING_ERRORS", "load_model", "load_to_compare", "unloadable"]
 # What loading a damaged file, or one that is no model, ends in: bytes that are no pickle may look like one for a while.
 LOADING_ERRORS = (
     *(OSError, ValueError, ImportError, TypeError, AttributeError, LookupError, NotImplementedError, RuntimeError),
-    *(AssertionError, EOFError, MemoryError, OverflowError, pickle.PickleError, struct.error),
+    *(AssertionError, SyntaxError, EOFError, MemoryError, OverflowError, pickle.PickleError, struct.error),
 )
 
 _LARGEST_PICKLE = 50_000_000  # bytes; that of a detector has a few hundred thousand

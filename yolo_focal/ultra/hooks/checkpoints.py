@@ -21,9 +21,9 @@ from yolo_focal.errors import CheckpointError, UntrustedCheckpointError, reason_
 from yolo_focal.ultra import host
 from yolo_focal.ultra.hooks.seam import seam, takes
 
-__all__ = ["SEAMS", "refuse_missing", "safe_loading"]
+__all__ = ["SEAMS", "explained_architecture_errors", "refuse_missing", "safe_loading"]
 
-# Read by Ultralytics once, when it is imported; by the seam below at every load. Child processes inherit it.
+# Read by Ultralytics once, when it is imported; by the seams below at every load. Child processes inherit it.
 _SAFE = "ULTRALYTICS_SAFE_LOAD"
 
 
@@ -73,16 +73,18 @@ def refuse_missing(name: str | Path) -> None:
 
 @contextlib.contextmanager
 def safe_loading(trust: bool = False) -> Iterator[None]:
-    """Checkpoints loaded meanwhile, here and in processes started meanwhile, execute nothing.
+    """Checkpoints and model YAMLs loaded meanwhile, here and in processes started meanwhile, execute nothing.
 
     Args:
-        trust: load them as Ultralytics does, by unpickling.
+        trust: load them as Ultralytics does, by unpickling, and by evaluating the activation that they name.
     """
-    before = os.environ.get(_SAFE)
+    before, built_safely = os.environ.get(_SAFE), host.tasks.SAFE_LOAD
     os.environ[_SAFE] = "false" if trust else "true"
+    host.tasks.SAFE_LOAD = not trust  # read where a network is built from the description in a file
     try:
         yield
     finally:
+        host.tasks.SAFE_LOAD = built_safely
         if before is None:
             del os.environ[_SAFE]
         else:
@@ -118,10 +120,49 @@ def _safe_load(original: Callable[..., Any], weight: Any, *args: Any, **kwargs: 
         ) from error
 
 
+@contextlib.contextmanager
+def explained_architecture_errors() -> Iterator[None]:
+    """Errors of Ultralytics about the description of a network, in one sentence.
+
+    Raises:
+        UntrustedCheckpointError: it names code that safe loading does not run.
+        CheckpointError: it is not written as one.
+    """
+    try:
+        yield
+    except SyntaxError as error:
+        raise CheckpointError(f"the architecture has a value that is no literal ({error.msg}); correct it") from error
+    except TypeError as error:
+        reason = reason_of(error)
+        if not (_safely() and "restricted" in reason):
+            raise
+        raise UntrustedCheckpointError(
+            f"the architecture names what is no layer or activation of torch.nn ({reason}), which could run any code; "
+            "nothing was built; give trust=True if you know where it comes from"
+        ) from error
+
+
+def _load_weights(original: Callable[..., Any], file: Any, *args: Any, **kwargs: Any) -> Any:
+    """As Ultralytics loads the weights of SAM and YOLO-NAS, but for what a file may build."""
+    if not _safely():
+        return original(file, *args, **kwargs)
+    try:
+        return original(file, *args, **{**kwargs, "weights_only": True})
+    except pickle.UnpicklingError as error:
+        raise UntrustedCheckpointError(
+            f"{getattr(file, 'name', file)} holds more than weights: loading it could run any code, so nothing was "
+            "loaded; give trust=True if you know where the file comes from"
+        ) from error
+
+
 def _named(error: Exception) -> str:
     """The first class that the safe loader refused, where torch tells it."""
     found = re.search(r"GLOBAL (\S+)", str(error.__cause__))
     return f" ({found[1]})" if found else ""
 
 
-SEAMS = (_save_model, _safe_load)
+_WEIGHTS = (
+    seam(f"{owner}.torch_load", "loads the weights of SAM or YOLO-NAS")(_load_weights)
+    for owner in ("sam_build", "sam3_build", "nas_model")
+)
+SEAMS = (_save_model, _safe_load, *_WEIGHTS)
