@@ -111,7 +111,8 @@ def test_the_positive_weight_does_not_become_class_weighting():
 def test_gamma_zero_is_off_and_anything_above_is_on():
     """YOLOv5 wraps its criteria for gamma above 0 only."""
     assert "fl_gamma" not in translate(SCRATCH_LOW, "hyp.yaml").arguments
-    assert translate({**SCRATCH_LOW, "fl_gamma": 1.5}, "hyp.yaml").arguments["fl_gamma"] == 1.5
+    on = translate({**SCRATCH_LOW, "fl_gamma": 1.5}, "hyp.yaml").arguments
+    assert (on["fl_gamma"], on["fl_gain"]) == (1.5, 1)  # at its published scale, as YOLOv5 leaves it
 
 
 def test_what_cannot_be_translated_is_refused_together():

@@ -8,7 +8,7 @@ import pytest
 import yolo_focal
 from yolo_focal.arguments.checkpoint_path import checkpoint_path
 from yolo_focal.arguments.commands import COMMANDS
-from yolo_focal.arguments.output import take_output
+from yolo_focal.arguments.output import Output, take_output
 from yolo_focal.cli import main
 from yolo_focal.errors import ConfigError, DataError
 
@@ -133,3 +133,13 @@ def test_doctor_asks_for_its_folder_before_the_work(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match="is not empty; name a new one"):
         yolo_focal.doctor(model="absent.pt", data="shapes", out=tmp_path)
+
+
+def test_the_original_is_never_written_over_by_whatever_path(tmp_path, monkeypatch):
+    """Nor through a link."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model.pt").touch()
+    (tmp_path / "link.pt").symlink_to("model.pt")
+    for out in (tmp_path / "model.pt", tmp_path / "link.pt"):
+        with pytest.raises(ConfigError, match="is the original file; name another one"):
+            checkpoint_path(Path("model.pt"), Output(out, False, False), "calibrated")

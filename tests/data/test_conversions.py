@@ -323,3 +323,19 @@ def test_voc_datasets_that_do_not_fit_together_are_refused(tmp_path: Path) -> No
     with pytest.raises(DataError, match="has no object in its 1 annotation files"):
         voc_to_yolo(empty, tmp_path / "out", VocOptions())
     assert not (tmp_path / "out").exists()
+
+
+def test_boxes_are_clipped_at_every_border(tmp_path: Path) -> None:
+    """Below, and left and above."""
+    voc = make_voc(tmp_path / "voc", {"a": [("x", 10, 40, 20, 70), ("x", -4, -5, 20, 5)]})
+    voc_to_yolo(voc, tmp_path / "set", VocOptions())
+    assert pixels(tmp_path / "set", "train", "a") == [[0, 10, 40, 20, 50], [0, 0, 0, 20, 5]]
+
+
+def test_ids_of_annotations_are_unique_over_all_splits(tmp_path: Path) -> None:
+    """So that the files can be joined."""
+    make_yolo(tmp_path, {"1": "0 .5 .5 .1 .1\n0 .5 .5 .2 .2\n"}, (40, 20))
+    (tmp_path / "data.yaml").write_text("train: images\nval: images\nnames: [a]\n")
+    write_coco_files(read_data_yaml(tmp_path / "data.yaml"), tmp_path / "out")
+    files = [json.loads((tmp_path / "out" / f"instances_{split}.json").read_text()) for split in ("train", "val")]
+    assert [each["id"] for file in files for each in file["annotations"]] == [1, 2, 3, 4]

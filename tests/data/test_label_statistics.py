@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -126,3 +127,10 @@ def test_impossible_frequencies_are_refused(call: Callable[[], object], message:
     """The message has the value and the range."""
     with pytest.raises(DataError, match=message):
         call()
+
+
+def test_sizes_are_divided_at_coco_s_limits(tmp_path: Path) -> None:
+    """32 x 32 pixels are medium, 96 x 96 are large."""
+    sizes = np.array([[31.0, 33.0], [32.0, 32.0], [95.0, 97.0], [96.0, 96.0]])
+    found = replace(split_statistics(dataset(tmp_path, {"1": ""})), box_sizes=sizes)
+    assert found.size_counts() == {"small": 1, "medium": 2, "large": 1}

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from yolo_focal.data.selection import SelectionRules, partition, select_images
+from yolo_focal.data.selection import Selection, SelectionRules, partition, select_images
 from yolo_focal.errors import DataError
 
 image_counts = st.dictionaries(
@@ -156,3 +156,16 @@ def test_a_long_tail_over_nothing_is_refused() -> None:
     """Images without objects have no frequencies."""
     with pytest.raises(DataError, match="no image has an object of the chosen classes"):
         select_images({1: {}}, [0], SelectionRules(profile="zipf"), 0)
+
+
+def test_more_than_a_tenth_off_is_a_shortfall() -> None:
+    """Of a long tail in both directions, and of a target of one where there is none."""
+    found = Selection([], {0: 89, 1: 90, 2: 110, 3: 111, 4: 0}, {**dict.fromkeys(range(4), 100), 4: 1}, exact=True)
+    assert found.shortfalls() == {0: -0.11, 3: 0.11, 4: -1.0}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_rarest_class_gets_its_minimum_first(seed: int) -> None:
+    """Where max_images does not leave room for all."""
+    counts = {number: {0: 1} for number in range(8)} | {8: {1: 1}, 9: {1: 1}}
+    assert select_images(counts, range(2), SelectionRules(min_per_class=2, max_images=2), seed).images == [8, 9]

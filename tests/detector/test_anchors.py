@@ -23,6 +23,8 @@ def test_rows_become_pairs_in_their_order():
         ([*ROWS[:2], [1, 2, 3]], "anchors row [1, 2, 3] must be pairs of width and height"),
         ([*ROWS[:2], [1, 2]], "anchors row [1, 2] must be pairs of width and height, as many as in the first row"),
         ([*ROWS[:2], [1, 2, 3, 4, 5, -6]], "must hold sizes in pixels > 0"),
+        ([*ROWS[:2], [1, 2, 3, 4, 5, 0]], "must hold sizes in pixels > 0"),
+        ([*ROWS[:2], [1, 2, 3, 4, 5, float("inf")]], "must hold sizes in pixels > 0"),
         ([*ROWS[:2], [1, 2, 3, 4, 5, "6"]], "must hold sizes in pixels > 0"),
         (3, "the model YAML has anchors: 3, expected 3 rows like"),
     ],
@@ -84,3 +86,14 @@ def test_too_few_boxes_are_refused_with_the_remedy():
     """Nine anchors cannot come from two boxes."""
     with pytest.raises(ConfigError, match=r"2 boxes of at least 2 pixels cannot give 9 anchors; train with autoanchor"):
         find_anchors(torch.tensor([[10.0, 10.0], [20.0, 20.0]]), 9, 4.0, seed=0)
+
+
+def test_fit_is_strict_as_the_assignment_is():
+    """A box of exactly four times the anchor's width has no anchor."""
+    assert anchor_fit(torch.tensor([[80.0, 20.0]]), torch.tensor([[20.0, 20.0]]), 4.0).best_possible_recall == 0
+
+
+def test_thin_boxes_have_anchors_too():
+    """One side of 2 pixels is enough."""
+    sizes = torch.tensor([[1.0, 50.0], [1.0, 90.0]])
+    torch.testing.assert_close(find_anchors(sizes, 2, 4.0, seed=0, generations=0), sizes)

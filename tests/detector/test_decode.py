@@ -1,5 +1,7 @@
 """What the head's numbers mean as boxes and scores."""
 
+import math
+
 import pytest
 import torch
 
@@ -64,4 +66,5 @@ def test_start_values():
     """Eight objects in a 640-pixel image, 0.6 of a class each."""
     objectness, classes = objectness_and_class_start(8, 80)
     assert objectness == pytest.approx(-6.684611727667927)  # log(8 / 80^2)
-    assert classes.tolist() == pytest.approx([-4.88] * 80, abs=0.01)
+    assert classes.tolist() == pytest.approx([math.log(0.6 / 79)] * 80, abs=1e-4)
+    assert objectness_and_class_start(8, 1)[1].item() == pytest.approx(math.log(60_000), abs=1e-3)

@@ -240,3 +240,38 @@ def test_class_weights_that_lower_the_class_loss_are_noted():
     assert noted.remedy.startswith("fl_loss=bce fl_class_weights=0.5 ")  # alone it would switch focal loss on
     even = examination(train, cls_pw=0.5, **{**settings, "bce": term((5, 5), (1, 1))})
     assert not any("cls_pw" in each.topic for each in advise(even))
+
+
+def finding_of(it, topic) -> str:
+    """What the advice on a topic says was measured."""
+    return next(each.finding for each in advise(it) if each.topic == topic)
+
+
+@pytest.mark.parametrize(("gain", "words"), [(8.0, "8 times smaller"), (0.2, "5 times larger")])
+def test_the_scale_is_told_in_its_direction(gain, words):
+    """A gain of 8 is missing where the gradient is an eighth of BCE's."""
+    it = examination(gain=gain, compared=FocalConfig(loss="qfl", gain=1.0))
+    assert f"is {words} than that of BCE" in finding_of(it, "scale")
+
+
+def test_the_shares_are_those_of_both_losses():
+    """Of negatives, and of the rarest class."""
+    it = examination(split((5000, 400)), bce=term((1, 1), (4, 4)), other=term((1, 1), (1, 1)))
+    assert "negatives have 80% of the gradient under BCE and 50.0% under" in finding_of(it, "background")
+    it = examination(split((5000, 400)), bce=term((5, 2), (5, 2)), other=term((1, 1), (1, 1)))
+    assert "class 1, which in this batch has 28.6% of the gradient under BCE and 50.0%" in finding_of(it, "classes")
+
+
+def test_a_box_is_as_large_as_its_shorter_side():
+    """Where it is to be pasted: 3 pixels are too few, however long it is."""
+    thin = split((1000, 50), box_sizes=np.tile((100.0, 3.0), (1050, 1)))
+    assert "fl_class_weights=0.5 weighs" in remedy_of(examination(thin))
+
+
+@pytest.mark.parametrize(("tiny", "empty", "told"), [(225, 50, True), (224, 49, False)])
+def test_a_quarter_of_small_boxes_and_half_of_the_images_empty_are_many(tiny, empty, told):
+    """Of 900 boxes and 100 images, and not one fewer."""
+    sides = np.full((900, 2), 100.0)
+    sides[:tiny] = 8.0
+    found = topics(examination(split((500, 400), box_sizes=sides, images_without_objects=empty)))
+    assert ("size" in found, "images without objects" in found) == (told, told)

@@ -12,6 +12,7 @@ def test_equal_names_keep_their_order():
     match = match_classes(["traffic light", "WBC"], ["Traffic_Light", "wbc"])
     assert match.index.tolist() == [0, 1]
     assert match.same_order
+    assert match_classes(["traffic-light"], ["Traffic light"]).index.tolist() == [0]
 
 
 def test_other_order_and_other_sets_are_matched_by_name():

@@ -30,13 +30,16 @@ def report_of(seed=0, classes=5, training=True, **case) -> Report:
     )
 
 
-def test_bucket_means_are_means_of_their_classes():
-    """A bucket's AP is the mean over its classes with objects."""
-    evaluation = report_of().evaluation
+@pytest.mark.parametrize("objects", [60, 3])  # with three, some classes have none
+def test_bucket_means_are_means_of_their_classes(objects):
+    """A bucket's AP, AP50 and AR are means over its classes with objects."""
+    evaluation = report_of(objects=objects).evaluation
     for bucket in evaluation.buckets:
-        members = [result.ap for result in evaluation.classes if result.bucket == bucket.name and result.objects]
+        members = [result for result in evaluation.classes if result.bucket == bucket.name and result.objects]
         assert bucket.evaluated == len(members)
-        assert bucket.ap == pytest.approx(np.mean(members))
+        for column in ("ap", "ap50", "ar"):
+            values = [getattr(result, column) for result in members]
+            assert getattr(bucket, column) == pytest.approx(np.mean(values) if values else math.nan, nan_ok=True)
 
 
 def test_the_mean_over_classes_is_the_stat():
@@ -183,3 +186,11 @@ def test_every_image_with_as_many_candidates_is_a_bar_that_is_seen(tmp_path):
     with Image.open(tmp_path / "candidates.png") as image:
         colours = {colour: count for count, colour in image.convert("RGB").getcolors(1 << 24)}
     assert colours[(0, 0x72, 0xB2)] > 2000
+
+
+def test_calibration_is_told_with_and_without_hopeless_detections():
+    """`calibration` begins at a score of 0.05, `calibration_of_all` has every detection that counts."""
+    evaluation = evaluate_detections(*random_case(0))
+    scores = evaluation.matches.scores[~evaluation.matches.ignored[0]]
+    assert evaluation.calibration.detections == (scores >= 0.05).sum() < len(scores)
+    assert evaluation.calibration_of_all.detections == len(scores)

@@ -34,3 +34,11 @@ def test_differences_are_to_the_first_and_undefined_stays_undefined():
     ]
     widths = {len(line) for line in plain_table(["BCE", "focal"], rows).splitlines()}
     assert len(widths) == 1
+
+
+def test_buckets_stand_between_the_whole_and_its_classes():
+    """With their AP, the most frequent first."""
+    one = evaluation(0.5, ("cell", 90, 0.6))
+    one.buckets = (SimpleNamespace(name="rare", ap=0.2, ap50=0.4), SimpleNamespace(name="frequent", ap=0.6, ap50=0.9))
+    rows = [(row.label, row.values) for row in side_by_side({"BCE": one})]
+    assert rows[2:4] == [("AP frequent classes", (0.6,)), ("AP rare classes", (0.2,))]

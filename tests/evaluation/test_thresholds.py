@@ -1,6 +1,7 @@
 """The best threshold is the best of all thresholds, by counting."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.evaluation.coco_reference import random_case
+from tests.evaluation.test_calibration import matches_of
 from yolo_focal.evaluation.boxes import Detections
 from yolo_focal.evaluation.matching import match_detections
 from yolo_focal.evaluation.thresholds import best_f1, best_f1_per_class, operating_point, threshold_curve
@@ -72,3 +74,17 @@ def test_no_objects_no_threshold():
     assert best_f1(matches) is None
     assert operating_point(matches, 0.25) is None
     assert best_f1_per_class(matches) == [None] * 3
+
+
+def test_a_score_of_just_the_threshold_is_kept():
+    """At the best threshold a model does what the best point says."""
+    matches = match_detections(*random_case(7))["all"]
+    best = best_f1(matches)
+    assert operating_point(matches, best.threshold) == best
+
+
+def test_of_equally_good_thresholds_the_highest_is_taken():
+    """Of two objects one at 0.9, or both and two false ones at 0.6: F1 is 2/3 either way."""
+    found = matches_of([0.9, 0.8, 0.7, 0.6], [True, False, False, True])
+    tied = replace(found, object_image=np.array([0, 3]), object_category=np.zeros(2, dtype=int))
+    assert best_f1(tied).threshold == 0.9

@@ -224,3 +224,16 @@ def test_class_balanced_weights_never_favour_the_frequent(counts, beta):
     weights = class_balanced_weights(torch.tensor(counts), beta)
     order = torch.tensor(counts).argsort()
     assert (weights[order].diff() <= 1e-6 * weights.max()).all()
+
+
+@pytest.mark.parametrize("name", ["vfl", "mal", "poly", "asl", "efl"])
+def test_pos_weight_acts_on_the_positive_term_of_every_loss(name):
+    """The loss is linear in it, grows with it where the target is above 0, and does not feel it elsewhere."""
+    x = torch.linspace(-4, 4, 40, dtype=torch.float64)
+    for t in (0.0, 0.6, 1.0):
+        one, three, five = (
+            LOSSES[name].make(gamma=1.5, alpha=0.25, pos_weight=torch.tensor([w]))(x, torch.full_like(x, t))
+            for w in (1.0, 3.0, 5.0)
+        )
+        torch.testing.assert_close(five - one, 2 * (three - one))
+        assert (three > one).all() if t else torch.equal(three, one)

@@ -82,3 +82,24 @@ def test_no_anchors():
     """A batch without anchors or images has loss 0."""
     losses = MultiBoxLoss()(torch.zeros(0, 5, 4), torch.zeros(0, 5, 3), torch.zeros(0, 5, 4), torch.zeros(0, 5).long())
     assert losses.total == 0
+
+
+def test_one_alpha_for_each_class_background_first():
+    """As softmax focal loss has it; and gamma 2 with alpha 0.25 are the defaults."""
+    predictions = batch([[0, 5, 6], [7]])
+    _, logits, _, labels = predictions
+    for loss, alphas in (
+        (MultiBoxLoss("focal", 2.0, [0.7, 0.3, 0.2, 0.1]), [0.7, 0.3, 0.2, 0.1]),
+        (MultiBoxLoss("focal"), [0.75, 0.25, 0.25, 0.25]),
+    ):
+        expected = softmax_focal_loss(logits.flatten(0, 1), labels.flatten(), alphas, 2.0, "sum") / 4
+        torch.testing.assert_close(loss(*predictions).cls, expected)
+
+
+def test_a_share_of_a_negative_is_none():
+    """Half a negative for each of three positives is one, and for a single positive none."""
+    offsets, logits, targets, labels = batch([[0, 5, 6], [7]])
+    losses = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none").view(2, 30)
+    hardest = losses[0][labels[0] == 0].max()
+    found = MultiBoxLoss(negative_ratio=0.5)(offsets, logits, targets, labels).cls
+    torch.testing.assert_close(found, (losses[labels > 0].sum() + hardest) / 4)

@@ -9,7 +9,7 @@ import torch
 
 import yolo_focal.losses
 from yolo_focal.errors import ConfigError
-from yolo_focal.losses import LOSSES, FocalLoss, object_normalised_weights
+from yolo_focal.losses import LOSSES, FocalLoss, SoftmaxFocalLoss, object_normalised_weights
 
 ELEMENTWISE = [name for name, row in LOSSES.items() if row.elementwise]
 
@@ -156,3 +156,9 @@ def test_object_normalised_weights_refuse(counts, power, message):
     """What cannot be weighed."""
     with pytest.raises(ConfigError, match=message):
         object_normalised_weights(torch.tensor(counts), power)
+
+
+def test_the_defaults_of_yolov5_s_class_and_of_cross_entropy_s():
+    """Gamma 1.5 and alpha 0.25; the mean, as `nn.CrossEntropyLoss` has it."""
+    assert (FocalLoss().gamma, FocalLoss().alpha, FocalLoss().reduction) == (1.5, 0.25, "mean")
+    assert SoftmaxFocalLoss().reduction == torch.nn.CrossEntropyLoss().reduction

@@ -187,3 +187,34 @@ def test_the_p_value_is_the_level_at_which_a_difference_is_just_shown():
         assert components.p_value(-components.least_shown(level, 4, 80)) == pytest.approx(level, rel=1e-5)
     assert components.p_value(0.0) == pytest.approx(1.0)
     assert components.p_value(1e9) <= 1e-12
+
+
+def test_without_luck_of_images_the_interval_is_student_s_of_the_paired_seeds():
+    """Mean +- t(0.975, S - 1) sd / sqrt(S), as in any textbook."""
+    differences = np.array([0.01, 0.05, 0.02, 0.04])
+    metrics = dataclasses.replace(_one_metric(), images=np.array([50]))
+    ours = Measured((0, 1, 2, 3), differences[:, None], np.tile(differences[None, :, None], (20, 1, 1)))
+    none = Measured(ours.seeds, np.zeros((4, 1)), np.zeros((20, 4, 1)))
+    (found,) = paired_differences(ours, none, metrics)
+    half = 3.182446305 * differences.std(ddof=1) / math.sqrt(4)
+    assert (found.low, found.high) == pytest.approx((0.03 - half, 0.03 + half), rel=1e-6)
+
+
+def test_the_variance_of_a_mean_over_few_images_is_not_too_small():
+    """s^2 / n with s^2 over n - 1, of which resampling five images shows four fifths."""
+    values, generator = np.array([0.1, 0.5, 0.2, 0.9, 0.4]), random()
+    weights = np.array([np.bincount(generator.integers(0, 5, 5), minlength=5) for _ in range(4000)])
+    ours = Measured((0,), np.array([[values.mean()]]), (weights @ values / 5)[:, None, None])
+    none = Measured((0,), np.zeros((1, 1)), np.zeros((4000, 1, 1)))
+    metrics = dataclasses.replace(_one_metric(), images=np.array([5]))
+    found = paired_differences(ours, none, metrics)[0].components.from_images
+    assert found == pytest.approx(values.var(ddof=1) / 5, rel=0.08)
+
+
+def test_an_image_shows_a_metric_once():
+    """However many objects of its classes are in it."""
+    matches = simulate_matches(SMALL, {"bce": (0.0,) * 3}, 1, random())["bce"][0]
+    metrics = Metrics.of(matches, NAMES)
+    shown = set(zip(matches.object_image.tolist(), matches.object_category.tolist(), strict=True))
+    assert metrics.images[0] == len({image for image, _ in shown})
+    assert metrics.images[metrics.classes :].tolist() == [sum(c == k for _, c in shown) for k in range(3)]

@@ -1,5 +1,6 @@
 """Holm's correction, the words, and the advice on open questions."""
 
+import dataclasses
 import itertools
 import math
 
@@ -100,12 +101,12 @@ def settled_share(true, components, seeds, images_times, level=LEVEL / 2):
 
 def test_the_advised_numbers_would_settle_the_question():
     """With the advised numbers the power is at least 80 %; with clearly fewer it is not."""
-    open_one = difference(value=0.02, p_value=0.2, seeds=20, images=400, parts=(4e-5, 4e-5, 4e-5))
-    verdict = judge({"focal": [open_one, difference("AP50", p_value=0.9)]})["focal"][0]
-    for seeds, times in ((verdict.required.seeds, 1.0), (20, verdict.required.images_times)):
-        if seeds is not None and times is not None:
-            assert settled_share(0.02, open_one.components, seeds, times)[0] >= 0.78
-            assert settled_share(0.02, open_one.components, 0.6 * seeds, 0.6 * times)[0] < 0.8
+    open_one = difference(value=0.022, p_value=0.2, seeds=20, images=400, parts=(1e-5, 4e-5, 1e-5))
+    required = judge({"focal": [open_one, difference("AP50", p_value=0.9)]})["focal"][0].required
+    both = required.both_times
+    for seeds, times in ((required.seeds, 1.0), (20, required.images_times), (20 * both, both)):
+        assert settled_share(0.022, open_one.components, seeds, times)[0] >= 0.78
+        assert settled_share(0.022, open_one.components, 0.6 * seeds, 0.6 * times)[0] < 0.8
 
 
 def test_what_seeds_alone_cannot_settle_is_not_promised():
@@ -143,3 +144,28 @@ def test_weights_add_up_whatever_the_size_of_the_comparison():
             for n in range(configurations)
         }
         assert all(each.adjusted_p == 1 for verdicts in judge(several).values() for each in verdicts)
+
+
+def test_both_together_is_the_least_that_settles():
+    """A tenth less of seeds and images would leave the question open."""
+    open_one = difference(value=0.022, p_value=0.2, seeds=20, images=400, parts=(1e-5, 4e-5, 1e-5))
+    both = judge({"focal": [open_one, difference("AP50", p_value=0.9)]})["focal"][0].required.both_times
+
+    def settles(times):
+        components, size = open_one.components, (20 * times, 400 * times)
+        return components.least_shown(LEVEL / 2, *size) + 0.8416212 * components.standard_error(*size) <= 0.022
+
+    assert settles(both) and not settles(both - 0.1)
+
+
+def test_ap_has_half_of_the_level_and_all_other_questions_the_other_half():
+    """Each half shared by the configurations."""
+    rows = [difference(), difference("AP50"), difference("AP rare")]
+    shares = [each.share for verdicts in judge({"focal": rows, "qfl": rows}).values() for each in verdicts]
+    assert shares == pytest.approx([0.25, 0.125, 0.125] * 2)
+
+
+def test_nothing_is_advised_where_there_is_no_interval():
+    """As of seeds that all differ by the same."""
+    unknown = dataclasses.replace(difference(p_value=math.nan), low=math.nan, high=math.nan)
+    assert judge({"focal": [unknown, difference("AP50")]})["focal"][0].required is None

@@ -130,3 +130,12 @@ def test_a_single_image_is_its_own_tile():
     """There is nothing else to take."""
     draws = EpochDraws(np.ones(1), 0)
     assert draws.tile(Draw(0, 0, 0, True), 1, Stream(0, 1, 4, 1), 1, all_in_memory=True) == 0
+
+
+def test_the_tiles_of_an_item_are_different_images():
+    """A mosaic of one image three times would be none."""
+    draws = EpochDraws(np.ones(101), 5)
+    batches = batches_of(draws)
+    for draw in (draw for batch in batches.of_epoch(2) for draw in batch):
+        tiles = [draws.tile(draw, number, batches.stream, 1, all_in_memory=True) for number in (1, 2, 3)]
+        assert len({int(draw), *tiles}) == 4

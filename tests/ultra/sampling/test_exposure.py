@@ -72,7 +72,7 @@ def test_no_class_is_shown_more_than_six_times_as_often():
         image_of_box, class_of_box, 1000, 3, RareConfig(sampling=1.0, paste=1.0, power=1.0, stop=0.0)
     )
     assert exposure.gain.max() <= LARGEST_EXPOSURE + 1e-9
-    assert exposure.gain[1] == pytest.approx(LARGEST_EXPOSURE)
+    assert exposure.gain[1] == pytest.approx(6)
 
 
 def test_pasted_classes_follow_the_inverse_power_below_the_median():
@@ -148,3 +148,11 @@ def test_objects_too_small_to_paste_are_refused():
     """Where no crop of any rare class is left, the share could not be kept."""
     with pytest.raises(ConfigError, match="too small at this imgsz; raise imgsz"):
         expected_exposure(np.zeros(3, int), np.array([0, 0, 1]), 3, 2, RareConfig(paste=0.5), np.zeros(2, bool))
+
+
+def test_sampling_acts_where_one_of_several_rare_classes_gains():
+    """A class in images of its own does; one in half of all images does not."""
+    image_of_box = np.r_[np.arange(90), np.arange(90, 100), np.arange(50)]
+    class_of_box = np.repeat([0, 1, 2], [90, 10, 50])
+    exposure = expected_exposure(image_of_box, class_of_box, 100, 3, RareConfig(sampling=0.6))
+    assert exposure.gain[1] > 2 and exposure.gain[2] < 1 and exposure.sampling_acts
