@@ -71,7 +71,7 @@ def test_what_is_not_there_is_an_attribute_error():
         (lambda: yolo_focal.evaluate("m.pt", "d.yaml", imgsz=7), "imgsz must be an integer >= 32, got '7'"),
         (lambda: yolo_focal.evaluate("m.pt"), "evaluate needs model= and data="),
         (lambda: yolo_focal.doctor("m.pt", "d.yaml", epoch=3), "'epoch' is not an argument of doctor; did you mean"),
-        (lambda: yolo_focal.compare("d.yaml", "m.pt", seeds=0), "seeds must be how many seeds (>= 1)"),
+        (lambda: yolo_focal.compare("d.yaml", "m.pt", seeds=0), "seeds must be how many seeds (1 to 10000)"),
         (lambda: yolo_focal.convert("m.pt", out="m.onnx"), "out=m.onnx must end in .pt"),
         (lambda: yolo_focal.convert(5), "weights must be a path, got '5'"),
         (lambda: yolo_focal.evaluate("m.pt", "d.yaml", out=True), "out must be a path, got 'True'"),

@@ -1,5 +1,6 @@
 """Images are put in place without ever writing over or through what is there."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -91,3 +92,10 @@ def test_a_turned_image_needs_its_turned_size(tmp_path: Path) -> None:
         DataError, match=r"1\.jpg is 30x40, but the record says 40x30; its boxes would be wrong, so corr"
     ):
         refuse_wrong_size(path, (40, 30), "the record")
+
+
+def test_a_pipe_is_no_image(tmp_path):
+    """To open it would be to wait for ever."""
+    os.mkfifo(tmp_path / "1.jpg")
+    with pytest.raises(DataError, match=r"1\.jpg is no file"):
+        image_size(tmp_path / "1.jpg")

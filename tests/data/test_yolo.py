@@ -121,6 +121,7 @@ def test_aliases_that_multiply_cost_nothing(tmp_path: Path) -> None:
         ("train: images\nnames: [a]\nchannels: 0", "channels must be .*, got 0"),
         ("train: images\nnames: [a]\nchannels: true", "channels must be .*, got True"),
         ("path: [1]\ntrain: images\nnames: [a]", "path must be a folder name"),
+        ('path: "a\\0b"\ntrain: images\nnames: [a]', "path must be a folder name"),
         ("- a\n- b", "must map train:, val: and names:, got list"),
         ("a: [", "is not a plain YAML file"),
         ("[" * 3000, "is not a plain YAML file"),

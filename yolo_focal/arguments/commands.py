@@ -65,15 +65,23 @@ class Command:
     training: bool = False
 
 
+LARGEST_SEED = 2**32 - 1  # that Ultralytics and NumPy take
+MOST_SEEDS = 10_000  # trainings of one configuration
+
+
 def seed_list(given: Any) -> list[int]:
     """A number of seeds, counted from 0, or the seeds themselves: `3`, `7,8,9`, `7,`."""
-    expected = "how many seeds (>= 1), or a list of different ones >= 0, as in seeds=3, seeds=7,8,9 or seeds=7,"
+    expected = (
+        f"how many seeds (1 to {MOST_SEEDS}), or a list of different ones from 0 to {LARGEST_SEED}, as in seeds=3, "
+        "seeds=7,8,9 or seeds=7,"
+    )
     listed = isinstance(given, list | tuple) or any(mark in str(given) for mark in ",[(")
     try:
         numbers = [int(item) for item in str(given).strip("[]()").split(",") if item.strip()]
     except ValueError:
         raise ValueError(expected) from None
-    if not numbers or min(numbers) < (not listed) or len(set(numbers)) < len(numbers):
+    most = LARGEST_SEED if listed else MOST_SEEDS
+    if not numbers or min(numbers) < (not listed) or max(numbers) > most or len(set(numbers)) < len(numbers):
         raise ValueError(expected)
     return numbers if listed else list(range(numbers[0]))
 
@@ -84,7 +92,7 @@ _DEMO = (
     Key("epochs", 12, "length of each training", in_range(int, 1)),
     Key("imgsz", 128, "side of the network's input in pixels", in_range(int, 32)),
     Key("batch", 8, "images per step", in_range(int, 1)),
-    Key("seed", 0, "seed of all trainings", in_range(int, 0)),
+    Key("seed", 0, "seed of all trainings", in_range(int, 0, LARGEST_SEED)),
     _DEVICE,
     TRUST,
     *output_keys("folder of the report and the trainings"),
@@ -94,7 +102,7 @@ _DOCTOR = (
     _DATA,
     _IMGSZ,
     Key("batch", 16, "images in the batch", in_range(int, 1)),
-    Key("seed", 0, "seed of the weights, the batch and its augmentation", in_range(int, 0)),
+    Key("seed", 0, "seed of the weights, the batch and its augmentation", in_range(int, 0, LARGEST_SEED)),
     _DEVICE,
     TRUST,
     *output_keys("folder of doctor.txt, doctor.json and doctor.png"),

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from yolo_focal.errors import DataError, reason_of
+from yolo_focal.paths import exists, is_file
 
 __all__ = [
     "DATA_OF_IMAGE_ERRORS",
@@ -47,6 +48,8 @@ def image_size(path: Path) -> tuple[int, int]:
     Raises:
         DataError: the file is missing or no image that Pillow knows.
     """
+    if exists(path) and not is_file(path):  # to open a named pipe is to wait for ever
+        raise DataError(f"the image {path} is no file")
     try:
         with Image.open(path) as image:
             width, height = image.size

@@ -120,7 +120,7 @@ def read_data_yaml(path: Path, datasets_dir: Path | None = None) -> YoloDataset:
         content.setdefault("val", content["validation"])
     names = _class_names(path, content)
     given_root = content.get("path")
-    if given_root is not None and not isinstance(given_root, str):
+    if given_root is not None and (not isinstance(given_root, str) or "\0" in given_root):
         raise DataError(f"{path}: path must be a folder name, got {_brief(given_root)}")
     root = Path(given_root) if given_root else path.parent
     if not root.is_absolute() and not exists(root) and datasets_dir is not None:
