@@ -108,7 +108,7 @@ _GAIN, *_BOUNDS = between("shapes", "focal", "focal:fl_gain=1")
 _OF_SCALE = [_GAIN, points("shapes", "focal:fl_gain=1"), *_BOUNDS]
 _SGD = "shapes-sgd"
 _YOLO26, _YOLOV10 = "shapes-end2end", "shapes-end2end-v10"
-_ANCHOR_3X, _ANCHOR_6X, _PASTE = "bccd-anchor-3x", "bccd-anchor-6x", "bce:rare_paste=0.5"
+_ANCHOR_3X, _ANCHOR_6X, _ANCHOR_12X, _PASTE = *(f"bccd-anchor-{n}x" for n in (3, 6, 12)), "bce:rare_paste=0.5"
 _ANCHOR, _CLASSES = "bccd-anchor-new-seeds", "focal:fl_scope=cls"
 _PUBLISHED = [  # points below BCE at the published scale: on the built-in set from and to, with SGD, on TXL-PBC
     *least_and_most(":fl_gain=1"),
@@ -214,7 +214,10 @@ CLAIMS = [  # a page, a sentence with # for every number, and the numbers
     ),
     (EVIDENCE, "is # points below BCE after 60 (-# to #)", with_interval(_ANCHOR_3X, "focal")),
     (EVIDENCE, "After 120 it is # above (-# to #)", with_interval(_ANCHOR_6X, _PASTE)),
-    (EVIDENCE, "the second 60 epochs still gave it # points (# to #)", gained_by_bce(_ANCHOR_3X, _ANCHOR_6X)),
+    (EVIDENCE, "after 240 # (-# to #)", with_interval(_ANCHOR_12X, _PASTE)),
+    (EVIDENCE, "with # on platelets (# to #), a hint", with_interval(_ANCHOR_12X, _PASTE, "AP Platelets")),
+    (EVIDENCE, "the second 60 epochs gave BCE # points (# to #)", gained_by_bce(_ANCHOR_3X, _ANCHOR_6X)),
+    (EVIDENCE, "the 120 after them # (-# to #), which is not told", gained_by_bce(_ANCHOR_6X, _ANCHOR_12X)),
     ("docs/which.md", "fine-tuned on blood cells, # points of AP and # on platelets", all_and_rare(_ANCHOR_3X, _PASTE)),
     ("docs/rare.md", "gained # points and # on platelets after 60 epochs", all_and_rare(_ANCHOR_3X, _PASTE)),
     (EVIDENCE, "hinted at one after 20 epochs, # points above BCE (# to #)", with_interval(_ANCHOR, "focal")),
