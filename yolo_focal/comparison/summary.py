@@ -105,7 +105,7 @@ def summarise(plan: Plan, journal: Journal, resamples: int) -> Summary:
     measured: dict[str, Measured] = {}
     verdicts: dict[str, list[Verdict]] = {}
     if metrics is not None:
-        progress = progress_bar(matches.items(), "Resampling images", total=len(matches))
+        progress = progress_bar(matches.items(), "Resampling images")
         measured = {name: measure_resamples(trials, metrics, resamples) for name, trials in progress}
     if metrics is not None and BASELINE in measured:
         differences = {

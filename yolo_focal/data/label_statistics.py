@@ -134,7 +134,7 @@ def split_statistics(
     images = dataset.image_files(split)
     used: list[tuple[Labels, tuple[int, int]]] = []
     problems: list[LabelProblem] = []
-    for image in progress_bar(images, f"reading {split}", total=len(images)):
+    for image in progress_bar(images, f"reading {split}"):
         labels = dataset.labels(image)
         size, faults = checked_image(image)
         found = [*faults, *labels.problems]

@@ -33,17 +33,20 @@ class _Lines(tqdm):  # type: ignore[type-arg]
         super().close()
 
 
-def open_bar(total: int | None, label: str, *, initial: int = 0, unit: str = "it") -> Any:
+def open_bar(
+    total: int | None, label: str, *, initial: int = 0, unit: str = "it", items: Iterable[Any] | None = None
+) -> Any:
     """A bar to be moved by `update(n)`, renamed by `set_description` and closed by `close()`, on stderr.
 
     Args:
-        total: steps in all; None where that is not known.
+        total: steps in all; None where that is not known, or told by the length of `items`.
         label: in front of it.
         initial: steps that are done already.
         unit: of a step.
+        items: each is a step, of a loop over the bar.
     """
     kind = tqdm if sys.stderr.isatty() or is_quiet() else _Lines
-    return kind(total=total, initial=initial, desc=label, unit=unit, mininterval=0.2, disable=is_quiet(), **_width())
+    return kind(items, label, total, initial=initial, unit=unit, mininterval=0.2, disable=is_quiet(), **_width())
 
 
 def _width() -> dict[str, Any]:
@@ -55,11 +58,5 @@ def _width() -> dict[str, Any]:
 
 
 def progress_bar(items: Iterable[T], label: str, *, total: int | None = None) -> Iterator[T]:
-    """Iterate over `items` with a progress bar called `label`."""
-    bar = open_bar(total, label)
-    try:
-        for item in items:
-            yield item
-            bar.update(1)
-    finally:
-        bar.close()
+    """Iterate over `items` with a progress bar called `label`; `total` where they have no length."""
+    return iter(open_bar(total, label, items=items))

@@ -69,7 +69,7 @@ def write_part(root: Path, part: SubsetPart, written: list[int], link: str) -> N
     refuse_clashes((part.dataset.images[number]["file_name"] for number in chosen), part.dataset.source)
     (root / "labels" / part.split).mkdir(parents=True)
     place = {category: index for index, category in enumerate(written)}
-    for number in progress_bar(chosen, f"writing {part.split}", total=len(chosen)):
+    for number in progress_bar(chosen, f"writing {part.split}"):
         image = part.dataset.images[number]
         stated = image["width"], image["height"]
         refuse_wrong_size(part.files[number], stated, f"images id {number} of {part.dataset.source}")

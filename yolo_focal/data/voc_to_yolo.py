@@ -106,7 +106,7 @@ def _items(voc: Path) -> dict[str, _Item]:
         images.setdefault(each.stem, []).append(each)
     items: dict[str, _Item] = {}
     owner: dict[Path, Path] = {}  # image -> its annotation file
-    for file in progress_bar(files, "reading VOC", total=len(files)):
+    for file in progress_bar(files, "reading VOC"):
         if file.stem in items:
             raise DataError(f"{items[file.stem].annotation} and {file} are of one image; remove one of them")
         record = read_voc(file)
@@ -236,7 +236,7 @@ def _write_split(
     (root / "labels" / split).mkdir(parents=True)
     counts: Counter[str] = Counter()
     problems: list[str] = []
-    for item in progress_bar(items, f"writing {split}", total=len(items)):
+    for item in progress_bar(items, f"writing {split}"):
         width, height = image_size(item.image)
         if item.record.size is not None:
             refuse_wrong_size(item.image, item.record.size, str(item.annotation))

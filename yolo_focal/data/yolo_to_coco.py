@@ -47,7 +47,7 @@ def coco_content(
     records: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     problems: list[LabelProblem] = []
-    for image in progress_bar(images, f"converting {split}", total=len(images)):
+    for image in progress_bar(images, f"converting {split}"):
         width, height = image_size(image)
         labels = dataset.labels(image)
         problems += labels.problems
