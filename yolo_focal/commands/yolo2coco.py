@@ -5,9 +5,8 @@ from typing import Any
 from yolo_focal.arguments.output import take_output
 from yolo_focal.console import conclude
 from yolo_focal.data.problem_lines import left_out_lines, problem_lines
-from yolo_focal.data.yolo import read_data_yaml
 from yolo_focal.data.yolo_to_coco import write_coco_files
-from yolo_focal.ultra.datasets import datasets_folder, find_data_yaml
+from yolo_focal.ultra.datasets import read_dataset
 
 __all__ = ["run"]
 
@@ -18,7 +17,7 @@ def run(arguments: dict[str, Any]) -> int:
     Raises:
         DataError: see `yolo_focal.data.yolo_to_coco.write_coco_files`.
     """
-    dataset = read_data_yaml(find_data_yaml(arguments["data"]), datasets_folder())
+    dataset = read_dataset(arguments["data"])
     output = take_output("yolo2coco", arguments)
     report = write_coco_files(dataset, output.path, output.exist_ok)
     lines: list[str] = []

@@ -15,13 +15,12 @@ from yolo_focal.comparison.configurations import Configuration
 from yolo_focal.comparison.trial import Trial
 from yolo_focal.console import quiet
 from yolo_focal.data.usable import refuse_repeated, refuse_unusable
-from yolo_focal.data.yolo import read_data_yaml
 from yolo_focal.errors import ConfigError, DataError
 from yolo_focal.evaluation.buckets import frequency_buckets
 from yolo_focal.evaluation.training_counts import training_counts_from_yolo
 from yolo_focal.files import write_json
 from yolo_focal.paths import is_file
-from yolo_focal.ultra.datasets import datasets_folder, find_data_yaml, refuse_unusable_data
+from yolo_focal.ultra.datasets import find_data_yaml, read_dataset, refuse_unusable_data
 from yolo_focal.ultra.drivers.check_before_run import check_asked, check_before_run
 from yolo_focal.ultra.drivers.load_model import load_to_compare
 
@@ -137,7 +136,7 @@ def make_plan(
     """
     yolo_focal.enable()
     data = str(find_data_yaml(data).absolute())
-    read = _read_split(Path(data), split)
+    read = _read_split(data, split)
     yolo = load_to_compare(model)
     plan = Plan(
         out=out.absolute(),
@@ -161,8 +160,8 @@ def make_plan(
     return plan
 
 
-def _read_split(data: Path, name: str) -> Split:
-    dataset = read_data_yaml(data, datasets_folder())
+def _read_split(data: str, name: str) -> Split:
+    dataset = read_dataset(data)
     for each in dict.fromkeys(("train", name)):
         refuse_unusable(dataset, each)
     refuse_unusable_data(data)  # a training also needs a val split

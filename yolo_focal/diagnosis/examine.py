@@ -9,14 +9,14 @@ from torch import nn
 import yolo_focal
 from yolo_focal.arguments.output import Output
 from yolo_focal.data.label_statistics import SplitStatistics, split_statistics
-from yolo_focal.data.yolo import YoloDataset, read_data_yaml
+from yolo_focal.data.yolo import YoloDataset
 from yolo_focal.diagnosis.advice import Advice, Examination, advise
 from yolo_focal.diagnosis.plot import plot_examination
 from yolo_focal.diagnosis.rare_classes import rare_classes
 from yolo_focal.errors import DataError
 from yolo_focal.files import new_folder, write_json, write_text
 from yolo_focal.ultra.anchor.checks import read_hyp_for
-from yolo_focal.ultra.datasets import datasets_folder, find_data_yaml
+from yolo_focal.ultra.datasets import read_dataset
 from yolo_focal.ultra.drivers.diagnosis import diagnose, load_for_diagnosis
 
 __all__ = ["examine", "write_examination"]
@@ -30,7 +30,7 @@ def examine(arguments: dict[str, Any]) -> tuple[str, Examination, list[Advice]]:
     """
     yolo_focal.enable()
     yolo = load_for_diagnosis(arguments["model"])
-    dataset = read_data_yaml(find_data_yaml(arguments["data"]), datasets_folder())
+    dataset = read_dataset(arguments["data"])
     train, val = _statistics(dataset)
     settings = _training_arguments(arguments, dataset.yaml_file, yolo.model)
     diagnosis = diagnose(yolo, settings)

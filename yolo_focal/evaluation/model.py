@@ -13,7 +13,6 @@ import numpy as np
 from yolo_focal.data.coco import CocoDataset
 from yolo_focal.data.images import refuse_wrong_size
 from yolo_focal.data.usable import lacking_end_marker, refuse_repeated, refuse_unusable
-from yolo_focal.data.yolo import read_data_yaml
 from yolo_focal.errors import DataError
 from yolo_focal.evaluation.agreement import Agreement, compare_with_ultralytics
 from yolo_focal.evaluation.boxes import Detections, GroundTruth, Ints
@@ -27,7 +26,7 @@ from yolo_focal.evaluation.training_counts import (
     training_counts_from_yolo,
 )
 from yolo_focal.evaluation.yolo_source import ground_truth_from_yolo
-from yolo_focal.ultra.datasets import datasets_folder, find_data_yaml, refuse_unusable_data
+from yolo_focal.ultra.datasets import read_dataset, refuse_unusable_data
 from yolo_focal.ultra.drivers.predictions import Predictions, collect_predictions
 
 __all__ = ["ModelEvaluation", "detections_from_predictions", "evaluate_model", "evaluate_model_on_coco"]
@@ -91,7 +90,7 @@ def evaluate_model(
     Raises:
         DataError, CheckpointError, UnsupportedModelError: as the functions called.
     """
-    dataset = read_data_yaml(find_data_yaml(data), datasets_folder())
+    dataset = read_dataset(data)
     unended: list[Path] = []
     if Path(data).exists():  # what Ultralytics ships under a name it also downloads; a file's download: is never run
         refuse_unusable(dataset, split, labelled=annotations is None)

@@ -11,7 +11,7 @@ import numpy as np
 
 from yolo_focal.data.shapes import SHAPE_NAMES, ensure_shapes
 from yolo_focal.data.usable import refuse_unusable
-from yolo_focal.data.yolo import read_data_yaml, whole_number
+from yolo_focal.data.yolo import YoloDataset, read_data_yaml, whole_number
 from yolo_focal.errors import DataError, YoloFocalError, reason_of
 from yolo_focal.foreign_text import first_names
 from yolo_focal.paths import exists, is_file, is_folder
@@ -31,6 +31,7 @@ __all__ = [
     "find_data_yaml",
     "learns_one_class",
     "local_yaml",
+    "read_dataset",
     "refuse_unusable_data",
     "refuse_without_validation",
     "resolve_data",
@@ -80,6 +81,11 @@ def find_data_yaml(data: str | Path) -> Path:
     known = ["shapes", *cfg_names("data"), *shipped]
     hint = did_you_mean(name, known, "give the path of a data YAML, or shapes")
     raise DataError(f"the data file {str(data)[:200]} does not exist; {hint}")
+
+
+def read_dataset(data: str | Path) -> YoloDataset:
+    """The dataset that `find_data_yaml` finds; DataError where there is none."""
+    return read_data_yaml(find_data_yaml(data), datasets_folder())
 
 
 def _yaml_in(folder: Path) -> Path:
@@ -180,7 +186,7 @@ def refuse_unusable_data(
     if file is None:
         return
     try:
-        dataset = read_data_yaml(file, datasets_folder())
+        dataset = read_dataset(file)
     except DataError:
         if _read_by_ultralytics(file):
             return  # it forgives more, such as bytes that are no UTF-8

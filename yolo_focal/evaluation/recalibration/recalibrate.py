@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from yolo_focal.data.usable import refuse_unusable
-from yolo_focal.data.yolo import YoloDataset, read_data_yaml
+from yolo_focal.data.yolo import YoloDataset
 from yolo_focal.errors import DataError
 from yolo_focal.evaluation.boxes import Bools, Detections, Floats, Ints
 from yolo_focal.evaluation.matching import ImageMatches
@@ -16,7 +16,7 @@ from yolo_focal.evaluation.model import ModelEvaluation, evaluate_model
 from yolo_focal.evaluation.recalibration.score_map import ScoreMap, fit_score_map, logits_of_scores
 from yolo_focal.evaluation.training_counts import training_counts_from_yolo
 from yolo_focal.ultra.anchor.logits import record_anchor_logits
-from yolo_focal.ultra.datasets import datasets_folder, find_data_yaml
+from yolo_focal.ultra.datasets import read_dataset
 from yolo_focal.ultra.drivers.score_folding import (
     fold_scores,
     load_branch,
@@ -110,7 +110,7 @@ def other_split(data: str, split: str) -> str:
 
     One without labels, or without a folder, is passed over: exports name a test split that they do not have.
     """
-    dataset = _dataset(data)
+    dataset = read_dataset(data)
     return next((name for name in ("test", "val") if name != split and _can_judge(dataset, name)), split)
 
 
@@ -146,10 +146,11 @@ def recalibrate(
     Raises:
         CheckpointError, UnsupportedModelError, DataError: the model or the data cannot be used.
     """
+    dataset = read_dataset(data)
     for name in (split, evaluate_split):  # reported before anything is run
-        refuse_unusable(_dataset(data), name)
+        refuse_unusable(dataset, name)
     content = read_checkpoint(checkpoint)
-    settings = {"data": data, "training": training_counts_from_yolo(_dataset(data)), **settings}
+    settings = {"data": data, "training": training_counts_from_yolo(dataset), **settings}
     fitted = []
     for branch in score_branches(content["model"]):
         model = load_branch(checkpoint, branch)
@@ -185,10 +186,6 @@ def recalibrate(
             )
         )
     return results
-
-
-def _dataset(data: str) -> YoloDataset:
-    return read_data_yaml(find_data_yaml(data), datasets_folder())
 
 
 def _sample(measured: ModelEvaluation, factor_logits: Floats | None) -> _Sample:

@@ -16,10 +16,9 @@ from yolo_focal.arguments.focal import AUTO, KEYS, FocalConfig, read_config
 from yolo_focal.data.frequencies import alpha_from_frequencies
 from yolo_focal.data.label_statistics import class_counts
 from yolo_focal.data.usable import refuse_unusable
-from yolo_focal.data.yolo import read_data_yaml
 from yolo_focal.errors import ConfigError, DataError
 from yolo_focal.numbers import is_number
-from yolo_focal.ultra.datasets import data_file, datasets_folder, find_data_yaml
+from yolo_focal.ultra.datasets import data_file, find_data_yaml, read_dataset
 from yolo_focal.ultra.logger import LOGGER
 
 __all__ = ["count_anew", "settled_config"]
@@ -76,7 +75,7 @@ def _classes(arguments: Mapping[str, Any]) -> tuple[int, ...] | None:
 
 @functools.lru_cache(maxsize=8)
 def _alpha_of(data_yaml: Path, pose: bool, fraction: float, classes: tuple[int, ...] | None) -> tuple[float, ...]:
-    dataset = read_data_yaml(data_yaml, datasets_folder())
+    dataset = read_dataset(data_yaml)
     counts = class_counts(dataset, pose=pose, fraction=fraction, classes=classes)
     if not any(counts):
         refuse_unusable(dataset, "train")

@@ -10,10 +10,10 @@ from torch import nn
 
 from yolo_focal.arguments.rare import AUTO, RareConfig, read_rare_config
 from yolo_focal.console import is_part_of_a_run
-from yolo_focal.data.yolo import label_file, read_data_yaml
+from yolo_focal.data.yolo import label_file
 from yolo_focal.errors import ConfigError, DataError, UnsupportedModelError
 from yolo_focal.ultra import host
-from yolo_focal.ultra.datasets import BOX_TASKS, data_file, datasets_folder, learns_one_class, resolve_data
+from yolo_focal.ultra.datasets import BOX_TASKS, data_file, learns_one_class, read_dataset, resolve_data
 from yolo_focal.ultra.logger import LOGGER, is_main_process
 from yolo_focal.ultra.sampling.acting_epochs import never_pastes, never_stops, pasted_epochs
 from yolo_focal.ultra.sampling.crops import CropBank, Crops, find_crops
@@ -77,7 +77,7 @@ def _has_no_objects(data_yaml: Path | None) -> bool:
     if data_yaml is None or data_yaml.is_dir():
         return False
     try:
-        images = read_data_yaml(data_yaml, datasets_folder()).image_files("train")
+        images = read_dataset(data_yaml).image_files("train")
     except DataError:
         return False  # Ultralytics downloads it, or says what is wrong with it
     files = (label_file(image) for image in images)
