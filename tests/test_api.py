@@ -19,6 +19,17 @@ from yolo_focal.results import ConvertResult, Result
 FUNCTIONS = sorted(set(COMMANDS) & set(yolo_focal.__all__))
 
 
+@pytest.fixture(scope="module")
+def evaluated(chatty_checkpoint, small_set, tmp_path_factory):
+    """What `evaluate` returns; unless asked it writes nothing where it is called."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder := tmp_path_factory.mktemp("evaluated"))
+        result = yolo_focal.evaluate(chatty_checkpoint, small_set, imgsz=64, batch=4)
+    yolo_focal.disable()
+    assert not list(folder.iterdir())
+    return result
+
+
 def test_there_are_seven():
     """One for every command that has something to return."""
     assert FUNCTIONS == ["calibrate", "compare", "convert", "doctor", "evaluate", "subset", "tune"]
@@ -101,30 +112,26 @@ def test_numbers_of_numpy_are_numbers(enabled):
         yolo_focal.doctor("yolo11n.yaml", "no/such.yaml", imgsz=np.int64(64), fl_alpha=np.array([0.2, 0.3]))
 
 
-def test_evaluate_returns_what_the_command_writes(chatty_checkpoint, small_set, tmp_path, capsys):
-    """The same numbers; nothing is written unless asked for."""
-    before = sorted(tmp_path.iterdir())
-    result = yolo_focal.evaluate(chatty_checkpoint, small_set, imgsz=64, batch=4)
-    assert sorted(tmp_path.iterdir()) == before
+def test_evaluate_returns_what_the_command_writes(evaluated, chatty_checkpoint, small_set, tmp_path, capsys):
+    """The same numbers."""
     code = main(
         ["evaluate", f"model={chatty_checkpoint}", f"data={small_set}", "imgsz=64", "batch=4", f"out={tmp_path}/out"]
     )
     written = json.loads((tmp_path / "out" / "evaluation.json").read_text())
-    assert code == 0 and result.to_dict()["coco"] == written["coco"]
+    assert code == 0 and evaluated.to_dict()["coco"] == written["coco"]
     printed = capsys.readouterr().out
-    assert all(line in printed for line in result.summary().splitlines()[:6])
-    assert [row["name"] for row in result.rows()] == [each["name"] for each in written["classes"]]
-    assert result.rows()[0]["AP"] == pytest.approx(written["classes"][0]["AP"], abs=1e-9)
+    assert all(line in printed for line in evaluated.summary().splitlines()[:6])
+    assert [row["name"] for row in evaluated.rows()] == [each["name"] for each in written["classes"]]
+    assert evaluated.rows()[0]["AP"] == pytest.approx(written["classes"][0]["AP"], abs=1e-9)
 
 
-def test_a_result_is_short_in_a_notebook_and_frozen(chatty_checkpoint, small_set):
+def test_a_result_is_short_in_a_notebook_and_frozen(evaluated):
     """One line as text, the summary as HTML."""
-    result = yolo_focal.evaluate(chatty_checkpoint, small_set, imgsz=64, batch=4)
-    assert len(repr(result)) < 300 and repr(result).startswith("<EvaluateResult: ") and "AP 0." in repr(result)
-    assert len(repr(result.report)) < 2000  # without boxes, matches and curves
-    assert result._repr_html_().startswith("<pre>") and "AP" in result._repr_html_()
+    assert len(repr(evaluated)) < 300 and repr(evaluated).startswith("<EvaluateResult: ") and "AP 0." in repr(evaluated)
+    assert len(repr(evaluated.report)) < 2000  # without boxes, matches and curves
+    assert evaluated._repr_html_().startswith("<pre>") and "AP" in evaluated._repr_html_()
     with pytest.raises(dataclasses.FrozenInstanceError):
-        result.report = None
+        evaluated.report = None
 
 
 def test_doctor_returns_its_page(small_set, tmp_path):
@@ -135,20 +142,18 @@ def test_doctor_returns_its_page(small_set, tmp_path):
     assert {row["topic"] for row in result.rows()} == {each.topic for each in result.advice}
 
 
-def test_pandas_is_optional(chatty_checkpoint, small_set, monkeypatch):
+def test_pandas_is_optional(evaluated, monkeypatch):
     """Without it, the message has the install command."""
-    result = yolo_focal.evaluate(chatty_checkpoint, small_set, imgsz=64, batch=4)
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(MissingExtraError, match="to_pandas needs pandas; install it: pip install pandas"):
-        result.to_pandas()
+        evaluated.to_pandas()
 
 
-def test_rows_become_a_data_frame(chatty_checkpoint, small_set):
+def test_rows_become_a_data_frame(evaluated):
     """One column a key."""
     pandas = pytest.importorskip("pandas")
-    result = yolo_focal.evaluate(chatty_checkpoint, small_set, imgsz=64, batch=4)
-    frame = result.to_pandas()
-    assert isinstance(frame, pandas.DataFrame) and list(frame["name"]) == [row["name"] for row in result.rows()]
+    frame = evaluated.to_pandas()
+    assert isinstance(frame, pandas.DataFrame) and list(frame["name"]) == [row["name"] for row in evaluated.rows()]
 
 
 def test_every_result_can_do_all_of_it():
