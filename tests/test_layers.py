@@ -1,6 +1,7 @@
 """The house stands: imports only point down, importing does nothing, and every `__all__` is true."""
 
 import ast
+import functools
 import importlib
 import json
 import pkgutil
@@ -66,6 +67,7 @@ def room(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
+@functools.cache
 def imported_modules(path: Path) -> set[str]:
     """Dotted names of everything a source file imports, at any depth of its code."""
     found = set()
