@@ -15,21 +15,13 @@ COMMANDS = ["demo", "compare", "tune", "doctor", "evaluate", "calibrate", "train
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_device_that_is_not_there(command, tmp_path, monkeypatch, capsys):
+def test_a_device_that_is_not_there(command, chatty_checkpoint, small_set, tmp_path, monkeypatch, capsys):
     """Exit code 2, one line, nothing written; the model and the data would do."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "model").mkdir()
-    yolo_focal.enable()
-    from ultralytics import YOLO
-
-    YOLO("yolo11n.yaml").save("model/model.pt")
-    capsys.readouterr()
-    try:
-        assert cli.main([command, "model=model/model.pt", "data=shapes", "device=nosuch"]) == 2
-    finally:
-        yolo_focal.disable()
+    beside = sorted(chatty_checkpoint.parent.iterdir())
+    assert cli.main([command, f"model={chatty_checkpoint}", f"data={small_set}", "device=nosuch"]) == 2
     assert capsys.readouterr().err.splitlines()[-1].startswith("yolo-focal: device=nosuch is not there: torch sees")
-    assert [path.name for path in tmp_path.rglob("*")] == ["model", "model.pt"]
+    assert not list(tmp_path.iterdir()) and sorted(chatty_checkpoint.parent.iterdir()) == beside
 
 
 @pytest.mark.parametrize(
