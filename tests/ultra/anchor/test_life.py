@@ -8,6 +8,7 @@ import yaml
 
 import yolo_focal
 from tests.helpers import run_python
+from tests.ultra.helpers import Interrupted, interrupt_after
 from yolo_focal.errors import UnsupportedModelError
 from yolo_focal.resources import cfg_file
 
@@ -71,17 +72,10 @@ def test_an_interrupted_run_is_resumed_with_its_settings(enabled, anchor_run, da
     """From the first epoch's checkpoint the second is trained with the same losses and gains."""
     from ultralytics import YOLO
 
-    class Stop(Exception):
-        pass
-
-    def stop(trainer):
-        if trainer.epoch == 1:
-            raise Stop
-
     model = YOLO("yolov5n-anchor.yaml")
-    model.add_callback("on_train_epoch_start", stop)
+    model.add_callback("on_train_epoch_start", interrupt_after(1))
     given = {**SMALL, "data": str(data), "epochs": 3, "obj": 2.0, "fl_gamma": 1.0, "project": str(tmp_path)}
-    with pytest.raises(Stop):
+    with pytest.raises(Interrupted):
         model.train(**given, name="cut")
     resumed = YOLO(tmp_path / "cut" / "weights" / "last.pt")
     resumed.train(resume=True)

@@ -6,7 +6,7 @@ import torch
 import yaml
 
 import yolo_focal
-from tests.ultra.helpers import arguments
+from tests.ultra.helpers import Interrupted, arguments
 from yolo_focal.arguments.focal import KEYS, idle_settings, read_config
 from yolo_focal.arguments.hyp import find_hyp, read_hyp
 from yolo_focal.arguments.training_keys import TRAINING_KEYS
@@ -92,14 +92,11 @@ def test_numbers_of_numpy_and_torch_arrive_as_plain_ones(enabled, name, value, e
     arrived = getattr(arguments(**{name: value}), name)
     assert yaml.safe_load(yaml.safe_dump({name: arrived})) == {name: expected}
 
-    class Stop(Exception):
-        pass
-
     def trainer(overrides, _callbacks):
         assert overrides[name] == expected and type(overrides[name]) is type(expected)
-        raise Stop
+        raise Interrupted
 
-    with pytest.raises(Stop):
+    with pytest.raises(Interrupted):
         YOLO("yolo11n.yaml").train(trainer=trainer, close_mosaic=0, **{name: value})
 
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 import yaml
 
-from tests.ultra.helpers import arguments, train_quickly
+from tests.ultra.helpers import Interrupted, arguments, interrupt_after, train_quickly
 from tests.ultra.sampling.test_training_images import SIZE, write_tail
 from yolo_focal.arguments.rare import RARE_KEYS
 from yolo_focal.errors import ConfigError, UnsupportedModelError
@@ -50,25 +50,18 @@ def test_on_is_saved_and_told(enabled, tail, tmp_path, caplog):
 def test_a_training_says_which_epochs_are_without_pasting(enabled, tail, tmp_path, caplog, closed, stop, said):
     """Where the last ones without mosaic are; not where rare_stop, which was asked for, leaves out more."""
     given = {"rare_paste": 1.0, "rare_stop": stop, "epochs": 5, "close_mosaic": closed}
-    with caplog.at_level("INFO", "ultralytics"):
-        train_quickly(tail, tmp_path, **given, imgsz=32, val=False)
+    begun = {"on_train_epoch_start": interrupt_after(0)}  # it is said before the first batch
+    with caplog.at_level("INFO", "ultralytics"), pytest.raises(Interrupted):
+        train_quickly(tail, tmp_path, **given, imgsz=32, callbacks=begun)
     line = "rare_paste=1 acts in the first 4 of 5 epochs: the last close_mosaic=1 are without it"
     assert caplog.text.count(line) == said
-
-
-class Interruption(Exception):
-    """Ends a training as a kill would, but in this process."""
 
 
 def test_beside_a_focal_loss(enabled, tail, tmp_path):
     """Both sets of keys act in one training, and an interrupted one goes on with both, at its own epoch's images."""
     from ultralytics import YOLO
 
-    def interrupt(trainer):
-        if trainer.epoch == 1:
-            raise Interruption
-
-    with pytest.raises(Interruption):
+    with pytest.raises(Interrupted):
         train_quickly(
             tail,
             tmp_path,
@@ -76,7 +69,7 @@ def test_beside_a_focal_loss(enabled, tail, tmp_path):
             fl_gamma=1.0,
             epochs=3,
             close_mosaic=0,
-            callbacks={"on_train_epoch_start": interrupt},
+            callbacks={"on_train_epoch_start": interrupt_after(1)},
         )
     model = YOLO(str(tmp_path / "run" / "weights" / "last.pt"))
     begun = []
