@@ -62,13 +62,23 @@ def cells(shared, tmp_path) -> Path:
     return folder
 
 
-@pytest.fixture
-def checkpoint(tmp_path) -> Path:
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory) -> Path:
     """An untrained model of the three cell classes that finds something everywhere."""
+    return save_chatty(tmp_path_factory.mktemp("cells") / "model.pt", "rbc", "wbc", "platelets")
+
+
+@pytest.fixture(scope="module")
+def checkpoint_of_squares(tmp_path_factory) -> Path:
+    """The same of light and dark squares."""
+    return save_chatty(tmp_path_factory.mktemp("squares") / "model.pt", "light", "dark", "other")
+
+
+def save_chatty(path: Path, *names: str) -> Path:
     model = chatty("yolo11n.yaml")
-    model.model.names = {0: "rbc", 1: "wbc", 2: "platelets"}
-    model.save(tmp_path / "model.pt")
-    return tmp_path / "model.pt"
+    model.model.names = dict(enumerate(names))
+    model.save(path)
+    return path
 
 
 def test_results_without_a_model(fake_results, tmp_path, capsys):
@@ -280,12 +290,9 @@ def test_an_unreadable_image_is_named(cells, checkpoint, tmp_path):
 
 
 @pytest.fixture
-def squares(tmp_path) -> dict[str, Path]:
+def squares(checkpoint_of_squares, tmp_path) -> dict[str, Path]:
     """The model and the data YAML of the light and dark squares, for `run`."""
-    model = chatty("yolo11n.yaml")
-    model.model.names = {0: "light", 1: "dark", 2: "other"}
-    model.save(tmp_path / "squares.pt")
-    return {"model": tmp_path / "squares.pt", "data": write_squares(tmp_path / "squares"), "imgsz": 64}
+    return {"model": checkpoint_of_squares, "data": write_squares(tmp_path / "squares"), "imgsz": 64}
 
 
 def test_images_that_were_made_smaller_after_the_export_are_refused(squares, tmp_path):
@@ -339,16 +346,13 @@ def test_a_jpeg_that_ultralytics_writes_anew_is_noted(squares, tmp_path):
 
 
 @pytest.mark.parametrize("door", ["model", "results"])
-def test_the_reference_engine_is_one_word(door, cells, fake_results, tmp_path):
+def test_the_reference_engine_is_one_word(door, cells, checkpoint, fake_results):
     """engine=pycocotools gives that package's numbers, with a note of how far the own ones are from them."""
     import yolo_focal
 
     given = {name: fake_results[name] for name in ("predictions", "annotations")}
     if door == "model":
-        given = {"model": tmp_path / "model.pt", "data": cells / "data.yaml", "imgsz": 64}
-        model = chatty("yolo11n.yaml")
-        model.model.names = {0: "RBC", 1: "WBC", 2: "Platelets"}
-        model.save(str(given["model"]))
+        given = {"model": checkpoint, "data": cells / "data.yaml", "imgsz": 64}
     own, theirs = yolo_focal.evaluate(**given), yolo_focal.evaluate(**given, engine="pycocotools")
     assert theirs.stats == pytest.approx(own.stats, abs=1e-12)
     (note,) = [note for note in theirs.report.notes if "those of pycocotools" in note]
