@@ -1,6 +1,5 @@
 """What a subset writes: images and labels of a split, its filtered annotations, and its record in the manifest."""
 
-import hashlib
 import json
 from collections import Counter
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from yolo_focal.data.progress_bar import progress_bar
 from yolo_focal.data.selection import Selection
 from yolo_focal.data.yolo import label_file
 from yolo_focal.errors import DataError
-from yolo_focal.files import write_json
+from yolo_focal.files import fingerprint, write_json
 
 __all__ = ["CocoSource", "SubsetPart", "refuse_unwritable", "subset_notes", "subset_record", "write_part"]
 
@@ -165,7 +164,7 @@ def subset_record(part: SubsetPart, written: list[int]) -> dict[str, Any]:
     ]
     return {
         "annotations": str(part.source.annotations),
-        "annotations_sha256": hashlib.sha256(part.source.annotations.read_bytes()).hexdigest(),
+        "annotations_sha256": fingerprint(part.source.annotations)["sha256"],
         "images_folder": str(part.source.images),
         "images": len(chosen),
         "images_without_objects": sum(not categories for categories in kept.values()),

@@ -4,9 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from matplotlib.figure import Figure
+
 from yolo_focal.evaluation.evaluation import Evaluation
 from yolo_focal.files import replace_file
 from yolo_focal.foreign_text import for_markdown, for_plot
+from yolo_focal.plot_style import plain_axes, save_figure
 from yolo_focal.text_table import aligned, three_decimals
 
 __all__ = ["Row", "markdown_table", "plain_table", "plot_classes", "side_by_side"]
@@ -37,9 +40,14 @@ def side_by_side(evaluations: Mapping[str, Evaluation]) -> list[Row]:
         for name in _BUCKET_ORDER
         if all(name in each for each in buckets)
     ]
-    order = sorted(range(len(measured[0].classes)), key=lambda i: -(measured[0].classes[i].training_instances or 0))
+    order = _by_frequency(measured[0])
     rows += [Row(_class_label(measured[0], i), tuple(each.classes[i].ap for each in measured)) for i in order]
     return rows
+
+
+def _by_frequency(evaluation: Evaluation) -> list[int]:
+    """The classes from the most to the least frequent in training."""
+    return sorted(range(len(evaluation.classes)), key=lambda i: -(evaluation.classes[i].training_instances or 0))
 
 
 def _class_label(evaluation: Evaluation, index: int) -> str:
@@ -73,12 +81,8 @@ def markdown_table(names: list[str], rows: list[Row]) -> str:
 
 def plot_classes(path: Path, evaluations: Mapping[str, Evaluation], title: str) -> None:
     """Draw AP per class, most frequent in training first, one bar per evaluation, and the instances behind it."""
-    from matplotlib.figure import Figure
-
-    from yolo_focal.plot_style import plain_axes, save_figure
-
     reference = next(iter(evaluations.values()))
-    order = sorted(range(len(reference.classes)), key=lambda i: -(reference.classes[i].training_instances or 0))
+    order = _by_frequency(reference)
     figure = Figure(figsize=(1.5 + 0.85 * len(order), 4.2), layout="constrained")
     axes = plain_axes(figure)
     width = 0.8 / len(evaluations)
