@@ -1,5 +1,6 @@
 """The convert command, from an original file to a checkpoint that stock Ultralytics code uses."""
 
+import copy
 import shlex
 from pathlib import Path
 
@@ -213,6 +214,18 @@ def test_other_scales_levels_and_versions_are_converted(enabled, tmp_path, name,
         torch.testing.assert_close(found(image)[0], expected, rtol=0.02 if half else 1e-4, atol=0.5 if half else 1e-3)
 
 
+@pytest.fixture(scope="module")
+def untrained():
+    """A YOLOv5n of 80 classes; writing it in the original's format changes it, so that each test takes a copy."""
+    from ultralytics import YOLO
+
+    yolo_focal.enable()
+    model = YOLO("yolov5n-anchor.yaml").model
+    model.names = {i: f"class {i}" for i in range(80)}
+    yolo_focal.disable()
+    return model
+
+
 def _set_first_weight(value):
     def change(layers):
         layers[0].conv.weight.data[0, 0, 0, 0] = value
@@ -246,30 +259,19 @@ def _set_head(name, value):
         ({"change": _set_head("nc", 10**9)}, "80 class names for 1000000000 classes"),
     ],
 )
-def test_forged_numbers_are_refused_before_a_model_is_built(tmp_path, capsys, forged, reason):
+def test_forged_numbers_are_refused_before_a_model_is_built(untrained, tmp_path, capsys, forged, reason):
     """In one line, at once, with nothing written."""
-    from ultralytics import YOLO
-
-    yolo_focal.enable()
-    model = YOLO("yolov5n-anchor.yaml").model
-    model.names = {i: f"class {i}" for i in range(80)}
-    write_original(model, tmp_path / "forged.pt", **forged)
-    yolo_focal.disable()
-    capsys.readouterr()
+    write_original(copy.deepcopy(untrained), tmp_path / "forged.pt", **forged)
     assert main(["convert", f"weights={tmp_path / 'forged.pt'}"]) == 2
     error = capsys.readouterr().err
     assert reason in error and error.count("\n") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["forged.pt"]
 
 
-def test_a_tree_of_modules_without_end_is_refused(tmp_path, capsys):
+def test_a_tree_of_modules_without_end_is_refused(untrained, tmp_path, capsys):
     """A file can hold a module that contains itself; reading it ends in one line."""
-    from ultralytics import YOLO
-
-    yolo_focal.enable()
-    model = YOLO("yolov5n-anchor.yaml").model
+    model = copy.deepcopy(untrained)
     write_original(model, tmp_path / "endless.pt", change=lambda layers: layers[9].add_module("again", layers[9]))
-    yolo_focal.disable()
     assert main(["convert", f"weights={tmp_path / 'endless.pt'}"]) == 2
     assert "modules nested deeper than a YOLOv5 model" in capsys.readouterr().err
 
