@@ -167,4 +167,4 @@ def test_a_converted_checkpoint_is_tried_on_a_dataset_of_its_classes(classes, da
     """COCO's where it has as many; else the reader's own, which nobody named."""
     names = tuple(f"class {number}" for number in range(classes))
     result = ConvertResult(Path("yolov5n-anchor.pt"), 1, names, (8.0, 16.0, 32.0), False)
-    assert result.summary().endswith(f"Use it: yolo-focal val model=yolov5n-anchor.pt data={data}")
+    assert result.summary().endswith(f"Use it: yolo-focal val model=yolov5n-anchor.pt data={data} iou=0.6")

@@ -78,6 +78,14 @@ def test_bad_input_is_one_line_and_exit_code_2(run, small_set, tmp_path, words, 
     assert not any(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("verb", ["train", "val", "predict"])
+def test_the_file_of_yolov5_s_own_program_is_not_passed_over(run, shared, small_set, tmp_path, verb):
+    """Ultralytics would look for its own yolov5nu.pt beside it, and in the network."""
+    (tmp_path / "yolov5n.pt").symlink_to(shared / "weights" / "yolov5n.pt")
+    code, _, error = run(verb, "model=yolov5n.pt", f"data={small_set}", *["epochs=1"] * (verb == "train"))
+    assert code == 2 and "is a checkpoint of the original YOLOv5" in error and "convert weights=yolov5n.pt" in error
+
+
 @pytest.mark.parametrize(
     "word",
     [

@@ -245,7 +245,7 @@ class ConvertResult(Result):
         return (
             f"{self.out}: {self.parameters:,} parameters, {len(self.names)} classes, strides {strides}"
             f"{', fused' if self.fused else ''}\n"
-            f"Use it: {pasteable('val', f'model={self.out}', f'data={data}')}"
+            f"Use it: {pasteable('val', f'model={self.out}', f'data={data}', 'iou=0.6')}"
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -203,6 +203,7 @@ def test_two_processes_cannot_share_a_folder(squares, tmp_path, capsys):
         (["cfg=qfl"], ["fl_loss=qfl belongs to a configuration: losses=focal:fl_loss=qfl"]),
         (["cfg=fokal"], ["cfg=fokal does not exist; give a YAML file or one of focal"]),
         (["losses=bce:rare_paste=0.5"], ["rare_paste=0.5 cannot act", "close_mosaic=0", "bce:rare_paste=0.5)"]),
+        (["losses=rare"], ["rare_paste=0.5 cannot act", "give close_mosaic=0 or more epochs (configuration rare)"]),
         (["single_cls=True"], ["'single_cls' is a training argument that compare does not take"]),
         (["classes=[0]"], ["'classes' is a training argument that compare does not take"]),
         (["losses=focal:single_cls=True"], ["'focal:single_cls=True' sets single_cls", "all classes", "data YAML"]),

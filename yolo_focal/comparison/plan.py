@@ -23,6 +23,7 @@ from yolo_focal.paths import is_file
 from yolo_focal.ultra.datasets import find_data_yaml, read_dataset, refuse_unusable_data
 from yolo_focal.ultra.drivers.check_before_run import check_asked, check_before_run
 from yolo_focal.ultra.drivers.load_model import load_to_compare
+from yolo_focal.ultra.sampling.rare_training import refuse_without_pasting
 
 __all__ = ["LOCK", "Plan", "Split", "check_folder", "claim_folder", "make_plan", "trial_folder"]
 
@@ -153,6 +154,7 @@ def make_plan(
         try:
             check_before_run(each.arguments)
             check_asked(yolo, plan.asked(each))
+            refuse_without_pasting(plan.asked(each))  # half of the recipe would be measured under its name
         except ConfigError as error:
             problems += [f"{problem} (configuration {each.name})" for problem in error.problems]
     if problems:

@@ -1,7 +1,7 @@
 """What showing rare classes more often would do to this dataset: counted from its labels, before any training."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from yolo_focal.arguments.rare import AUTO, RareConfig, read_rare_config
 from yolo_focal.data.label_statistics import SplitStatistics
 from yolo_focal.errors import ConfigError
+from yolo_focal.ultra.sampling.acting_epochs import never_pastes
 from yolo_focal.ultra.sampling.crops import LEAST_SIDE
 from yolo_focal.ultra.sampling.exposure import Exposure, expected_exposure, exposure_lines
 from yolo_focal.ultra.sampling.rare_training import PASTED_TASKS, check_rare_training
@@ -61,6 +62,8 @@ def rare_classes(train: SplitStatistics, imgsz: int, arguments: Mapping[str, Any
     """
     config, pastes = read_rare_config(arguments), model.task in PASTED_TASKS
     settings = config or (_PRESET if pastes else RareConfig(sampling=AUTO))
+    if config is not None and never_pastes(config, arguments) is not None:
+        settings = replace(settings, paste=0.0)
     shorter = train.box_sizes.min(1) * (imgsz / train.image_sizes.max(1))
     can_be_pasted = np.bincount(train.box_classes[shorter >= LEAST_SIDE], minlength=len(train.names)) > 0
     try:

@@ -21,7 +21,7 @@ from yolo_focal.ultra import host
 from yolo_focal.ultra.anchor.checks import translate_for
 from yolo_focal.ultra.datasets import check_data_exists, datasets_folder, resolve_data
 from yolo_focal.ultra.drivers.check_before_run import check_before_run
-from yolo_focal.ultra.drivers.load_model import load_model
+from yolo_focal.ultra.drivers.load_model import load_model, refuse_original_yolov5
 from yolo_focal.ultra.hooks.arguments import check_call, misspelt
 from yolo_focal.ultra.hooks.checkpoints import refuse_missing, safe_loading
 
@@ -183,6 +183,7 @@ def _check(given: dict[str, Any], known: dict[str, Any], verbs: set[str]) -> Non
         raise ConfigError(str(error)) from error
     if isinstance(given.get("model"), str):
         refuse_missing(given["model"])
+        refuse_original_yolov5(given["model"])
     if given.get("data") is not None:
         _check_data(resolve_data(given["data"], draw=False), given)
     check_before_run(given)

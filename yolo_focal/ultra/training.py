@@ -154,7 +154,8 @@ def _next_step(model: Any) -> str | None:
     kept = next((file for file in (trainer.best, trainer.last) if file.is_file()), None)
     if not ours or kept is None or model.task not in UPRIGHT_BOX_TASKS:
         return None
-    command = pasteable("evaluate", f"model={kept}", f"data={trainer.args.data}", f"imgsz={trainer.args.imgsz}")
+    iou = [f"iou={trainer.args.iou}"] * (trainer.args.iou != host.DEFAULT_CFG.iou)  # as a YOLOv5 file sets it
+    command = pasteable("evaluate", f"model={kept}", f"data={trainer.args.data}", f"imgsz={trainer.args.imgsz}", *iou)
     return f"Next, AP by class and class frequency, thresholds and calibration: {command}"
 
 

@@ -15,7 +15,7 @@ from yolo_focal.ultra.datasets import UPRIGHT_BOX_TASKS
 from yolo_focal.ultra.hooks.checkpoints import refuse_missing
 from yolo_focal.ultra.hooks.seam import MARK
 
-__all__ = ["LOADING_ERRORS", "load_model", "load_to_compare", "unloadable"]
+__all__ = ["LOADING_ERRORS", "load_model", "load_to_compare", "refuse_original_yolov5", "unloadable"]
 
 # What loading a damaged file, or one that is no model, ends in: bytes that are no pickle may look like one for a while.
 LOADING_ERRORS = (
@@ -33,11 +33,7 @@ def load_model(name: str | Path) -> Any:
         CheckpointError: there is none, or it is damaged.
     """
     refuse_missing(name)
-    if _is_original_yolov5(Path(name)):
-        raise CheckpointError(
-            f"model={name} is a checkpoint of the original YOLOv5; make one of this package's anchor detector from it: "
-            + pasteable("convert", f"weights={name}")
-        )
+    refuse_original_yolov5(name)
     kind = host.RTDETR if "rtdetr" in Path(name).stem.lower() else host.YOLO
     enabled = hasattr(host.tasks.torch_safe_load, MARK)
     yolo_focal.enable()  # which knows the classes of the anchor detector, and whether to load safely
@@ -50,6 +46,15 @@ def load_model(name: str | Path) -> Any:
     finally:
         if not enabled:
             yolo_focal.disable()
+
+
+def refuse_original_yolov5(name: str | Path) -> None:
+    """Raise CheckpointError for a file of YOLOv5's own program, which Ultralytics would pass over for its successor."""
+    if _is_original_yolov5(Path(name)):
+        raise CheckpointError(
+            f"model={name} is a checkpoint of the original YOLOv5; make one of this package's anchor detector from it: "
+            + pasteable("convert", f"weights={name}")
+        )
 
 
 def load_to_compare(name: str | Path) -> Any:
@@ -72,7 +77,7 @@ def load_to_compare(name: str | Path) -> Any:
 
 def _is_original_yolov5(path: Path) -> bool:
     """Whether a file names the classes of YOLOv5's own code; looked at as bytes, nothing in it is executed."""
-    if path.suffix != ".pt" or not zipfile.is_zipfile(path):
+    if path.suffix != ".pt" or not is_file(path) or not zipfile.is_zipfile(path):
         return False
     with zipfile.ZipFile(path) as archive:
         pickles = [each for each in archive.infolist() if each.filename.endswith("data.pkl")]

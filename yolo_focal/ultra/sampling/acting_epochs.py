@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from yolo_focal.arguments.rare import RareConfig
 from yolo_focal.numbers import is_number
+from yolo_focal.ultra import host
 
 __all__ = ["never_pastes", "never_stops", "pasted_epochs"]
 
@@ -61,7 +62,8 @@ class _Epochs(NamedTuple):
 
 
 def _epochs(arguments: Mapping[str, Any]) -> _Epochs | None:
-    """Those of a training; None where their number is not known."""
+    """Those of a training, of whose arguments some may be left at their defaults; None where they are not known."""
+    arguments = {**host.DEFAULT_CFG_DICT, **arguments}
     epochs, closed = arguments["epochs"], arguments["close_mosaic"]
     known = is_number(epochs) and is_number(closed) and not arguments.get("time")
     return _Epochs(epochs, closed) if known else None

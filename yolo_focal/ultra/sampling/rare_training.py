@@ -1,5 +1,6 @@
 """A training with rare_sampling or rare_paste: checked before it starts, and fitted to its data loader."""
 
+import dataclasses
 import functools
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,7 +22,7 @@ from yolo_focal.ultra.sampling.draws import EpochBatches, EpochDraws, Stream
 from yolo_focal.ultra.sampling.exposure import Exposure, below_median, expected_exposure, exposure_lines
 from yolo_focal.ultra.sampling.training_images import Pasting, RareImages, attach_to_dataset, start_worker
 
-__all__ = ["PASTED_TASKS", "check_rare_training", "rare_metrics", "show_rare_classes"]
+__all__ = ["PASTED_TASKS", "check_rare_training", "rare_metrics", "refuse_without_pasting", "show_rare_classes"]
 
 PASTED_TASKS = ("detect", "segment")
 
@@ -58,10 +59,10 @@ def check_rare_training(model: nn.Module, given: Mapping[str, Any], number_of_cl
             f"rare_stop={config.stop:g} cannot act with time={given['time']}: the number of epochs is not known; "
             "give epochs instead"
         )
-    if not config.sampling and (why := never_pastes(config, {**host.DEFAULT_CFG_DICT, **given})):
+    if not config.sampling and (why := never_pastes(config, given)):
         raise ConfigError(why)
     # A trial of a tuning may come near to 0, where the space begins.
-    if not is_part_of_a_run() and (why := never_stops(config, {**host.DEFAULT_CFG_DICT, **given})):
+    if not is_part_of_a_run() and (why := never_stops(config, given)):
         raise ConfigError(why)
     if learns_one_class(given, task, number_of_classes):
         raise ConfigError(f"{config} cannot act with one class: nothing is rarer than anything; leave it out")
@@ -70,6 +71,13 @@ def check_rare_training(model: nn.Module, given: Mapping[str, Any], number_of_cl
         raise ConfigError(
             f"{config} cannot act: the training images of data={given['data']} have no labels; leave it out"
         )
+
+
+def refuse_without_pasting(given: Mapping[str, Any]) -> None:
+    """Raise ConfigError where rare_paste acts in no epoch; a training only warns of it where sampling is left."""
+    config = read_rare_config(given)
+    if config is not None and (why := never_pastes(config, given)) is not None:
+        raise ConfigError(why)
 
 
 def _has_no_objects(data_yaml: Path | None) -> bool:
@@ -92,6 +100,10 @@ def show_rare_classes(trainer: Any) -> None:
     config = read_rare_config(vars(trainer.args))
     if config is None:
         return
+    if (why := never_pastes(config, vars(trainer.args))) is not None:
+        if is_main_process():
+            LOGGER.warning(why)
+        config = dataclasses.replace(config, paste=0.0)  # for the table to say what is left
     loader = trainer.train_loader
     dataset = loader.dataset
     names = [str(trainer.data["names"][c]) for c in range(len(trainer.data["names"]))]
@@ -100,11 +112,9 @@ def show_rare_classes(trainer: Any) -> None:
     croppable = np.isin(np.arange(len(names)), crops.category) if crops is not None else None
     exposure = expected_exposure(image_of_box, class_of_box, len(dataset), len(names), config, croppable)
     if is_main_process():
-        for line in exposure_lines(exposure, names, config, trainer.args.task in PASTED_TASKS):
+        for line in exposure_lines(exposure, names, config, why is None and trainer.args.task in PASTED_TASKS):
             LOGGER.info(line)
-        if (why := never_pastes(config, vars(trainer.args))) is not None:
-            LOGGER.warning(why)
-        elif (which := pasted_epochs(config, vars(trainer.args))) is not None:
+        if (which := pasted_epochs(config, vars(trainer.args))) is not None:
             LOGGER.info(which)
     draws = EpochDraws(exposure.factors, int(trainer.args.seed), config.stop_epoch(trainer.epochs))
     stream = Stream(
