@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 import yaml
 
 from tests.helpers import write_squares
@@ -321,6 +322,19 @@ def test_a_training_split_that_was_left_elsewhere_is_noted(squares, tmp_path, ca
     assert content["buckets"] == [] and content["classes"][0]["training_instances"] is None
     fault = "train names .*train, which does not exist" if kind == "folder" else "no images for train in .*train"
     assert re.search(f"Note: no class frequencies: .*squares.yaml: {fault}; ", capsys.readouterr().out)
+
+
+def test_another_size_than_that_of_the_training_is_noted(squares, tmp_path):
+    """A checkpoint says at which size it was trained; `evaluate` uses 640 pixels unless it is told."""
+    content = torch.load(squares["model"], weights_only=False)
+    torch.save({**content, "train_args": {"imgsz": 32}}, tmp_path / "small.pt")
+    notes = {}
+    for size in (32, 64):
+        run(**{**squares, "model": tmp_path / "small.pt", "imgsz": size}, out=tmp_path / f"out{size}")
+        notes[size] = json.loads((tmp_path / f"out{size}/evaluation.json").read_text())["notes"]
+    assert [note for note in notes[64] if note not in notes[32]] == [
+        "evaluated at imgsz=64, but trained at 32; imgsz=32 is the size of its training"
+    ]
 
 
 def test_a_jpeg_that_ultralytics_writes_anew_is_noted(squares, tmp_path):

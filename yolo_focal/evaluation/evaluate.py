@@ -111,6 +111,11 @@ def _of_model(arguments: dict[str, Any]) -> Report:
             arguments["model"], arguments["data"], split=arguments["split"], annotations=annotations, **common
         )
     notes = [*model.notes, *(_problem_notes(annotations.problems) if annotations else [])]
+    trained, size = model.predictions.trained_imgsz, arguments["imgsz"]
+    if trained not in (None, size):
+        notes.append(
+            f"evaluated at imgsz={size}, but trained at {trained}; imgsz={trained} is the size of its training"
+        )
     for names, what in (
         (model.classes.not_predicted, "the model cannot predict these classes, all their objects count as missed"),
         (model.classes.not_in_dataset, "detections of these classes, which the dataset does not have, are left out"),

@@ -44,6 +44,7 @@ class Predictions:
             selects its boxes itself (end-to-end heads, RT-DETR).
         speed_ms: milliseconds per image: preprocess, inference, postprocess.
         ultralytics_metrics: precision, recall, mAP50 and mAP50-95 of the boxes, as the validator prints them.
+        trained_imgsz: side of the network's input in pixels in the model's training; None where it does not say.
     """
 
     names: tuple[str, ...]
@@ -56,6 +57,7 @@ class Predictions:
     candidates_per_image: tuple[int, ...] | None
     speed_ms: dict[str, float]
     ultralytics_metrics: dict[str, float]
+    trained_imgsz: int | None
 
     @property
     def lost_images(self) -> tuple[Path, ...] | None:
@@ -104,6 +106,7 @@ def collect_predictions(
     model = _load(model)
     record = _Record(split)
     validator = _recording(model, record)
+    trained = ((model.ckpt or {}).get("train_args") or {}).get("imgsz")
     started = time.time()
     try:
         with (
@@ -135,7 +138,8 @@ def collect_predictions(
             )
     finally:
         remove_label_cache(record.label_files, started)
-    return record.predictions(metrics, tuple(count.per_image) or None)
+    trained_imgsz = int(np.max(trained)) if trained else None
+    return record.predictions(metrics, tuple(count.per_image) or None, trained_imgsz)
 
 
 def ultralytics_average_precision(
@@ -203,7 +207,7 @@ class _Record:
         self.image_files.append(Path(file))
         self.image_sizes.append((int(shape[1]), int(shape[0])))
 
-    def predictions(self, metrics: Any, candidates: tuple[int, ...] | None) -> Predictions:
+    def predictions(self, metrics: Any, candidates: tuple[int, ...] | None, trained_imgsz: int | None) -> Predictions:
         """Everything noted, with the validator's own numbers."""
         rows = np.concatenate([*self._rows, np.zeros((0, 7))])
         precision, recall, map50, map50_95 = metrics.box.mean_results()
@@ -223,6 +227,7 @@ class _Record:
                 "mAP50": float(map50),
                 "mAP50-95": float(map50_95),
             },
+            trained_imgsz=trained_imgsz,
         )
 
 
