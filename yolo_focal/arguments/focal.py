@@ -69,7 +69,12 @@ _FOCAL_KEYS = (
         lambda value: None if value == AUTO or _POSITIVE(value) is None else f"a number > 0, or {AUTO}",
     ),
     Key("fl_warmup", 0.0, "epochs over which gamma grows linearly from 0 to fl_gamma", _NOT_NEGATIVE),
-    Key("fl_cooldown", 0.0, "share of the epochs, at the end, over which gamma falls linearly to 0 (BCE)", _SHARE),
+    Key(
+        "fl_cooldown",
+        0.0,
+        "share of the epochs, at the end, over which gamma falls linearly to 0 (BCE, weighed by fl_alpha)",
+        _SHARE,
+    ),
     Key(
         "fl_class_weights",
         0.0,
