@@ -216,6 +216,21 @@ def test_class_weights_are_advised_beside_the_loss_that_the_model_has_and_where_
         assert remedy_of(examination(tiny, focal=None, kind=kind)) == "collect more of them"
 
 
+def test_labels_that_cost_no_image_are_a_note():
+    """As boxes that reach outside of their image by a pixel, which are learnt as they are."""
+    problem = LabelProblem("box reaches outside the image", Path("labels/a.txt"), 3, "1 .5 .1 .1", False)
+    (first, *_) = advise(examination(split((500, 400), problems=[problem])))
+    assert (first.topic, first.recommendation) == ("labels", "note") and "learnt as it stands" in first.reason
+
+
+@pytest.mark.parametrize("positives", [0, 1])
+def test_a_batch_without_the_rarest_class_is_told(positives):
+    """Its gradient there is that of background."""
+    one = replace(term((5, 5), (1, 1)), positives=np.array([3, positives]))
+    finding = next(each.finding for each in advise(examination(split((5000, 400)), bce=one)) if each.topic == "classes")
+    assert ("no object of it" in finding) == (not positives)
+
+
 def test_no_pasting_is_advised_where_training_refuses_it():
     """Of rotated boxes: sampling alone where it acts, and class weights where it does not."""
     apart = split((1000, 50), box_images=np.r_[np.arange(1000) % 90, 90 + np.arange(50) % 10])

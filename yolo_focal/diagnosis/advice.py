@@ -116,11 +116,16 @@ def _labels(it: Examination) -> Advice | None:
     if not problems:
         return None
     first = next(split.problems[0] for split in splits if split.problems)
+    reason = (
+        "a dropped image is not learnt from, and objects without a right box are background to every loss"
+        if dropped
+        else "no image is dropped: what is written there is learnt as it stands"
+    )
     return Advice(
         "labels",
-        "look first",
+        "look first" if dropped else "note",
         f"{problems} problems in the labels, {dropped} images dropped because of them; the first: {first}",
-        "dropped images and wrong boxes act as background, which every loss then learns as such",
+        reason,
         "correct them; doctor.json lists all",
     )
 
@@ -232,6 +237,8 @@ def _classes(it: Examination) -> Advice | None:
         f"the most frequent class has {ratio:.1f} times the boxes of the rarest, {it.train.names[rarest]}, which in "
         f"this batch has {shares[0]:.1%} of the gradient under BCE and {shares[1]:.1%} under {it.diagnosis.other.label}"
     )
+    if not any(term.positives[rarest] for term in it.diagnosis.other.class_terms()):
+        finding += "; the batch has no object of it, so that this is the gradient of background alone"
     if any(np.ptp(term.weight_positives) > 0 for term in it.diagnosis.running.class_terms()):
         reason, remedy = (
             "classes have weights of their own, which act on just this",
@@ -336,14 +343,14 @@ def _targets(it: Examination) -> Advice | None:
     soft = [term for term in terms if term.soft_share > 0.5]
     if not soft:
         return None
-    target = round(float(np.median([term.median_target for term in soft])), 2)
+    target = float(np.median([term.median_target for term in soft]))
     low, high = optimal_score(compared, 0.3), optimal_score(compared, 0.7)
     if abs(low - 0.3) < 0.01 and abs(high - 0.7) < 0.01:
         return None
     return Advice(
         "soft targets",
         "note",
-        f"the positives' targets are soft (median {target:g}), and {compared.loss} drives 0.3 to {low:g} and 0.7 to "
+        f"the positives' targets are soft (median {target:.2g}), and {compared.loss} drives 0.3 to {low:g} and 0.7 to "
         f"{high:g}",
         "scores then no longer estimate the quality of the box, and a fixed threshold such as conf=0.25 means less",
         "fl_loss=qfl has its minimum at the target; or refit the scores afterwards: yolo-focal calibrate",
