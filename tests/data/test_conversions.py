@@ -325,6 +325,26 @@ def test_voc_datasets_that_do_not_fit_together_are_refused(tmp_path: Path) -> No
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("place", ["annotations", "labels", "."])
+def test_annotations_lie_where_tools_put_them(tmp_path: Path, place: str) -> None:
+    """In lower case, in `labels`, or in the folder itself."""
+    voc = make_voc(tmp_path / "voc", {"a": [("x", 10, 10, 20, 20)]})
+    (voc / place).mkdir(exist_ok=True)
+    (voc / "Annotations/a.xml").rename(voc / place / "a.xml")
+    voc_to_yolo(voc, tmp_path / "set", VocOptions())
+    assert pixels(tmp_path / "set", "train", "a") == [[0, 10, 10, 20, 20]]
+
+
+def test_an_export_in_folders_of_its_splits_is_told_by_them(tmp_path: Path) -> None:
+    """As Roboflow writes it: files beside their images in train and valid."""
+    for split in ("train", "valid"):
+        make_voc(tmp_path / "made" / split, {"a": [("x", 10, 10, 20, 20)]})
+        (tmp_path / "voc" / split).mkdir(parents=True)
+        (tmp_path / "made" / split / "Annotations/a.xml").rename(tmp_path / "voc" / split / "a.xml")
+    with pytest.raises(DataError, match=r"train, valid have some: convert each by itself, as voc=.*/train"):
+        voc_to_yolo(tmp_path / "voc", tmp_path / "set", VocOptions())
+
+
 def test_boxes_are_clipped_at_every_border(tmp_path: Path) -> None:
     """Below, and left and above."""
     voc = make_voc(tmp_path / "voc", {"a": [("x", 10, 40, 20, 70), ("x", -4, -5, 20, 5)]})

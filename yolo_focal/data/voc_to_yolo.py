@@ -17,7 +17,9 @@ from yolo_focal.foreign_text import first_names
 
 __all__ = ["VocOptions", "voc_to_yolo"]
 
+ANNOTATION_FOLDERS = ("Annotations", "annotations", "labels", ".")  # the first that has any
 IMAGE_FOLDERS = ("JPEGImages", "images", ".")
+_XML = frozenset([".xml"])
 
 
 @dataclass(frozen=True)
@@ -97,10 +99,16 @@ def voc_to_yolo(voc: Path, out: Path, options: VocOptions, *, check: WrittenChec
 
 def _items(voc: Path) -> dict[str, _Item]:
     """Every annotation file, read, with its image, by stem."""
-    folder = voc / "Annotations" if (voc / "Annotations").is_dir() else voc
-    files = _visible(folder, frozenset([".xml"]))
+    files = next((found for place in ANNOTATION_FOLDERS if (found := _visible(voc / place, _XML))), [])
     if not files:
-        raise DataError(f"no *.xml in {voc / 'Annotations'} or {voc}; give the folder of a Pascal VOC dataset")
+        folders = sorted(each for each in voc.iterdir() if each.is_dir()) if voc.is_dir() else []
+        below = [each.name for each in folders if _visible(each, _XML)]
+        remedy = (
+            f"{first_names(below, 5)} have some: convert each by itself, as voc={voc / below[0]}"
+            if below
+            else "give the folder of a Pascal VOC dataset"
+        )
+        raise DataError(f"no *.xml in {voc} or its Annotations, annotations, labels; {remedy}")
     images: dict[str, list[Path]] = {}
     for each in (each for place in IMAGE_FOLDERS for each in _visible(voc / place, IMAGE_SUFFIXES)):
         images.setdefault(each.stem, []).append(each)
