@@ -66,13 +66,13 @@ class Command:
 
 
 LARGEST_SEED = 2**32 - 1  # that Ultralytics and NumPy take
-MOST_SEEDS = 10_000  # trainings of one configuration
+MOST_TRAININGS = 10_000  # trainings of one configuration
 
 
 def seed_list(given: Any) -> list[int]:
     """A number of seeds, counted from 0, or the seeds themselves: `3`, `7,8,9`, `7,`."""
     expected = (
-        f"how many seeds (1 to {MOST_SEEDS}), or a list of different ones from 0 to {LARGEST_SEED}, as in seeds=3, "
+        f"how many seeds (1 to {MOST_TRAININGS}), or a list of different ones from 0 to {LARGEST_SEED}, as in seeds=3, "
         "seeds=7,8,9 or seeds=7,"
     )
     listed = isinstance(given, list | tuple) or any(mark in str(given) for mark in ",[(")
@@ -80,7 +80,7 @@ def seed_list(given: Any) -> list[int]:
         numbers = [int(item) for item in str(given).strip("[]()").split(",") if item.strip()]
     except ValueError:
         raise ValueError(expected) from None
-    most = LARGEST_SEED if listed else MOST_SEEDS
+    most = LARGEST_SEED if listed else MOST_TRAININGS
     if not numbers or min(numbers) < (not listed) or max(numbers) > most or len(set(numbers)) < len(numbers):
         raise ValueError(expected)
     return numbers if listed else list(range(numbers[0]))
