@@ -207,6 +207,7 @@ CLAIMS = [  # a page, a sentence with # for every number, and the numbers
         [*with_interval(_ANCHOR, _CLASSES, "AP RBC"), *with_interval(_ANCHOR, _CLASSES)],
     ),
     (EVIDENCE, "gains # points of AP by it, and # on platelets", all_and_rare(_ANCHOR_3X, _PASTE)),
+    (EVIDENCE, "# and # after 240, a hint", all_and_rare(_ANCHOR_12X, _PASTE)),
     (
         EVIDENCE,
         "pasting is # points above BCE (# to #), and # on platelets (# to #), both shown",
@@ -220,6 +221,7 @@ CLAIMS = [  # a page, a sentence with # for every number, and the numbers
     (EVIDENCE, "the 120 after them # (-# to #), which is not told", gained_by_bce(_ANCHOR_6X, _ANCHOR_12X)),
     ("docs/which.md", "fine-tuned on blood cells, # points of AP and # on platelets", all_and_rare(_ANCHOR_3X, _PASTE)),
     ("docs/rare.md", "gained # points and # on platelets after 60 epochs", all_and_rare(_ANCHOR_3X, _PASTE)),
+    ("docs/rare.md", "shown, and # and # after 240, not told", all_and_rare(_ANCHOR_12X, _PASTE)),
     (EVIDENCE, "hinted at one after 20 epochs, # points above BCE (# to #)", with_interval(_ANCHOR, "focal")),
     (
         "docs/explanation/certainty.md",
