@@ -17,6 +17,7 @@ from yolo_focal.evaluation.recalibration.score_map import ScoreMap, fit_score_ma
 from yolo_focal.evaluation.training_counts import training_counts_from_yolo
 from yolo_focal.ultra.anchor.logits import record_anchor_logits
 from yolo_focal.ultra.datasets import read_dataset
+from yolo_focal.ultra.drivers.predictions import imgsz_of_training
 from yolo_focal.ultra.drivers.score_folding import (
     fold_scores,
     load_branch,
@@ -101,8 +102,7 @@ class _Sample:
 
 def trained_size(checkpoint: Path) -> int:
     """The input size in pixels that a checkpoint was trained with; 640 where it does not say."""
-    size = (read_checkpoint(checkpoint).get("train_args") or {}).get("imgsz", 640)
-    return int(max(size) if isinstance(size, list | tuple) else size)
+    return imgsz_of_training(read_checkpoint(checkpoint)) or 640
 
 
 def other_split(data: str, split: str) -> str:

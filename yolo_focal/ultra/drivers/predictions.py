@@ -6,7 +6,7 @@ The validator stays in charge of loading, batching, NMS and its metrics; this mo
 import contextlib
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,13 @@ from yolo_focal.ultra.hooks.nms import count_candidates
 from yolo_focal.ultra.hooks.seam import MARK
 from yolo_focal.ultra.logger import warnings_only
 
-__all__ = ["Predictions", "collect_predictions", "remove_label_cache", "ultralytics_average_precision"]
+__all__ = [
+    "Predictions",
+    "collect_predictions",
+    "imgsz_of_training",
+    "remove_label_cache",
+    "ultralytics_average_precision",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +112,7 @@ def collect_predictions(
     model = _load(model)
     record = _Record(split)
     validator = _recording(model, record)
-    trained = ((model.ckpt or {}).get("train_args") or {}).get("imgsz")
+    trained_imgsz = imgsz_of_training(model.ckpt or {})
     started = time.time()
     try:
         with (
@@ -138,8 +144,13 @@ def collect_predictions(
             )
     finally:
         remove_label_cache(record.label_files, started)
-    trained_imgsz = int(np.max(trained)) if trained else None
     return record.predictions(metrics, tuple(count.per_image) or None, trained_imgsz)
+
+
+def imgsz_of_training(checkpoint: Mapping[str, Any]) -> int | None:
+    """The larger side of the network's input in pixels of a checkpoint's training; None where it is not told."""
+    size = (checkpoint.get("train_args") or {}).get("imgsz")
+    return int(np.max(size)) if size else None
 
 
 def ultralytics_average_precision(

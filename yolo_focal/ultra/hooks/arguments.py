@@ -162,22 +162,23 @@ def _alignment(
     ),
 )
 def _check_cfg(original: Callable[..., None], cfg: dict[str, Any], *args: Any, **kwargs: Any) -> None:
-    if not _is_live(cfg):
-        if read_config(cfg) is None:
-            for name in KEYS:
-                cfg.pop(name, None)
-        if read_rare_config(cfg) is None:
-            for name in RARE_KEYS:
-                cfg.pop(name, None)
-        for name, key in ANCHOR_KEYS.items():
-            if cfg.get(name) == key.default:  # absent and at its default are the same to the anchor detector
-                cfg.pop(name, None)
+    if _is_live(cfg):
+        return original(cfg, *args, **kwargs)
+    if read_config(cfg) is None:
+        for name in KEYS:
+            cfg.pop(name, None)
+    if read_rare_config(cfg) is None:
+        for name in RARE_KEYS:
+            cfg.pop(name, None)
+    for name, key in ANCHOR_KEYS.items():
+        if cfg.get(name) == key.default:  # absent and at its default are the same to the anchor detector
+            cfg.pop(name, None)
     original(cfg, *args, **kwargs)
-    if not _is_live(cfg):  # after the types are judged: to resolve may be to draw
-        cfg["data"] = resolve_data(cfg.get("data"))
-        # Of several datasets each for itself; that of a resumed training stands in its checkpoint.
-        if cfg.get("mode") == "train" and not cfg.get("resume") and not isinstance(cfg["data"], list | tuple):
-            settled_config(cfg)  # for its refusals, before anything is written
+    cfg["data"] = resolve_data(cfg.get("data"))  # after the types are judged: to resolve may be to draw
+    # Of several datasets each for itself; that of a resumed training stands in its checkpoint.
+    if cfg.get("mode") == "train" and not cfg.get("resume") and not isinstance(cfg["data"], list | tuple):
+        settled_config(cfg)  # for its refusals, before anything is written
+    return None
 
 
 def _is_live(cfg: Mapping[str, Any]) -> bool:

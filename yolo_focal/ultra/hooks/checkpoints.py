@@ -161,8 +161,11 @@ def _named(error: Exception) -> str:
     return f" ({found[1]})" if found else ""
 
 
-_WEIGHTS = (
-    seam(f"{owner}.torch_load", "loads the weights of SAM or YOLO-NAS")(_load_weights)
-    for owner in ("sam_build", "sam3_build", "nas_model")
+SEAMS = (
+    _save_model,
+    _safe_load,
+    *(
+        seam(f"{owner}.torch_load", "loads the weights of SAM or YOLO-NAS")(_load_weights)
+        for owner in ("sam_build", "sam3_build", "nas_model")
+    ),
 )
-SEAMS = (_save_model, _safe_load, *_WEIGHTS)
