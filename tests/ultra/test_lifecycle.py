@@ -53,10 +53,10 @@ def test_a_training_names_the_evaluation_as_the_next_step(enabled, tiny_data, tm
         context.setenv(PART_OF_A_RUN, "1")
         train_quickly(tiny_data, tmp_path, focal=True)
     assert "Next, " not in caplog.text
-    train_quickly(tiny_data, tmp_path / "a b", focal=True)
+    train_quickly(tiny_data, tmp_path / "a b", focal=True, iou=0.6)
     (line,) = [record.message for record in caplog.records if record.message.startswith("Next, ")]
     program, *command = shlex.split(line.partition(": ")[2])
-    assert program == "yolo-focal"
+    assert program == "yolo-focal" and "iou=0.6" in command  # it is evaluated as it was validated
     assert run_command_line(*command, f"out={tmp_path / 'found'}", cwd=tmp_path).returncode == 0
     assert (tmp_path / "found" / "evaluation.json").is_file()
 
